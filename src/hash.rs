@@ -1,0 +1,228 @@
+//! Hashes and the two functions that make them.
+
+use core::fmt;
+use core::str::FromStr;
+
+use sha2::Digest;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::blake256::Blake256;
+
+/// 32 bytes in wire order: the identity of a block or transaction, or any digest.
+///
+/// Written and parsed the way both chains write hashes: as the hexadecimal form of
+/// the *reversed* bytes.
+///
+/// ```
+/// use excc_peer::Hash;
+///
+/// let hash: Hash = "00000000000000000000000000000000000000000000000000000000000000ff".parse()?;
+/// assert_eq!(hash.as_bytes()[0], 0xff);
+/// assert!(hash.to_string().ends_with("ff"));
+/// # Ok::<(), excc_peer::ParseHashError>(())
+/// ```
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Unaligned,
+)]
+#[repr(transparent)]
+pub struct Hash([u8; 32]);
+
+impl Hash {
+    /// All zero: "no hash", for example "no stop" in a `getheaders`.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// A hash from its bytes in wire order.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes in wire order.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether every byte is zero.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+
+    /// The hash whose displayed form is `text`, at compile time.
+    ///
+    /// A text that [`FromStr`] refuses is an error of compilation, which is why this
+    /// is for the constants of this crate only.
+    pub(crate) const fn from_display(text: &str) -> Self {
+        match Self::parse(text.as_bytes()) {
+            Ok(hash) => hash,
+            Err(_) => panic!("not the hexadecimal form of a hash"),
+        }
+    }
+
+    const fn parse(text: &[u8]) -> Result<Self, ParseHashError> {
+        if text.is_empty() || text.len() > 64 {
+            return Err(ParseHashError::Length { digits: text.len() });
+        }
+        let mut bytes = [0; 32];
+        let mut i = 0;
+        while i < text.len() {
+            let at = text.len() - 1 - i;
+            let digit = match text[at] {
+                c @ b'0'..=b'9' => c - b'0',
+                c @ b'a'..=b'f' => c - b'a' + 10,
+                c @ b'A'..=b'F' => c - b'A' + 10,
+                byte => return Err(ParseHashError::Digit { byte, at }),
+            };
+            bytes[i / 2] |= digit << (4 * (i % 2));
+            i += 1;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().rev().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Parses the displayed form; fewer than 64 digits stand for the number with
+/// leading zeros, as the reference nodes read them.
+impl FromStr for Hash {
+    type Err = ParseHashError;
+
+    fn from_str(text: &str) -> Result<Self, ParseHashError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+impl From<[u8; 32]> for Hash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Hash {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Why a text is not a [`struct@Hash`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseHashError {
+    /// Empty, or more digits than 32 bytes have.
+    #[error("{digits} digits are not a hash: 1 to 64 are")]
+    Length {
+        /// Length of the text in bytes.
+        digits: usize,
+    },
+    /// Something else than a hexadecimal digit.
+    #[error("byte 0x{byte:02x} at {at} is not a hexadecimal digit")]
+    Digit {
+        /// The byte found.
+        byte: u8,
+        /// Its offset in the text.
+        at: usize,
+    },
+}
+
+/// The hash function of a chain: of its frame checksums, blocks and transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HashFunction {
+    /// One SHA-256, as Exchangecoin uses it.
+    Sha256,
+    /// One BLAKE-256 with 14 rounds, as Decred uses it.
+    Blake256,
+}
+
+impl HashFunction {
+    /// The digest of the concatenation of `parts`.
+    pub fn digest(self, parts: &[&[u8]]) -> Hash {
+        match self {
+            Self::Sha256 => {
+                let mut hasher = sha2::Sha256::new();
+                parts.iter().for_each(|part| hasher.update(part));
+                Hash(hasher.finalize().into())
+            }
+            Self::Blake256 => {
+                let mut hasher = Blake256::new();
+                parts.iter().for_each(|part| hasher.update(part));
+                Hash(hasher.finalize())
+            }
+        }
+    }
+
+    /// The frame checksum of the concatenation of `parts`: the first four bytes of
+    /// their digest.
+    pub fn checksum(self, parts: &[&[u8]]) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.digest(parts).0;
+        [a, b, c, d]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn display_and_parse_reverse_the_bytes() {
+        let mut bytes = [0; 32];
+        bytes[0] = 0x01;
+        bytes[31] = 0xfe;
+        let text = Hash(bytes).to_string();
+        assert!(text.starts_with("fe00") && text.ends_with("0001"));
+        assert_eq!(text.parse(), Ok(Hash(bytes)));
+        assert_eq!(text.to_uppercase().parse(), Ok(Hash(bytes)));
+    }
+
+    #[test]
+    fn short_texts_are_numbers_with_leading_zeros() {
+        let hash: Hash = "abc".parse().unwrap();
+        assert_eq!(hash.0[..3], [0xbc, 0x0a, 0]);
+    }
+
+    #[test]
+    fn texts_that_are_no_hash_are_refused() {
+        let parse = str::parse::<Hash>;
+        assert_eq!(parse(""), Err(ParseHashError::Length { digits: 0 }));
+        assert_eq!(parse(&"0".repeat(65)), Err(ParseHashError::Length { digits: 65 }));
+        assert_eq!(parse("12g4"), Err(ParseHashError::Digit { byte: b'g', at: 2 }));
+    }
+
+    #[test]
+    fn checksums_of_nothing() {
+        assert_eq!(HashFunction::Sha256.checksum(&[]), [0xe3, 0xb0, 0xc4, 0x42]);
+        assert_eq!(HashFunction::Blake256.checksum(&[]), [0x71, 0x6f, 0x6e, 0x86]);
+    }
+
+    #[test]
+    fn parts_are_hashed_as_their_concatenation() {
+        for function in [HashFunction::Sha256, HashFunction::Blake256] {
+            let whole: [u8; 200] = core::array::from_fn(|i| i as u8);
+            let (left, right) = whole.split_at(77);
+            assert_eq!(function.digest(&[&whole]), function.digest(&[left, right]));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Why a peer ended, and why it would not send.
+
+use core::fmt;
+
+use crate::wire::{Command, DecodeError, EncodeError};
+
+/// Why a peer is closed. The first reason stands; later inputs return it again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application called [`close`](crate::PeerState::close).
+    #[error("closed by us")]
+    Local,
+    /// The application called [`refuse_version`](crate::PeerState::refuse_version).
+    #[error("version refused by us")]
+    VersionRefused,
+    /// The remote ended its stream between two frames.
+    #[error("closed by the remote")]
+    RemoteClosed,
+    /// The connection broke.
+    #[error("connection lost")]
+    ConnectionLost,
+    /// The remote sent what cannot be decoded, or ended its stream inside a frame.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A message of the peer's own could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The remote opened with something else than `version`.
+    #[error("{0} where a version was due")]
+    NotVersion(Command),
+    /// The remote sent something else where only its `verack` may follow its `version`.
+    #[error("{0} where a verack was due")]
+    NotVerAck(Command),
+    /// The remote sent a second `version`.
+    #[error("second version")]
+    DuplicateVersion,
+    /// The remote sent a second `verack`.
+    #[error("second verack")]
+    DuplicateVerAck,
+    /// The remote is this very process: it sent a nonce of ours.
+    #[error("connected to ourselves")]
+    SelfConnection,
+    /// The remote speaks no protocol version that we still accept.
+    #[error("protocol version {advertised} is too old, {minimum} is the oldest accepted")]
+    ProtocolVersionTooOld {
+        /// What the remote advertised.
+        advertised: i32,
+        /// What [`min_remote_version`](crate::ConfigBuilder::min_remote_version) asks for.
+        minimum: u32,
+    },
+    /// The handshake took longer than
+    /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
+    #[error("handshake not finished in time")]
+    HandshakeTimeout,
+    /// The remote's `verack` took longer than
+    /// [`verack_timeout`](crate::ConfigBuilder::verack_timeout).
+    #[error("no verack in time")]
+    VerAckTimeout,
+    /// No message came for [`idle_timeout`](crate::ConfigBuilder::idle_timeout).
+    #[error("no message in time")]
+    IdleTimeout,
+    /// A `ping` went unanswered for [`pong_timeout`](crate::ConfigBuilder::pong_timeout).
+    #[error("no pong in time")]
+    PongTimeout,
+    /// A frame that had begun to leave did not finish in time: the remote does not read.
+    #[error("the remote does not read")]
+    WriteStall,
+    /// More was queued than [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes)
+    /// allows, under [`Overflow::Close`](crate::Overflow::Close).
+    #[error("{queued} bytes queued, at most {limit} allowed: the remote reads too slowly")]
+    OutputOverflow {
+        /// Bytes queued, the message that was one too many included.
+        queued: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+}
+
+impl CloseReason {
+    /// Whether the remote broke the protocol, which is a reason not to talk to it again.
+    ///
+    /// Ends of streams, even inside a frame, slowness, silence and our own decisions are
+    /// none.
+    pub const fn is_violation(&self) -> bool {
+        match self {
+            Self::Decode(error) => error.is_violation(),
+            Self::NotVersion(_)
+            | Self::NotVerAck(_)
+            | Self::DuplicateVersion
+            | Self::DuplicateVerAck => true,
+            _ => false,
+        }
+    }
+}
+
+/// A message that was not queued, and why. The peer lives on, unless it was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendError<M> {
+    /// Why.
+    pub kind: SendErrorKind,
+    /// The message, given back.
+    pub message: M,
+}
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// The remote's `version` has not come yet, so that no protocol version is negotiated.
+    #[error("no protocol version is negotiated yet")]
+    NotReady,
+    /// The peer is closed.
+    #[error("the peer is closed: {0}")]
+    Closed(CloseReason),
+    /// `version` and `verack` are the peer's own to send.
+    #[error("{0} belongs to the handshake, which the peer conducts by itself")]
+    Handshake(Command),
+    /// The message would go beyond
+    /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes).
+    #[error("{queued} bytes would be queued, at most {limit} allowed")]
+    QueueFull {
+        /// Bytes queued, this message included.
+        queued: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// The message cannot be sent at the negotiated version, or not at all.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl<M> fmt::Display for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not sent: {}", self.kind)
+    }
+}
+
+impl<M: fmt::Debug> core::error::Error for SendError<M> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.kind)
+    }
+}

@@ -1,0 +1,125 @@
+//! What a peer tells the application.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+use super::error::CloseReason;
+use crate::wire::{Message, Version};
+
+/// Something that happened, from [`poll_event`](crate::PeerState::poll_event).
+///
+/// In order: [`VersionReceived`](Self::VersionReceived), then
+/// [`Established`](Self::Established), then messages as they come; whatever happens,
+/// [`Closed`](Self::Closed) exactly once and last. The remote's `verack` comes before
+/// `Established` on Decred and at any time after it on Exchangecoin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The remote's `version` came. Nothing has been sent in answer to it yet:
+    /// [`refuse_version`](crate::PeerState::refuse_version) ends the peer before that.
+    VersionReceived(Arc<Version>),
+    /// The remote's `verack` came.
+    VerAckReceived,
+    /// The handshake is done: messages may be sent and will come.
+    Established(Established),
+    /// Any other message came. A `ping` has been answered already.
+    Message(Message),
+    /// A `pong` answered our latest `ping`. Comes after the `pong`'s own
+    /// [`Message`](Self::Message).
+    RoundTrip {
+        /// The nonce of the `ping`.
+        nonce: u64,
+        /// From the moment the last byte of the `ping` left.
+        time: Duration,
+    },
+    /// The last byte of a queued message left.
+    Sent(SendId),
+    /// A queued message was still here, in whole or in part, when the peer closed.
+    NotSent(SendId),
+    /// The peer is closed. Nothing comes after this.
+    Closed(CloseReason),
+}
+
+/// What a handshake negotiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Established {
+    /// The protocol version in force from now on: the lower of both maxima.
+    pub version: u32,
+    /// The remote's clock less ours, in seconds; saturating.
+    pub time_offset: i64,
+}
+
+/// Names a queued message until its [`Sent`](Event::Sent) or
+/// [`NotSent`](Event::NotSent) comes. Unique within one peer, and ascending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SendId(pub(super) u64);
+
+impl fmt::Display for SendId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who opened the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third side")]
+pub enum Direction {
+    /// The remote did.
+    Inbound,
+    /// We did.
+    Outbound,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        })
+    }
+}
+
+/// How an inventory vector is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Relay {
+    /// Together with others, after a random delay.
+    #[default]
+    Trickle,
+    /// By itself and at once: for new blocks and votes.
+    Immediate,
+}
+
+/// What became of an announcement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Announced {
+    /// It waits for the next trickle.
+    Queued,
+    /// Its `inv` is queued.
+    Sent(SendId),
+    /// The remote knows it: nothing was queued.
+    Known,
+    /// The remote asked for no transactions, or knows no such vectors at the negotiated
+    /// version: nothing was queued.
+    Unwanted,
+    /// As many vectors or bytes are queued as may be: nothing was queued.
+    Full,
+    /// The handshake is not done, or the peer is closed: nothing was queued.
+    NotReady,
+}
+
+impl fmt::Display for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queued => f.write_str("queued"),
+            Self::Sent(id) => write!(f, "sent as message {id}"),
+            Self::Known => f.write_str("known"),
+            Self::Unwanted => f.write_str("unwanted"),
+            Self::Full => f.write_str("queue full"),
+            Self::NotReady => f.write_str("not ready"),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The opening of a connection: which messages may come when.
+
+use alloc::vec::Vec;
+
+use super::error::CloseReason;
+use crate::network::Chain;
+use crate::wire::{Command, Message, Protocol};
+
+/// When the remote's `verack` must come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VerAckRule {
+    /// At any time after its `version`: Exchangecoin's node sends it behind whatever it
+    /// queued before, and is heard before it comes.
+    Late,
+    /// After so many other messages at most, which are held until then: Decred below
+    /// protocol version 12.
+    Within(usize),
+}
+
+impl VerAckRule {
+    pub(super) const fn of(protocol: Protocol) -> Self {
+        match protocol.chain {
+            Chain::Exchangecoin => Self::Late,
+            Chain::Decred if protocol.version < 12 => Self::Within(2),
+            Chain::Decred => Self::Within(0),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The remote's `version` has not come.
+    AwaitsVersion,
+    /// The application decides on it.
+    Reviewed,
+    /// The remote's `verack` has not come, and everything waits for it.
+    AwaitsVerAck,
+    /// Messages go both ways.
+    Established,
+}
+
+/// How far the handshake is.
+pub(super) struct Handshake {
+    phase: Phase,
+    has_verack: bool,
+    /// Messages that came before their time, with the sizes of their frames.
+    held: Vec<(Message, usize)>,
+}
+
+impl Handshake {
+    pub(super) const fn new() -> Self {
+        Self { phase: Phase::AwaitsVersion, has_verack: false, held: Vec::new() }
+    }
+
+    pub(super) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) const fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    pub(super) const fn has_verack(&self) -> bool {
+        self.has_verack
+    }
+
+    pub(super) const fn set_verack(&mut self) {
+        self.has_verack = true;
+    }
+
+    /// Whether a message of that name may come now. Asked as soon as its header is there,
+    /// so that nothing is received in vain.
+    pub(super) fn admits(&self, command: Command, protocol: Protocol) -> Result<(), CloseReason> {
+        match (self.phase, command) {
+            (Phase::AwaitsVersion, Command::Version) => Ok(()),
+            (Phase::AwaitsVersion, other) => Err(CloseReason::NotVersion(other)),
+            (_, Command::Version) => Err(CloseReason::DuplicateVersion),
+            (_, Command::VerAck) if self.has_verack => Err(CloseReason::DuplicateVerAck),
+            (Phase::AwaitsVerAck, other) if other != Command::VerAck => {
+                match VerAckRule::of(protocol) {
+                    VerAckRule::Within(others) if self.held.len() >= others => {
+                        Err(CloseReason::NotVerAck(other))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a message that came before its time.
+    pub(super) fn hold(&mut self, message: Message, len: usize) {
+        self.held.push((message, len));
+    }
+
+    /// The messages held, in the order in which they came.
+    pub(super) fn take_held(&mut self) -> Vec<(Message, usize)> {
+        core::mem::take(&mut self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Ping;
+
+    const EXCC: Protocol = Protocol::new(Chain::Exchangecoin, 8);
+    const DCR_11: Protocol = Protocol::new(Chain::Decred, 11);
+    const DCR_12: Protocol = Protocol::new(Chain::Decred, 12);
+
+    #[test]
+    fn nothing_comes_before_a_version() {
+        let handshake = Handshake::new();
+        assert_eq!(handshake.admits(Command::Version, EXCC), Ok(()));
+        for command in [Command::VerAck, Command::Ping] {
+            assert_eq!(handshake.admits(command, EXCC), Err(CloseReason::NotVersion(command)));
+        }
+    }
+
+    #[test]
+    fn each_opening_comes_once() {
+        let mut handshake = Handshake::new();
+        handshake.set_phase(Phase::Established);
+        assert_eq!(handshake.admits(Command::VerAck, EXCC), Ok(()));
+        handshake.set_verack();
+        assert_eq!(handshake.admits(Command::VerAck, EXCC), Err(CloseReason::DuplicateVerAck));
+        assert_eq!(handshake.admits(Command::Version, EXCC), Err(CloseReason::DuplicateVersion));
+        assert_eq!(handshake.admits(Command::Ping, EXCC), Ok(()));
+    }
+
+    #[test]
+    fn as_many_messages_precede_a_verack_as_the_version_allows() {
+        for (protocol, allowed) in [(DCR_11, 2), (DCR_12, 0)] {
+            let mut handshake = Handshake::new();
+            handshake.set_phase(Phase::AwaitsVerAck);
+            for nonce in 0..allowed {
+                assert_eq!(handshake.admits(Command::Ping, protocol), Ok(()));
+                handshake.hold(Message::Ping(Ping { nonce }), 32);
+            }
+            let refused = Err(CloseReason::NotVerAck(Command::Ping));
+            assert_eq!(handshake.admits(Command::Ping, protocol), refused);
+            assert_eq!(handshake.admits(Command::VerAck, protocol), Ok(()));
+            assert_eq!(handshake.take_held().len(), allowed as usize);
+        }
+    }
+}

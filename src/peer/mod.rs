@@ -1,0 +1,573 @@
+//! The peer: values to behaviour. Knows nothing of sockets.
+
+mod config;
+mod error;
+mod event;
+mod handshake;
+mod known;
+mod nonces;
+mod outbox;
+mod ping;
+mod random;
+mod receive;
+mod schedule;
+mod send;
+mod stats;
+mod timers;
+mod transmit;
+mod trickle;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::SocketAddr;
+
+use bytes::BytesMut;
+use rand_core::CryptoRng;
+
+pub use config::{AddressHiding, Config, ConfigBuilder, ConfigError, Overflow};
+pub use error::{CloseReason, SendError, SendErrorKind};
+pub use event::{Announced, Direction, Established, Event, Relay, SendId};
+pub use nonces::SentNonces;
+pub use outbox::Outgoing;
+pub use stats::{CommandStats, Stats, Traffic};
+pub use timers::Timer;
+pub use transmit::Transmit;
+
+use handshake::{Handshake, Phase};
+use known::KnownInventory;
+use outbox::{Outbox, Purpose};
+use ping::Pinger;
+use random::Random;
+use stats::Counters;
+use timers::Timers;
+use trickle::Trickle;
+
+use crate::time::Instant;
+use crate::wire::{Decoder, EncodedMessage, InvVect, LAST_SECOND, List, Message, Ping, Version};
+
+/// Pongs that may wait to leave before no more input is taken, so that a remote that
+/// pings and does not read cannot grow the queue.
+const MAX_PONGS: usize = 64;
+
+/// One connection to a remote peer, without the connection.
+///
+/// The methods come in four groups:
+///
+/// - **Inputs** tell the peer what happened: [`handle_input`](Self::handle_input),
+///   [`handle_timeout`](Self::handle_timeout), [`handle_eof`](Self::handle_eof),
+///   [`handle_connection_lost`](Self::handle_connection_lost).
+/// - **Commands** are what the application wants: [`send`](Self::send),
+///   [`announce`](Self::announce), [`ping`](Self::ping), [`close`](Self::close) and others.
+/// - **Outputs** are what the peer wants: [`poll_event`](Self::poll_event),
+///   [`transmit`](Self::transmit), [`poll_timeout`](Self::poll_timeout),
+///   [`wants_read`](Self::wants_read), [`can_resume`](Self::can_resume).
+/// - **Getters** change nothing.
+///
+/// After any input or command, take the outputs until each is empty; the
+/// [crate documentation](crate#a-run-loop) has the loop. Every method may be called at any
+/// time and in any order: none panics, and a closed peer stays closed. Time that goes
+/// backwards counts as standing still.
+pub struct PeerState {
+    config: Arc<Config>,
+    remote: SocketAddr,
+    direction: Direction,
+    started: Instant,
+    /// Unix seconds at `started`.
+    unix_time: u64,
+    now: Instant,
+    random: Random,
+    decoder: Decoder,
+    handshake: Handshake,
+    remote_version: Option<Arc<Version>>,
+    /// The remote's clock less ours, in seconds, when its `version` came.
+    time_offset: i64,
+    last_block: Option<i64>,
+    wants_headers: bool,
+    fee_filter: Option<i64>,
+    nonce: u64,
+    pinger: Pinger,
+    trickle: Trickle,
+    known: KnownInventory,
+    timers: Timers,
+    outbox: Outbox,
+    /// Receipts of frames that were abandoned when the peer closed.
+    unsent: VecDeque<SendId>,
+    events: VecDeque<(Event, usize)>,
+    event_bytes: usize,
+    counters: Counters,
+    input: Input,
+    closed: Option<CloseReason>,
+    told_closed: bool,
+}
+
+/// What is known of the input beyond the frames taken from it.
+#[derive(Default)]
+struct Input {
+    /// Bytes that were left in the caller's buffer.
+    left: usize,
+    /// Whether frames may be among them that were not taken for want of room.
+    is_held: bool,
+    /// Whether the application has held the remote back since the idle timer was set.
+    was_held: bool,
+    /// Whether the remote has ended its stream.
+    has_ended: bool,
+}
+
+impl PeerState {
+    /// A peer for a connection that we opened. Its `version` is ready to be sent.
+    ///
+    /// `remote` is where the remote is, as our `version` will tell it; behind a proxy that
+    /// knows it by a name only, `0.0.0.0:0`. `unix_time` is the wall clock at `now`, in
+    /// seconds. Everything random is drawn from `rng` here and now: the same numbers and
+    /// the same inputs give the same bytes.
+    pub fn outbound<R: CryptoRng + ?Sized>(
+        config: impl Into<Arc<Config>>,
+        remote: SocketAddr,
+        now: Instant,
+        unix_time: u64,
+        rng: &mut R,
+    ) -> Self {
+        let mut peer = Self::new(config.into(), remote, Direction::Outbound, now, unix_time, rng);
+        peer.config.sent_nonces.insert(peer.nonce);
+        peer.push_version();
+        peer
+    }
+
+    /// A peer for a connection that the remote opened: like [`outbound`](Self::outbound),
+    /// but it waits for the remote's `version`.
+    pub fn inbound<R: CryptoRng + ?Sized>(
+        config: impl Into<Arc<Config>>,
+        remote: SocketAddr,
+        now: Instant,
+        unix_time: u64,
+        rng: &mut R,
+    ) -> Self {
+        Self::new(config.into(), remote, Direction::Inbound, now, unix_time, rng)
+    }
+
+    fn new<R: CryptoRng + ?Sized>(
+        config: Arc<Config>,
+        remote: SocketAddr,
+        direction: Direction,
+        now: Instant,
+        unix_time: u64,
+        rng: &mut R,
+    ) -> Self {
+        let mut decoder = Decoder::new(config.network, config.protocol_version);
+        decoder.set_trailing_bytes(config.trailing_bytes);
+        decoder.set_reject_limit(config.max_reject);
+        let mut random = Random::new(rng);
+        let mut timers = Timers::default();
+        timers.set(Timer::Handshake, now + config.handshake_timeout);
+        if let Some(timeout) = config.idle_timeout {
+            timers.set(Timer::Idle, now + timeout);
+        }
+        Self {
+            remote,
+            direction,
+            started: now,
+            unix_time,
+            now,
+            nonce: random.nonce(),
+            random,
+            decoder,
+            handshake: Handshake::new(),
+            remote_version: None,
+            time_offset: 0,
+            last_block: None,
+            wants_headers: false,
+            fee_filter: None,
+            pinger: Pinger::default(),
+            trickle: Trickle::default(),
+            known: KnownInventory::new(config.known_capacity, config.known_lifetime, rng),
+            timers,
+            outbox: Outbox::default(),
+            unsent: VecDeque::new(),
+            events: VecDeque::new(),
+            event_bytes: 0,
+            counters: Counters::default(),
+            input: Input::default(),
+            closed: None,
+            told_closed: false,
+            config,
+        }
+    }
+}
+
+/// # Inputs
+impl PeerState {
+    /// Bytes came: takes complete frames from the front of `buffer`, as long as there is
+    /// [room](Self::wants_read) for what follows from them, and leaves the rest.
+    ///
+    /// `buffer` is the caller's; read into it where it ends. Call this again with the same
+    /// buffer when [`can_resume`](Self::can_resume) says so.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer is closed: the first thing that was wrong with the input, or an earlier
+    /// reason, which then is returned again. What came before it is not lost.
+    pub fn handle_input(&mut self, now: Instant, buffer: &mut BytesMut) -> Result<(), CloseReason> {
+        self.set_now(now);
+        self.check_open()?;
+        self.receive(buffer)
+    }
+
+    /// Time passed: does what is due. Does nothing if nothing is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.set_now(now);
+        while self.closed.is_none()
+            && let Some(timer) = self.timers.take_due(self.now)
+        {
+            self.fire(timer);
+        }
+    }
+
+    /// The remote ended its stream. The peer closes once the frames are taken that it still
+    /// left in the caller's buffer for want of room.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.set_now(now);
+        self.input.has_ended = true;
+        if !self.input.is_held {
+            self.close_at_eof();
+        }
+    }
+
+    /// The connection broke, in whatever way.
+    pub fn handle_connection_lost(&mut self, now: Instant) {
+        self.set_now(now);
+        self.close_with(CloseReason::ConnectionLost);
+    }
+}
+
+/// # Commands
+impl PeerState {
+    /// Queues a message. Its [`Event::Sent`] follows when its last byte has left.
+    ///
+    /// Possible from [`Event::VersionReceived`] on; nothing leaves before our `verack`.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not queued, with the message. The peer stays as it was, unless the
+    /// queue is full under [`Overflow::Close`].
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
+        let message = message.into();
+        match self.encode_to_send(&message).and_then(|frame| self.push_receipt(frame)) {
+            Ok(id) => Ok(id),
+            Err(kind) => Err(SendError { kind, message }),
+        }
+    }
+
+    /// Queues a message that is encoded already, without encoding or hashing it again: the
+    /// way to send one block to many peers.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_encoded(
+        &mut self,
+        message: EncodedMessage,
+    ) -> Result<SendId, SendError<EncodedMessage>> {
+        let checked = self.check_sendable(message.command()).and_then(|()| {
+            Ok(message.check(self.config.network.magic(), self.decoder.protocol())?)
+        });
+        match checked.and_then(|()| self.push_receipt(message.clone())) {
+            Ok(id) => Ok(id),
+            Err(kind) => Err(SendError { kind, message }),
+        }
+    }
+
+    /// Announces that we have something, unless the remote knows it or does not want it.
+    pub fn announce(&mut self, now: Instant, vector: InvVect, relay: Relay) -> Announced {
+        self.set_now(now);
+        if !self.is_established() {
+            return Announced::NotReady;
+        }
+        if !self.wants(vector.kind) {
+            return Announced::Unwanted;
+        }
+        if self.known.contains(&vector, self.now) {
+            return Announced::Known;
+        }
+        match relay {
+            Relay::Immediate => match self.send(Message::Inv(List::from([vector]))) {
+                Ok(id) => {
+                    self.known.insert(vector, self.now);
+                    Announced::Sent(id)
+                }
+                Err(_) => Announced::Full,
+            },
+            Relay::Trickle if self.trickle.len() >= self.config.max_waiting_announcements => {
+                Announced::Full
+            }
+            Relay::Trickle => {
+                self.trickle.push(vector);
+                if !self.timers.is_set(Timer::Trickle) {
+                    self.set_trickle_timer();
+                }
+                Announced::Queued
+            }
+        }
+    }
+
+    /// Queues a `ping` with a random nonce, which is returned. [`Event::RoundTrip`] follows
+    /// when it is answered, unless another `ping` leaves before.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`](SendErrorKind::NotReady) before the handshake is done,
+    /// [`Closed`](SendErrorKind::Closed) after the end.
+    pub fn ping(&mut self) -> Result<u64, SendErrorKind> {
+        self.check_open().map_err(SendErrorKind::Closed)?;
+        if !self.is_established() {
+            return Err(SendErrorKind::NotReady);
+        }
+        let nonce = self.random.nonce();
+        self.push(&Message::Ping(Ping { nonce }), Purpose::Ping { nonce });
+        self.pinger.queued(nonce);
+        Ok(nonce)
+    }
+
+    /// Goes on with a handshake that
+    /// [waits for a review](ConfigBuilder::review_version). Does nothing at other times.
+    pub fn accept_version(&mut self) {
+        if self.closed.is_none() && self.handshake.phase() == Phase::Reviewed {
+            self.answer_version();
+        }
+    }
+
+    /// Closes the peer because of what the remote's `version` says. Nothing that has not
+    /// left yet will.
+    pub fn refuse_version(&mut self) {
+        self.close_with(CloseReason::VersionRefused);
+    }
+
+    /// Makes it known that the remote has something, other than by announcing it to us.
+    pub fn add_known_inventory(&mut self, now: Instant, vector: InvVect) {
+        self.set_now(now);
+        self.known.insert(vector, self.now);
+    }
+
+    /// Whether the remote is known to have something; if so it is remembered longer.
+    pub fn is_known_inventory(&mut self, now: Instant, vector: &InvVect) -> bool {
+        self.set_now(now);
+        self.known.contains(vector, self.now)
+    }
+
+    /// Raises the height of the remote's best block. Lower heights, and any before the
+    /// remote's `version`, are passed over.
+    pub fn update_last_block(&mut self, height: i64) {
+        if let Some(last) = &mut self.last_block {
+            *last = height.max(*last);
+        }
+    }
+
+    /// Closes the peer. What is queued is not sent any more.
+    pub fn close(&mut self) {
+        self.close_with(CloseReason::Local);
+    }
+}
+
+/// # Outputs
+impl PeerState {
+    /// The next event. After [`Event::Closed`] there is none.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some((event, bytes)) = self.events.pop_front() {
+            self.event_bytes -= bytes;
+            return Some(event);
+        }
+        if let Some(id) = self.unsent.pop_front() {
+            return Some(Event::NotSent(id));
+        }
+        let reason = self.closed.as_ref().filter(|_| !self.told_closed)?;
+        self.told_closed = true;
+        Some(Event::Closed(reason.clone()))
+    }
+
+    /// The bytes to be written, as a [`Buf`](bytes::Buf). Write some of them and advance by
+    /// as many as were taken.
+    ///
+    /// Asking for them counts as trying to write: a frame offered at `now` must be gone
+    /// [in time](ConfigBuilder::write_timeout).
+    pub fn transmit(&mut self, now: Instant) -> Transmit<'_> {
+        self.set_now(now);
+        if !self.timers.is_set(Timer::Write) {
+            self.set_write_timer();
+        }
+        Transmit::new(self)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called, at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next().map(|(_, at)| at)
+    }
+
+    /// Whether there is room for what more input brings. While there is not, read nothing,
+    /// so that the remote feels it: events or pongs wait to be taken, or a `version` to be
+    /// reviewed.
+    pub fn wants_read(&self) -> bool {
+        self.closed.is_none() && !self.input.has_ended && self.has_room()
+    }
+
+    /// Whether frames were left in the caller's buffer for want of room and there is room
+    /// now: call [`handle_input`](Self::handle_input) before waiting for anything.
+    pub fn can_resume(&self) -> bool {
+        self.closed.is_none() && self.input.is_held && self.has_room()
+    }
+}
+
+/// # Getters
+impl PeerState {
+    /// The earliest deadline and what it is for.
+    pub fn next_deadline(&self) -> Option<(Timer, Instant)> {
+        self.timers.next()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The remote's address, as given at construction.
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Who opened the connection.
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The remote's `version`, once it came.
+    pub fn remote_version(&self) -> Option<&Arc<Version>> {
+        self.remote_version.as_ref()
+    }
+
+    /// The protocol version in force: our highest until one is negotiated.
+    pub const fn protocol_version(&self) -> u32 {
+        self.decoder.protocol().version
+    }
+
+    /// Whether the handshake is done and the peer is not closed.
+    pub fn is_established(&self) -> bool {
+        self.closed.is_none() && self.handshake.phase() == Phase::Established
+    }
+
+    /// Whether the remote's `verack` came.
+    pub const fn verack_received(&self) -> bool {
+        self.handshake.has_verack()
+    }
+
+    /// Whether the remote asked for blocks to be announced by `headers`.
+    pub const fn wants_headers(&self) -> bool {
+        self.wants_headers
+    }
+
+    /// Why the peer is closed, once it is.
+    pub const fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// A snapshot of what the peer has done so far.
+    pub fn stats(&self) -> Stats {
+        let version = self.remote_version.as_deref();
+        Stats {
+            remote: self.remote,
+            direction: self.direction,
+            connected_at: self.started,
+            services: version.map(|version| version.services),
+            user_agent: version.map(|version| version.user_agent.clone()),
+            advertised_version: version.map(|version| version.protocol_version.cast_unsigned()),
+            negotiated_version: version.map(|_| self.protocol_version()),
+            start_height: version.map(|version| version.start_height),
+            last_block: self.last_block,
+            time_offset: version.map(|_| self.time_offset),
+            relay: version.map(|version| version.relay),
+            wants_headers: self.wants_headers,
+            fee_filter: self.fee_filter,
+            last_send: self.counters.last_send,
+            last_receive: self.counters.last_receive,
+            bytes_sent: self.counters.bytes_sent,
+            bytes_received: self.counters.bytes_received,
+            outstanding_ping: self.pinger.outstanding(),
+            last_ping: self.pinger.last(),
+            round_trip: self.pinger.round_trip(),
+            queued_frames: self.outbox.frames(),
+            queued_bytes: self.outbox.limited(),
+            waiting_announcements: self.trickle.len(),
+            waiting_events: self.events.len(),
+            known_inventory: self.known.len(),
+            commands: self.counters.commands().to_vec(),
+        }
+    }
+}
+
+/// What all of them share.
+impl PeerState {
+    fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// The wall clock, in Unix seconds, within what both chains can represent.
+    fn wall_clock(&self) -> i64 {
+        let seconds = self.unix_time.saturating_add((self.now - self.started).as_secs());
+        seconds.min(LAST_SECOND) as i64
+    }
+
+    fn check_open(&self) -> Result<(), CloseReason> {
+        self.closed.clone().map_or(Ok(()), Err)
+    }
+
+    fn close_with(&mut self, reason: CloseReason) {
+        if self.closed.is_none() {
+            self.closed = Some(reason);
+            self.unsent = self.outbox.abandon();
+            self.trickle.clear();
+            self.timers.clear_all();
+        }
+    }
+
+    fn close_at_eof(&mut self) {
+        let reason = match self.decoder.end(self.input.left) {
+            Ok(()) => CloseReason::RemoteClosed,
+            Err(error) => CloseReason::Decode(error),
+        };
+        self.close_with(reason);
+    }
+
+    fn tell(&mut self, event: Event, bytes: usize) {
+        self.event_bytes += bytes;
+        self.events.push_back((event, bytes));
+    }
+
+    /// Whether the application keeps the remote from being heard.
+    fn holds_back(&self) -> bool {
+        self.handshake.phase() == Phase::Reviewed
+            || self.events.len() >= self.config.max_waiting_events
+            || (self.event_bytes >= self.config.max_waiting_event_bytes && self.event_bytes > 0)
+    }
+
+    fn has_room(&self) -> bool {
+        !self.holds_back() && self.outbox.pongs() < MAX_PONGS
+    }
+}
+
+/// As in `127.0.0.1:9666 (outbound)`.
+impl fmt::Display for PeerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.remote, self.direction)
+    }
+}
+
+impl fmt::Debug for PeerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerState")
+            .field("remote", &self.remote)
+            .field("direction", &self.direction)
+            .field("phase", &self.handshake.phase())
+            .field("protocol", &self.decoder.protocol())
+            .field("next_deadline", &self.next_deadline())
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}

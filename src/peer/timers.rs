@@ -1,0 +1,126 @@
+//! Deadlines by name.
+
+use core::fmt;
+
+use crate::time::Instant;
+
+/// What a deadline is for, from [`next_deadline`](crate::PeerState::next_deadline).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// The handshake must be done.
+    Handshake,
+    /// The remote's `verack` must have come.
+    VerAck,
+    /// A message must have come.
+    Idle,
+    /// A `ping` is due.
+    Ping,
+    /// A `pong` must have come.
+    Pong,
+    /// Waiting announcements are due.
+    Trickle,
+    /// The frame that is leaving must have left.
+    Write,
+}
+
+impl Timer {
+    const ALL: [Self; 7] = [
+        Self::Handshake,
+        Self::VerAck,
+        Self::Idle,
+        Self::Ping,
+        Self::Pong,
+        Self::Trickle,
+        Self::Write,
+    ];
+}
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "handshake",
+            Self::VerAck => "verack",
+            Self::Idle => "idle",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Trickle => "trickle",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// One deadline for each [`Timer`].
+#[derive(Default)]
+pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
+
+impl Timers {
+    /// Sets a deadline. The end of time never comes.
+    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = (at < Instant::MAX).then_some(at);
+    }
+
+    pub(super) fn clear(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    pub(super) fn clear_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<(Timer, Instant)> {
+        Timer::ALL
+            .into_iter()
+            .filter_map(|timer| Some((timer, self.0[timer as usize]?)))
+            .min_by_key(|&(_, at)| at)
+    }
+
+    /// Takes the earliest deadline that is due, so that it is due no more.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let (timer, at) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.clear(timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_fall_due_in_order_and_once() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Idle, Instant::from_secs(3));
+        timers.set(Timer::Ping, Instant::from_secs(1));
+        timers.set(Timer::Write, Instant::from_secs(2));
+        assert_eq!(timers.next(), Some((Timer::Ping, Instant::from_secs(1))));
+        assert_eq!(timers.take_due(Instant::ZERO), None);
+        let now = Instant::from_secs(2);
+        assert_eq!(timers.take_due(now), Some(Timer::Ping));
+        assert_eq!(timers.take_due(now), Some(Timer::Write));
+        assert_eq!(timers.take_due(now), None);
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_deadline() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Idle, Instant::MAX);
+        assert_eq!(timers.next(), None);
+        assert!(!timers.is_set(Timer::Idle));
+    }
+
+    #[test]
+    fn every_timer_has_a_place_of_its_own() {
+        for (place, timer) in Timer::ALL.into_iter().enumerate() {
+            assert_eq!(timer as usize, place);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Network addresses: `addr`, and the addresses inside `version`.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, big_endian};
+
+use super::codec::{Payload, Protocol, Reader, Writer};
+use super::error::ErrorKind;
+use super::list::{List, Record, sealed::Sealed};
+
+/// Most addresses in one `addr`.
+pub const MAX_ADDRS: usize = 1_000;
+
+bitflags::bitflags! {
+    /// The services a node offers. Unknown bits are carried as they are.
+    ///
+    /// Shown as names joined by `|`, unknown bits in hexadecimal, none as `0x0`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    pub struct Services: u64 {
+        /// A full node, which serves blocks.
+        const NODE_NETWORK = 1;
+        /// Bloom filters: historic, unused.
+        const NODE_BLOOM = 2;
+        /// Committed filters of the first version, which nothing serves any more.
+        const NODE_CF = 4;
+        const _ = !0;
+    }
+}
+
+impl fmt::Display for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (name, flag) in [
+            ("SFNodeNetwork", Self::NODE_NETWORK),
+            ("SFNodeBloom", Self::NODE_BLOOM),
+            ("SFNodeCF", Self::NODE_CF),
+        ] {
+            if self.contains(flag) {
+                write!(f, "{separator}{name}")?;
+                separator = "|";
+            }
+        }
+        let unknown = self.bits() & !(Self::NODE_NETWORK | Self::NODE_BLOOM | Self::NODE_CF).bits();
+        if unknown != 0 || separator.is_empty() {
+            write!(f, "{separator}{unknown:#x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a node is and what it offers, as `version` carries it: 26 bytes.
+///
+/// Nothing is validated: any port, any address.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct PeerAddress {
+    services: U64,
+    ip: [u8; 16],
+    port: big_endian::U16,
+}
+
+impl PeerAddress {
+    /// No services, no address, no port.
+    pub const UNSPECIFIED: Self =
+        Self { services: U64::ZERO, ip: [0; 16], port: big_endian::U16::ZERO };
+
+    /// The address of a node.
+    pub const fn new(services: Services, addr: SocketAddr) -> Self {
+        let ip = match addr.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self::from_parts(services, ip, addr.port())
+    }
+
+    /// The address of a node, from exactly what the wire carries.
+    pub const fn from_parts(services: Services, ip: Ipv6Addr, port: u16) -> Self {
+        Self {
+            services: U64::new(services.bits()),
+            ip: ip.octets(),
+            port: big_endian::U16::new(port),
+        }
+    }
+
+    /// The services offered.
+    pub const fn services(&self) -> Services {
+        Services::from_bits_retain(self.services.get())
+    }
+
+    /// The address; an IPv4 address where the wire has one mapped into IPv6.
+    pub fn ip(&self) -> IpAddr {
+        self.wire_ip().to_canonical()
+    }
+
+    /// The 16 bytes of the address as the wire has them.
+    pub fn wire_ip(&self) -> Ipv6Addr {
+        Ipv6Addr::from(self.ip)
+    }
+
+    /// The TCP port.
+    pub const fn port(&self) -> u16 {
+        self.port.get()
+    }
+
+    /// Address and port.
+    pub fn socket_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.ip(), self.port())
+    }
+}
+
+impl fmt::Debug for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.socket_addr(), self.services())
+    }
+}
+
+/// An address as `addr` gossips it: with the time it was last seen, 30 bytes.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct NetAddress {
+    timestamp: U32,
+    address: PeerAddress,
+}
+
+impl NetAddress {
+    /// An address last seen at `timestamp`, in Unix seconds.
+    pub const fn new(timestamp: u32, address: PeerAddress) -> Self {
+        Self { timestamp: U32::new(timestamp), address }
+    }
+
+    /// When the node was last seen, in Unix seconds.
+    pub const fn timestamp(&self) -> u32 {
+        self.timestamp.get()
+    }
+
+    /// Where it is and what it offers.
+    pub const fn address(&self) -> &PeerAddress {
+        &self.address
+    }
+}
+
+impl fmt::Debug for NetAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} seen {}", self.address, self.timestamp)
+    }
+}
+
+impl Sealed for NetAddress {}
+impl Record for NetAddress {}
+
+/// The addresses of an `addr`: at most [`MAX_ADDRS`].
+impl Payload for List<NetAddress> {
+    fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
+        Self::read(reader, MAX_ADDRS, ErrorKind::TooManyAddrs)
+    }
+
+    fn encode(&self, writer: &mut Writer, _: Protocol) -> Result<(), ErrorKind> {
+        self.write(writer, MAX_ADDRS, ErrorKind::TooManyAddrs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn services_are_shown_as_the_reference_nodes_show_them() {
+        for (bits, text) in [
+            (0, "0x0"),
+            (1, "SFNodeNetwork"),
+            (5, "SFNodeNetwork|SFNodeCF"),
+            (0x8000_0000_0000_0002, "SFNodeBloom|0x8000000000000000"),
+            (0xf8, "0xf8"),
+        ] {
+            assert_eq!(Services::from_bits_retain(bits).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ipv4_is_mapped_into_ipv6_and_back() {
+        let addr: SocketAddr = "203.0.113.7:9666".parse().unwrap();
+        let peer = PeerAddress::new(Services::NODE_NETWORK, addr);
+        assert_eq!(peer.as_bytes()[18..24], [0xff, 0xff, 203, 0, 113, 7]);
+        assert_eq!(peer.as_bytes()[24..], 9666_u16.to_be_bytes());
+        assert_eq!(peer.socket_addr(), addr);
+    }
+
+    #[test]
+    fn ipv6_stays_what_it_is() {
+        let addr: SocketAddr = "[2001:db8::7]:1".parse().unwrap();
+        assert_eq!(PeerAddress::new(Services::empty(), addr).socket_addr(), addr);
+        assert_eq!(PeerAddress::UNSPECIFIED.wire_ip(), Ipv6Addr::UNSPECIFIED);
+    }
+}

@@ -1,0 +1,402 @@
+//! The frame around every message: 24 bytes of header, then the payload.
+
+use core::fmt;
+
+use bytes::{Buf, Bytes, BytesMut};
+use zerocopy::little_endian::U32;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::codec::{HEAD_LEN, Protocol, Reader, Writer, check_strict};
+use super::error::{DecodeError, EncodeError, ErrorKind, at_most};
+use super::message::{Command, Message};
+use crate::network::{Chain, Network};
+
+/// Bytes of a frame's header.
+pub const HEADER_LEN: usize = 24;
+
+/// Most bytes of any payload: 32 MiB.
+pub const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
+
+/// Payloads up to this size are copied out of the receive buffer, so that a small
+/// message which the application keeps does not keep the whole buffer alive.
+const COPY_BELOW: usize = 4 * 1024;
+
+/// The command as a frame's header has it: 12 bytes, shown as text where they are.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(transparent)]
+pub struct CommandField([u8; 12]);
+
+impl CommandField {
+    /// The 12 bytes, padding included.
+    pub const fn as_bytes(&self) -> &[u8; 12] {
+        &self.0
+    }
+
+    /// What is left without the padding, if that is printable ASCII.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let name = self.trimmed();
+        check_strict(name).ok()?;
+        str::from_utf8(name).ok()
+    }
+
+    fn trimmed(&self) -> &[u8] {
+        let len = self.0.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        &self.0[..len]
+    }
+}
+
+impl From<Command> for CommandField {
+    fn from(command: Command) -> Self {
+        let mut field = [0; 12];
+        for (to, from) in field.iter_mut().zip(command.as_str().as_bytes()) {
+            *to = *from;
+        }
+        Self(field)
+    }
+}
+
+impl fmt::Display for CommandField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.trimmed().escape_ascii())
+    }
+}
+
+impl fmt::Debug for CommandField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What to do with bytes that follow a complete message inside its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TrailingBytes {
+    /// Pass over them, as Exchangecoin's nodes do. They are never handed on.
+    Ignore,
+    /// Refuse the frame, as Decred's nodes do.
+    Reject,
+}
+
+impl TrailingBytes {
+    /// What the nodes of `chain` do.
+    pub const fn of(chain: Chain) -> Self {
+        match chain {
+            Chain::Exchangecoin => Self::Ignore,
+            Chain::Decred => Self::Reject,
+        }
+    }
+}
+
+/// The header as it lies on the wire.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct RawHeader {
+    magic: U32,
+    command: CommandField,
+    len: U32,
+    checksum: [u8; 4],
+}
+
+const _: () = assert!(size_of::<RawHeader>() == HEADER_LEN);
+
+/// The header of a frame that may be received: its network is ours, its command known
+/// at the version in force, its length within the command's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FrameHeader {
+    /// The name of the message.
+    pub command: Command,
+    /// Bytes of the payload.
+    pub len: usize,
+    /// The payload's checksum, as claimed.
+    pub checksum: [u8; 4],
+}
+
+/// A received message and the size of its frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame {
+    /// The message.
+    pub message: Message,
+    /// Bytes of the frame, its header included.
+    pub len: usize,
+}
+
+/// Takes messages from a stream of bytes.
+///
+/// A header is judged as soon as its 24 bytes are there, before anything is kept for
+/// its payload; nothing is ever reserved by a length that the remote claims. The first
+/// error is final: later calls return it again.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use excc_peer::Network;
+/// use excc_peer::wire::{Decoder, EncodedMessage, Message, Ping};
+///
+/// let network = Network::EXCC_MAINNET;
+/// let ping = Message::Ping(Ping { nonce: 7 });
+/// let mut buffer = BytesMut::from(&EncodedMessage::new(&network, 8, &ping)?.to_bytes()[..]);
+///
+/// let mut decoder = Decoder::new(network, 8);
+/// let frame = decoder.decode(&mut buffer)?.expect("a whole frame is there");
+/// assert_eq!(frame.message, ping);
+/// assert_eq!(decoder.decode(&mut buffer)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    magic: u32,
+    protocol: Protocol,
+    trailing: TrailingBytes,
+    reject_limit: usize,
+    pending: Option<FrameHeader>,
+    failed: Option<DecodeError>,
+}
+
+impl Decoder {
+    /// A decoder for `network` at protocol version `version`, with the limits of the
+    /// wire and the chain's way with trailing bytes.
+    pub const fn new(network: Network, version: u32) -> Self {
+        Self {
+            magic: network.magic(),
+            protocol: Protocol::new(network.chain(), version),
+            trailing: TrailingBytes::of(network.chain()),
+            reject_limit: MAX_PAYLOAD,
+            pending: None,
+            failed: None,
+        }
+    }
+
+    /// What decides how payloads are read.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Reads the frames that follow at another protocol version. A header that has been
+    /// taken already stays judged by the version that it was taken at.
+    pub const fn set_version(&mut self, version: u32) {
+        self.protocol.version = version;
+    }
+
+    /// Deals with trailing bytes in another way than the chain's nodes do.
+    pub const fn set_trailing_bytes(&mut self, trailing: TrailingBytes) {
+        self.trailing = trailing;
+    }
+
+    /// Allows a `reject` no more payload than `limit` bytes, where the wire allows it
+    /// [`MAX_PAYLOAD`].
+    pub const fn set_reject_limit(&mut self, limit: usize) {
+        self.reject_limit = limit;
+    }
+
+    /// Takes the next message from the front of `buffer`, or nothing until it is whole.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the frame; the decoder is then spent.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+        match self.header(buffer)? {
+            Some(_) => self.payload(buffer),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes the next header from the front of `buffer`, once it is there, and tells of
+    /// it until its payload is taken.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the header; the decoder is then spent.
+    pub fn header(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameHeader>, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.pending.is_none()
+            && let Ok((raw, _)) = RawHeader::read_from_prefix(buffer)
+        {
+            buffer.advance(HEADER_LEN);
+            let header = self.judge(&raw).map_err(|error| self.fail(error))?;
+            self.pending = Some(header);
+        }
+        Ok(self.pending)
+    }
+
+    /// Takes the payload of the header taken before, once it is whole.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the payload; the decoder is then spent.
+    pub fn payload(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let Some(header) = self.pending else { return Ok(None) };
+        if buffer.len() < header.len {
+            return Ok(None);
+        }
+        self.pending = None;
+        let message = if header.len < COPY_BELOW {
+            let message = self.open(header, Reader::borrowed(&buffer[..header.len]));
+            buffer.advance(header.len);
+            message
+        } else {
+            let payload = buffer.split_to(header.len).freeze();
+            self.open(header, Reader::shared(&payload))
+        };
+        let message = message.map_err(|error| self.fail(error))?;
+        Ok(Some(Frame { message, len: HEADER_LEN + header.len }))
+    }
+
+    /// How many bytes `buffer` is short of what [`decode`](Self::decode) needs next: of a
+    /// header, or of the payload announced.
+    pub fn missing(&self, buffer: &BytesMut) -> usize {
+        self.pending.map_or(HEADER_LEN, |header| header.len).saturating_sub(buffer.len())
+    }
+
+    /// What is wrong with a stream that ends here, with `left` bytes not taken: nothing,
+    /// unless a frame has begun.
+    pub fn end(&self, left: usize) -> Result<(), DecodeError> {
+        let truncated = |len| ErrorKind::Truncated { needed: len, remaining: left };
+        match (&self.failed, self.pending) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(header)) => {
+                Err(DecodeError::in_message(header.command, truncated(header.len)))
+            }
+            (None, None) if left > 0 => Err(DecodeError::in_frame(truncated(HEADER_LEN))),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn fail(&mut self, error: DecodeError) -> DecodeError {
+        self.failed = Some(error.clone());
+        error
+    }
+
+    /// The checks of a header, in the order in which the reference nodes make them.
+    fn judge(&self, raw: &RawHeader) -> Result<FrameHeader, DecodeError> {
+        at_most(raw.len.get(), MAX_PAYLOAD, ErrorKind::PayloadTooLarge)
+            .map_err(DecodeError::in_frame)?;
+        let len = raw.len.get() as usize;
+        if raw.magic.get() != self.magic {
+            let kind = ErrorKind::WrongNetwork { seen: raw.magic.get(), expected: self.magic };
+            return Err(DecodeError::in_frame(kind));
+        }
+        let command = Command::from_field(&raw.command, self.protocol.chain)
+            .map_err(DecodeError::in_frame)?;
+        command
+            .check_len(len, self.protocol)
+            // The wire reads a payload that no version in force can decode; here it is
+            // refused before it is received.
+            .and_then(|()| command.check_version(self.protocol))
+            .and_then(|()| match command {
+                Command::Reject => at_most(len, self.reject_limit, ErrorKind::PayloadTooLarge),
+                _ => Ok(()),
+            })
+            .map_err(|kind| DecodeError::in_message(command, kind))?;
+        Ok(FrameHeader { command, len, checksum: raw.checksum })
+    }
+
+    fn open(&self, header: FrameHeader, reader: Reader<'_>) -> Result<Message, DecodeError> {
+        let FrameHeader { command, checksum: claimed, .. } = header;
+        let computed = self.protocol.chain.hash_function().checksum(&[reader.payload()]);
+        if claimed != computed {
+            let kind = ErrorKind::PayloadChecksum { claimed, computed };
+            return Err(DecodeError::in_message(command, kind));
+        }
+        Message::decode_from(command, reader, self.protocol, self.trailing)
+    }
+}
+
+/// A message as bytes, made once and sent to any number of peers of its network.
+///
+/// Cloning counts a reference. Payloads of up to 8 bytes live inside the value; lists
+/// that came from the wire or from a `Vec` are not copied.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedMessage {
+    command: Command,
+    magic: u32,
+    head_len: usize,
+    head: [u8; HEAD_LEN],
+    body: Bytes,
+}
+
+impl EncodedMessage {
+    /// Encodes `message` for `network` as it is at protocol version `version`.
+    ///
+    /// # Errors
+    ///
+    /// That the message does not exist at that version, breaks one of its own limits, or
+    /// is larger than its command allows.
+    pub fn new(network: &Network, version: u32, message: &Message) -> Result<Self, EncodeError> {
+        let command = message.command();
+        Self::encode(network, version, message).map_err(|kind| EncodeError::new(command, kind))
+    }
+
+    fn encode(network: &Network, version: u32, message: &Message) -> Result<Self, ErrorKind> {
+        let protocol = Protocol::new(network.chain(), version);
+        let command = message.command();
+        let mut writer = Writer::default();
+        message.write(&mut writer, protocol)?;
+        let (inline, inline_len, body) = writer.finish();
+        let inline = &inline[..inline_len];
+
+        let len = inline.len() + body.len();
+        at_most(len, MAX_PAYLOAD, ErrorKind::PayloadTooLarge)?;
+        command.check_len(len, protocol)?;
+
+        let checksum = network.chain().hash_function().checksum(&[inline, &body]);
+        let header = RawHeader {
+            magic: network.magic().into(),
+            command: command.into(),
+            len: (len as u32).into(),
+            checksum,
+        };
+        let mut head = [0; HEAD_LEN];
+        head[..HEADER_LEN].copy_from_slice(header.as_bytes());
+        head[HEADER_LEN..][..inline_len].copy_from_slice(inline);
+        Ok(Self { command, magic: network.magic(), head_len: HEADER_LEN + inline_len, head, body })
+    }
+
+    /// The name of the message.
+    pub const fn command(&self) -> Command {
+        self.command
+    }
+
+    /// Bytes of the frame, its header included.
+    #[expect(clippy::len_without_is_empty, reason = "a frame has a header at least")]
+    pub fn len(&self) -> usize {
+        self.head_len + self.body.len()
+    }
+
+    /// The frame in two parts: the header with what of the payload is kept beside it, and
+    /// the rest of the payload, which may be empty.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [&self.head[..self.head_len], &self.body]
+    }
+
+    /// The frame in one piece.
+    pub fn to_bytes(&self) -> Bytes {
+        self.parts().concat().into()
+    }
+
+    /// Whether a peer of `magic` may be sent this at the version of `protocol`: what
+    /// encoding tests, without encoding.
+    pub(crate) fn check(&self, magic: u32, protocol: Protocol) -> Result<(), EncodeError> {
+        let checked = if self.magic == magic {
+            self.command
+                .check_version(protocol)
+                .and_then(|()| self.command.check_len(self.len() - HEADER_LEN, protocol))
+        } else {
+            Err(ErrorKind::WrongNetwork { seen: self.magic, expected: magic })
+        };
+        checked.map_err(|kind| EncodeError::new(self.command, kind))
+    }
+}
+
+impl fmt::Debug for EncodedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EncodedMessage({}, {} bytes)", self.command, self.len())
+    }
+}

@@ -1,0 +1,388 @@
+//! The table of messages.
+//!
+//! Each row names a message, its command, the protocol versions that have it on either
+//! chain, and its largest payload; rows with a type in brackets are decoded into that
+//! type. Everything else about commands is derived from these rows.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::addr::NetAddress;
+use super::codec::{Payload, Protocol, Reader, Writer};
+use super::error::{DecodeError, ErrorKind, at_most};
+use super::frame::{CommandField, MAX_PAYLOAD, TrailingBytes};
+use super::header::Headers;
+use super::inv::{FeeFilter, InvVect};
+use super::list::List;
+use super::locator::LocatorRequest;
+use super::ping::{Ping, Pong};
+use super::reject::Reject;
+use super::version::Version;
+use crate::network::Chain;
+
+/// Where a chain has a message, and how large it may be.
+#[derive(Clone, Copy)]
+struct Rule {
+    first: u32,
+    last: u32,
+    limit: usize,
+    /// A lower limit at versions before the one given.
+    early: Option<(u32, usize)>,
+    /// Whether no payload at all is allowed outside the versions that have the message.
+    gated: bool,
+}
+
+/// At most `limit` bytes, at every version until one of the methods below says otherwise.
+const fn upto(limit: usize) -> Option<Rule> {
+    since(0, limit)
+}
+
+const fn since(first: u32, limit: usize) -> Option<Rule> {
+    Some(Rule { first, last: u32::MAX, limit, early: None, gated: false })
+}
+
+const fn gated_since(first: u32, limit: usize) -> Option<Rule> {
+    Some(Rule { first, last: u32::MAX, limit, early: None, gated: true })
+}
+
+const fn gated_until(last: u32, limit: usize) -> Option<Rule> {
+    Some(Rule { first: 0, last, limit, early: None, gated: true })
+}
+
+/// Blocks and transactions: their limit rose at protocol version 4.
+const BLOCK_SIZED: Option<Rule> = Some(Rule {
+    first: 0,
+    last: u32::MAX,
+    limit: 1_310_720,
+    early: Some((4, 1_000_000)),
+    gated: false,
+});
+
+/// A message that the chain does not have.
+const NONE: Option<Rule> = None;
+
+macro_rules! messages {
+    (
+        typed { $($(#[$doc:meta])* $name:ident $(($payload:ty))? = $command:literal, $excc:expr, $dcr:expr;)* }
+        opaque { $($(#[$odoc:meta])* $oname:ident = $ocommand:literal, $oexcc:expr, $odcr:expr;)* }
+    ) => {
+        /// The name of a message.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Command {
+            $($(#[$doc])* $name,)*
+            $($(#[$odoc])* $oname,)*
+        }
+
+        impl Command {
+            /// Every command of either chain.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$oname,)*];
+
+            /// The command on the wire, without its padding.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $command,)*
+                    $(Self::$oname => $ocommand,)*
+                }
+            }
+
+            const fn rule(self, chain: Chain) -> Option<Rule> {
+                match (self, chain) {
+                    $((Self::$name, Chain::Exchangecoin) => $excc,
+                      (Self::$name, Chain::Decred) => $dcr,)*
+                    $((Self::$oname, Chain::Exchangecoin) => $oexcc,
+                      (Self::$oname, Chain::Decred) => $odcr,)*
+                }
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($command => Some(Self::$name),)*
+                    $($ocommand => Some(Self::$oname),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// A message.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Message {
+            $($(#[$doc])* $name $(($payload))?,)*
+            /// A message of the chain whose payload this crate does not take apart.
+            Opaque(Opaque),
+        }
+
+        impl Message {
+            /// The name of the message.
+            pub const fn command(&self) -> Command {
+                match self {
+                    $(Self::$name { .. } => Command::$name,)*
+                    Self::Opaque(opaque) => opaque.command,
+                }
+            }
+
+            fn read(
+                command: Command,
+                reader: &mut Reader<'_>,
+                protocol: Protocol,
+            ) -> Result<Self, ErrorKind> {
+                match command {
+                    $(Command::$name => {
+                        Ok(Self::$name $((<$payload>::decode(reader, protocol)?))?)
+                    })*
+                    $(Command::$oname => {
+                        let payload = reader.take_bytes(reader.remaining())?;
+                        Ok(Self::Opaque(Opaque { command, payload }))
+                    })*
+                }
+            }
+
+            pub(crate) fn write(
+                &self,
+                writer: &mut Writer,
+                protocol: Protocol,
+            ) -> Result<(), ErrorKind> {
+                self.command().check_version(protocol)?;
+                match self {
+                    $(messages!(@bind $name payload $($payload)?) => {
+                        messages!(@write writer protocol payload $($payload)?)
+                    })*
+                    Self::Opaque(opaque) => {
+                        writer.shared(&opaque.payload);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    };
+    (@bind $name:ident $bound:ident) => { Self::$name };
+    (@bind $name:ident $bound:ident $payload:ty) => { Self::$name($bound) };
+    (@write $writer:ident $protocol:ident $bound:ident) => { Ok(()) };
+    (@write $writer:ident $protocol:ident $bound:ident $payload:ty) => {
+        $bound.encode($writer, $protocol)
+    };
+}
+
+messages! {
+    typed {
+        /// Opens the handshake.
+        Version(Box<Version>) = "version", upto(358), upto(358);
+        /// Acknowledges a `version`.
+        VerAck = "verack", upto(0), upto(0);
+        /// Asks for addresses of nodes.
+        GetAddr = "getaddr", upto(0), upto(0);
+        /// Addresses of nodes.
+        Addr(List<NetAddress>) = "addr", upto(30_003), gated_until(11, 30_003);
+        /// Asks for the hashes of the blocks after a block locator.
+        GetBlocks(LocatorRequest) = "getblocks", upto(16_039), upto(16_039);
+        /// Asks for the headers of the blocks after a block locator.
+        GetHeaders(LocatorRequest) = "getheaders", upto(16_039), upto(16_039);
+        /// Headers of blocks.
+        Headers(Headers) = "headers", upto(562_003), upto(362_003);
+        /// Announces what the sender has.
+        Inv(List<InvVect>) = "inv", upto(1_800_003), upto(1_800_003);
+        /// Asks for what was announced.
+        GetData(List<InvVect>) = "getdata", upto(1_800_003), upto(1_800_003);
+        /// What of a `getdata` the sender does not have.
+        NotFound(List<InvVect>) = "notfound", upto(1_800_003), upto(1_800_003);
+        /// Asks whether the other side is alive.
+        Ping(Ping) = "ping", upto(8), upto(8);
+        /// Answers a `ping`.
+        Pong(Pong) = "pong", upto(8), upto(8);
+        /// Asks for the transactions waiting for a block.
+        MemPool = "mempool", upto(0), upto(0);
+        /// Asks for blocks to be announced by `headers`.
+        SendHeaders = "sendheaders", since(3, 0), since(3, 0);
+        /// Asks not to be told of transactions that pay too little.
+        FeeFilter(FeeFilter) = "feefilter", since(5, 8), since(5, 8);
+        /// Says that a message was not accepted.
+        Reject(Box<Reject>) = "reject", gated_until(8, MAX_PAYLOAD), NONE;
+    }
+    opaque {
+        /// A block.
+        Block = "block", BLOCK_SIZED, BLOCK_SIZED;
+        /// A transaction.
+        Tx = "tx", BLOCK_SIZED, BLOCK_SIZED;
+        /// Asks for the blocks and votes that mining builds on.
+        GetMinings = "getminings", upto(0), upto(0);
+        /// The blocks and votes that mining builds on.
+        MiningState = "miningstate", upto(1_546), upto(1_546);
+        /// Asks for the state that a starting node needs.
+        GetInitState = "getinitstate", gated_since(8, 1_057), gated_since(8, 1_057);
+        /// The state that a starting node needs.
+        InitState = "initstate", gated_since(8, 1_763), gated_since(8, 1_763);
+        /// Asks for a committed filter of version 1.
+        GetCFilter = "getcfilter", since(6, 33), since(6, 33);
+        /// Asks for headers of committed filters of version 1.
+        GetCFHeaders = "getcfheaders", since(6, 16_036), since(6, 16_036);
+        /// Asks which committed filters of version 1 there are.
+        GetCFTypes = "getcftypes", since(6, 0), since(6, 0);
+        /// A committed filter of version 1.
+        CFilter = "cfilter", since(6, 262_182), since(6, 262_182);
+        /// Headers of committed filters of version 1.
+        CFHeaders = "cfheaders", since(6, 64_036), since(6, 64_036);
+        /// Which committed filters of version 1 there are.
+        CFTypes = "cftypes", since(6, 259), since(6, 259);
+        /// Asks for a committed filter of version 2.
+        GetCFilterV2 = "getcfilterv2", since(7, 32), since(7, 32);
+        /// A committed filter of version 2.
+        CFilterV2 = "cfilterv2", since(7, 263_210), since(7, 263_210);
+        /// Addresses of nodes, Tor's among them.
+        AddrV2 = "addrv2", NONE, gated_since(12, 51_003);
+        /// Asks for a run of committed filters of version 2.
+        GetCFsV2 = "getcfsv2", NONE, since(11, 64);
+        /// A run of committed filters of version 2.
+        CFiltersV2 = "cfiltersv2", NONE, since(11, 26_321_001);
+        /// Offers to mix.
+        MixPairReq = "mixpairreq", NONE, gated_since(10, 8_476_848);
+        /// Exchanges the keys of a mix.
+        MixKeyXchg = "mixkeyxchg", NONE, gated_since(10, 17_815);
+        /// Exchanges the ciphertexts of a mix.
+        MixCphrTxt = "mixcphrtxt", NONE, gated_since(10, 552_584);
+        /// Reserves slots of a mix.
+        MixSlotRes = "mixslotres", NONE, gated_since(10, 17_318_030);
+        /// The solution of a mix's slot reservation.
+        MixFactPoly = "mixfactpoly", NONE, gated_since(10, 49_291);
+        /// The DC-net of a mix.
+        MixDCNet = "mixdcnet", NONE, gated_since(10, 20_988_047);
+        /// The signed transaction of a mix.
+        MixConfirm = "mixconfirm", NONE, gated_since(10, 1_016_520);
+        /// The secrets of a failed mix.
+        MixSecrets = "mixsecrets", NONE, gated_since(10, 70_831);
+    }
+}
+
+impl Command {
+    /// The command in a frame's header, if the chain has it.
+    pub(crate) fn from_field(field: &CommandField, chain: Chain) -> Result<Self, ErrorKind> {
+        let name = field.name().ok_or(ErrorKind::MalformedCmd(*field))?;
+        Self::from_name(name)
+            .filter(|command| command.rule(chain).is_some())
+            .ok_or(ErrorKind::UnknownCmd(*field))
+    }
+
+    /// The largest payload in bytes: 0 where the chain or the version has no such message.
+    pub const fn max_payload(self, protocol: Protocol) -> usize {
+        let Some(rule) = self.rule(protocol.chain) else { return 0 };
+        let version = protocol.version;
+        if rule.gated && (version < rule.first || version > rule.last) {
+            return 0;
+        }
+        match rule.early {
+            Some((before, limit)) if version < before => limit,
+            _ => rule.limit,
+        }
+    }
+
+    /// Whether the chain has the message at that protocol version.
+    pub fn is_defined(self, protocol: Protocol) -> bool {
+        self.check_version(protocol).is_ok()
+    }
+
+    pub(crate) fn check_version(self, protocol: Protocol) -> Result<(), ErrorKind> {
+        let version = protocol.version;
+        match self.rule(protocol.chain) {
+            None => Err(ErrorKind::UnknownCmd(self.into())),
+            Some(Rule { first, last, .. }) if version < first || version > last => {
+                let last = last.min(protocol.chain.newest_version());
+                Err(ErrorKind::MsgInvalidForPVer { version, first, last })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether a payload of `len` bytes may be received or sent.
+    pub(crate) fn check_len(self, len: usize, protocol: Protocol) -> Result<(), ErrorKind> {
+        at_most(len, self.max_payload(protocol), ErrorKind::PayloadTooLarge)
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A message that is carried, but not taken apart: its payload is bounded and its
+/// checksum holds, and that is all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opaque {
+    /// The name of the message.
+    pub command: Command,
+    /// Its payload.
+    pub payload: Bytes,
+}
+
+impl Opaque {
+    /// A message with exactly that payload.
+    pub fn new(command: Command, payload: impl Into<Bytes>) -> Self {
+        Self { command, payload: payload.into() }
+    }
+}
+
+impl Message {
+    /// The message that `payload` is the payload of.
+    ///
+    /// # Errors
+    ///
+    /// Those of the message, first of all that it does not exist at this version; and
+    /// [`TrailingBytes`](ErrorKind::TrailingBytes) where those are refused. Frame checks,
+    /// such as the checksum, are the [`Decoder`](super::Decoder)'s.
+    pub fn decode(
+        command: Command,
+        payload: &Bytes,
+        protocol: Protocol,
+        trailing: TrailingBytes,
+    ) -> Result<Self, DecodeError> {
+        Self::decode_from(command, Reader::shared(payload), protocol, trailing)
+    }
+
+    pub(crate) fn decode_from(
+        command: Command,
+        mut reader: Reader<'_>,
+        protocol: Protocol,
+        trailing: TrailingBytes,
+    ) -> Result<Self, DecodeError> {
+        let decoded = command
+            .check_version(protocol)
+            .and_then(|()| Self::read(command, &mut reader, protocol))
+            .and_then(|message| match (trailing, reader.remaining()) {
+                (TrailingBytes::Ignore, _) | (TrailingBytes::Reject, 0) => Ok(message),
+                (TrailingBytes::Reject, left) => Err(ErrorKind::TrailingBytes(left)),
+            });
+        decoded.map_err(|kind| DecodeError::in_message(command, kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chains_have_as_many_commands_as_their_nodes() {
+        let count = |chain: Chain| {
+            Command::ALL.iter().filter(|command| command.rule(chain).is_some()).count()
+        };
+        assert_eq!(count(Chain::Exchangecoin), 30);
+        assert_eq!(count(Chain::Decred), 40);
+    }
+
+    #[test]
+    fn every_command_is_found_by_its_name() {
+        for command in Command::ALL {
+            assert!(command.as_str().len() <= 12);
+            assert_eq!(Command::from_name(command.as_str()), Some(*command));
+        }
+        assert_eq!(Command::from_name("Ping"), None);
+        assert_eq!(Command::from_name(""), None);
+    }
+
+    #[test]
+    fn a_message_is_small_enough_to_be_moved() {
+        assert!(size_of::<Message>() <= 80, "{}", size_of::<Message>());
+    }
+}
