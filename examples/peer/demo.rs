@@ -1,0 +1,143 @@
+//! Two peers in one process, over a loopback socket: what a connection looks like.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use excc_peer::adapter::std::{self as adapter, Events, Handle};
+use excc_peer::wire::{InvVect, Message};
+use excc_peer::{Announced, CloseReason, Config, Event, Hash, HashFunction, Relay};
+use rand_core::UnwrapErr;
+
+use crate::Options;
+use crate::report::{self, Report};
+
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Transactions that are announced.
+const TRANSACTIONS: u32 = 300;
+
+struct Player {
+    name: &'static str,
+    peer: Handle,
+    events: Events,
+    report: Report,
+}
+
+impl Player {
+    /// Reports events up to the one wanted, and returns it.
+    fn until(&self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Box<dyn Error>> {
+        loop {
+            let event = self.events.recv_timeout(PATIENCE);
+            let event = event.ok_or_else(|| format!("{}: nothing happened in time", self.name))?;
+            // Receipts are for programs.
+            if !matches!(event, Event::Sent(_)) {
+                self.report.line(self.name, &report::describe(&event));
+            }
+            match event {
+                event if wanted(&event) => return Ok(event),
+                Event::Closed(reason) => return Err(reason.into()),
+                _ => {}
+            }
+        }
+    }
+
+    fn announce(&self, vectors: impl Iterator<Item = InvVect>) {
+        let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+        for vector in vectors {
+            let outcome = self.peer.announce(vector, Relay::Trickle);
+            *outcomes.entry(outcome.to_string()).or_default() += 1;
+        }
+        let outcomes: Vec<_> = outcomes.iter().map(|(name, n)| format!("{n} {name}")).collect();
+        self.report.line(self.name, &format!("announces transactions: {}", outcomes.join(", ")));
+    }
+}
+
+pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let report = Report::new(false);
+    let named = |name: &'static str| options.config().user_agent(name, "1.0.0").build();
+    let hash = options.network.chain().hash_function();
+
+    println!("-- Alice listens, Bob connects: the handshake on {}", options.network);
+    let alice_config = Config::clone(&named("alice")?).with_start_height(120_000);
+    let [alice, bob] = pair(["alice", "bob"], [alice_config, named("bob")?], report)?;
+    let established = |event: &Event| matches!(event, Event::Established(_));
+    bob.until(established)?;
+    alice.until(established)?;
+
+    println!("-- Bob pings Alice");
+    bob.peer.ping()?;
+    bob.until(|event| matches!(event, Event::RoundTrip { .. }))?;
+    alice.until(|event| matches!(event, Event::Message(Message::Ping(_))))?;
+
+    println!("-- Bob announces {TRANSACTIONS} transactions twice; they leave once, together");
+    let transactions = || (0..TRANSACTIONS).map(|n| InvVect::tx(made_up_hash(hash, n)));
+    bob.announce(transactions().chain(transactions()));
+    let mut heard = 0;
+    while heard < TRANSACTIONS as usize {
+        let inv = alice.until(|event| matches!(event, Event::Message(Message::Inv(_))))?;
+        if let Event::Message(Message::Inv(vectors)) = inv {
+            heard += vectors.len();
+        }
+    }
+
+    println!("-- By now each knows that the other has them");
+    bob.announce(transactions());
+    alice.announce(transactions());
+
+    println!("-- Alice announces a block, which does not wait");
+    let block = InvVect::block(made_up_hash(hash, TRANSACTIONS));
+    let outcome = alice.peer.announce(block, Relay::Immediate);
+    if !matches!(outcome, Announced::Sent(_)) {
+        return Err(format!("the block was not announced: {outcome}").into());
+    }
+    bob.until(|event| matches!(event, Event::Message(Message::Inv(_))))?;
+
+    println!("-- What went over the wire");
+    for player in [&alice, &bob] {
+        report.line(player.name, &report::summary(&player.peer.stats()));
+    }
+
+    println!("-- Bob hangs up");
+    bob.peer.close();
+    let closed = |event: &Event| matches!(event, Event::Closed(_));
+    bob.until(closed)?;
+    alice.until(closed)?;
+
+    println!("-- Carol calls her own address and notices");
+    let carol = named("carol")?;
+    let [listening, connecting] = pair(["carol", "carol"], [carol.clone(), carol], report)?;
+    let end = listening.until(closed)?;
+    connecting.until(closed)?;
+    if end != Event::Closed(CloseReason::SelfConnection) {
+        return Err("Carol did not notice".into());
+    }
+    Ok(())
+}
+
+/// Two peers joined by a loopback socket: the one that listens, and the one that connects.
+fn pair(
+    [listening, connecting]: [&'static str; 2],
+    [inbound, outbound]: [Config; 2],
+    report: Report,
+) -> Result<[Player; 2], Box<dyn Error>> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let near = TcpStream::connect(listener.local_addr()?)?;
+    let (far, _) = listener.accept()?;
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let mut player = |name, config: Config, socket: TcpStream, is_inbound: bool| {
+        socket.set_nodelay(true)?;
+        let remote = socket.peer_addr()?;
+        let start = if is_inbound { adapter::inbound } else { adapter::outbound };
+        let (peer, events) = start(Arc::new(config), socket, remote, &mut rng)?;
+        Ok::<_, Box<dyn Error>>(Player { name, peer, events, report })
+    };
+    Ok([player(listening, inbound, far, true)?, player(connecting, outbound, near, false)?])
+}
+
+fn made_up_hash(function: HashFunction, n: u32) -> Hash {
+    function.digest(&[&n.to_le_bytes()])
+}

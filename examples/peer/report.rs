@@ -1,0 +1,139 @@
+//! What people read: events, messages and statistics as text.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use excc_peer::wire::{InvType, InvVect, Message, Version};
+use excc_peer::{Event, Stats};
+
+use crate::json;
+
+/// Where events go: to people, or as JSON to a program.
+#[derive(Clone, Copy)]
+pub(crate) struct Report {
+    json: bool,
+    started: Instant,
+}
+
+impl Report {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, started: Instant::now() }
+    }
+
+    pub(crate) fn event(&self, peer: SocketAddr, event: &Event) {
+        if self.json {
+            self.print_json(peer, json::event(event));
+        } else {
+            self.line(&peer.to_string(), &describe(event));
+        }
+    }
+
+    pub(crate) fn stats(&self, peer: SocketAddr, stats: &Stats) {
+        if self.json {
+            let mut value = serde_json::json!({"event": "stats"});
+            value["stats"] = json::stats(stats);
+            self.print_json(peer, value);
+        } else {
+            self.line(&peer.to_string(), &summary(stats));
+        }
+    }
+
+    fn print_json(&self, peer: SocketAddr, mut value: serde_json::Value) {
+        value["peer"] = peer.to_string().into();
+        value["ms"] = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).into();
+        println!("{value}");
+    }
+
+    /// A line for people, with the time since the start and who it is about.
+    pub(crate) fn line(&self, who: &str, text: &str) {
+        println!("{:8.3}  {who:<21} {text}", self.started.elapsed().as_secs_f64());
+    }
+}
+
+pub(crate) fn describe(event: &Event) -> String {
+    match event {
+        Event::VersionReceived(version) => format!("<- version: {}", describe_version(version)),
+        Event::VerAckReceived => "<- verack".into(),
+        Event::Established(terms) => format!(
+            "established at protocol version {}, clocks {} s apart",
+            terms.version, terms.time_offset
+        ),
+        Event::Message(message) => format!("<- {}", describe_message(message)),
+        Event::RoundTrip { time, .. } => format!("round trip in {time:.0?}"),
+        Event::Sent(id) => format!("message {id} sent"),
+        Event::NotSent(id) => format!("message {id} not sent"),
+        Event::Closed(reason) => format!("closed: {reason}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn describe_version(version: &Version) -> String {
+    format!(
+        "{} speaks {}, offers {}, is at height {}{}",
+        version.user_agent,
+        version.protocol_version,
+        version.services,
+        version.start_height,
+        if version.relay { "" } else { ", wants no transactions" },
+    )
+}
+
+fn describe_message(message: &Message) -> String {
+    let command = message.command();
+    match message {
+        Message::Ping(ping) => format!("ping {:016x}", ping.nonce),
+        Message::Pong(pong) => format!("pong {:016x}", pong.nonce),
+        Message::Addr(list) => match list.first() {
+            Some(first) => format!("addr: {} from {:?}", list.len(), first.address()),
+            None => "addr: none".into(),
+        },
+        Message::Inv(list) | Message::GetData(list) | Message::NotFound(list) => {
+            format!("{command}: {}", describe_vectors(list))
+        }
+        Message::GetBlocks(request) | Message::GetHeaders(request) => {
+            format!("{command}: {} locator hashes", request.locator.len())
+        }
+        Message::Headers(headers) => match headers.iter().last() {
+            Some(last) => format!("headers: {} up to {}", headers.len(), last.block_hash()),
+            None => "headers: none".into(),
+        },
+        Message::FeeFilter(filter) => format!("feefilter: {}", filter.min_fee),
+        Message::Reject(reject) => format!("reject of {}: {}", reject.command, reject.reason),
+        Message::Opaque(opaque) => format!("{command}: {} bytes", opaque.payload.len()),
+        _ => command.to_string(),
+    }
+}
+
+fn describe_vectors(vectors: &[InvVect]) -> String {
+    match vectors {
+        [] => "none".into(),
+        [vector] => vector.to_string(),
+        _ => {
+            let of = |kind| vectors.iter().filter(|vector| vector.kind == kind).count();
+            let (txs, blocks) = (of(InvType::TX), of(InvType::BLOCK));
+            format!("{} vectors, {txs} of transactions, {blocks} of blocks", vectors.len())
+        }
+    }
+}
+
+pub(crate) fn summary(stats: &Stats) -> String {
+    let mut text = format!(
+        "{} bytes out, {} bytes in, {} inventory vectors known",
+        stats.bytes_sent, stats.bytes_received, stats.known_inventory
+    );
+    if let Some(round_trip) = stats.round_trip {
+        text += &format!(", round trip {round_trip:.0?}");
+    }
+    for traffic in &stats.commands {
+        text += &format!(
+            "\n{:32}{:<12} {:>5} out {:>7} B {:>5} in {:>7} B",
+            "",
+            traffic.command,
+            traffic.sent.messages,
+            traffic.sent.bytes,
+            traffic.received.messages,
+            traffic.received.bytes,
+        );
+    }
+    text
+}

@@ -1,0 +1,205 @@
+//! `connect` and `listen`: peers to be played with.
+
+use std::error::Error;
+use std::io::{self, BufRead, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use excc_peer::adapter::std::{self as adapter, Events, Handle};
+use excc_peer::wire::{LocatorRequest, Message, NetAddress, PeerAddress, Services};
+use excc_peer::{CloseReason, Config, Direction, Event, Relay};
+use rand_core::UnwrapErr;
+
+use crate::Options;
+use crate::commands::{self, Command, HELP};
+use crate::report::Report;
+
+/// A peer, and its socket for the bytes that go past it.
+struct Session {
+    remote: SocketAddr,
+    peer: Handle,
+    socket: TcpStream,
+}
+
+impl Session {
+    fn start(
+        config: &Arc<Config>,
+        socket: TcpStream,
+        direction: Direction,
+    ) -> io::Result<(Self, Events)> {
+        let remote = socket.peer_addr()?;
+        socket.set_nodelay(true)?;
+        let start = match direction {
+            Direction::Inbound => adapter::inbound,
+            Direction::Outbound => adapter::outbound,
+        };
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        let (peer, events) = start(config.clone(), socket.try_clone()?, remote, &mut rng)?;
+        Ok((Self { remote, peer, socket }, events))
+    }
+
+    fn run(&self, command: &Command, report: &Report) -> Result<(), Box<dyn Error>> {
+        let send = |message: Message| self.peer.send(message).map(drop).map_err(|e| e.kind);
+        match command {
+            Command::Ping => self.peer.ping().map(drop)?,
+            Command::Inv { vectors, now } => {
+                let relay = if *now { Relay::Immediate } else { Relay::Trickle };
+                for vector in vectors {
+                    let outcome = self.peer.announce(*vector, relay);
+                    eprintln!("{}: {vector}: {outcome}", self.remote);
+                }
+            }
+            Command::GetData(vectors) => send(Message::GetData(vectors[..].into()))?,
+            Command::GetHeaders(hashes) => {
+                let request = LocatorRequest {
+                    protocol_version: self.peer.with(|peer, _| peer.protocol_version()),
+                    ..LocatorRequest::new(&hashes[..])
+                };
+                send(Message::GetHeaders(request))?;
+            }
+            Command::GetAddr => send(Message::GetAddr)?,
+            Command::Addr(count) => {
+                send(Message::Addr((0..*count).map(made_up_address).collect()))?;
+            }
+            Command::Stats => report.stats(self.remote, &self.peer.stats()),
+            Command::Raw(bytes) => (&self.socket).write_all(bytes)?,
+            Command::Close => self.peer.close(),
+            Command::Help => eprintln!("{HELP}"),
+        }
+        Ok(())
+    }
+}
+
+/// An address that belongs to nobody: of a network reserved for documentation.
+fn made_up_address(n: usize) -> NetAddress {
+    let [.., port_high, port_low, host] = n.to_be_bytes();
+    let ip = Ipv4Addr::new(203, 0, 113, host);
+    let port = u16::from_be_bytes([port_high, port_low]).wrapping_add(9666);
+    let address = PeerAddress::new(Services::NODE_NETWORK, SocketAddr::new(IpAddr::V4(ip), port));
+    NetAddress::new(1_700_000_000, address)
+}
+
+/// The peers there are, for the thread that reads commands.
+#[derive(Clone, Default)]
+struct Sessions(Arc<Mutex<Vec<Arc<Session>>>>);
+
+impl Sessions {
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Arc<Session>>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn all(&self) -> Vec<Arc<Session>> {
+        self.change(|sessions| sessions.clone())
+    }
+
+    /// Runs the commands of standard input, each on every peer. A peer is not required to
+    /// be there: its absence is an error of the command.
+    fn read_commands(&self, report: Report) {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            let command = match commands::parse(&line) {
+                Ok(Some(command)) => command,
+                Ok(None) => continue,
+                Err(error) => {
+                    eprintln!("error: {error}");
+                    continue;
+                }
+            };
+            let sessions = self.all();
+            if sessions.is_empty() {
+                eprintln!("error: no peer is connected");
+            }
+            for session in sessions {
+                if let Err(error) = session.run(&command, &report) {
+                    eprintln!("error: {}: {error}", session.remote);
+                }
+            }
+        }
+    }
+
+    /// Reports a peer's events until its end, which it returns.
+    fn report_events(&self, session: Session, events: Events, report: Report) -> Ended {
+        let session = Arc::new(session);
+        self.change(|sessions| sessions.push(session.clone()));
+        let mut was_established = false;
+        for event in events {
+            report.event(session.remote, &event);
+            was_established |= matches!(event, Event::Established(_));
+        }
+        let reason = session.peer.wait_closed();
+        if let Some(error) = session.peer.io_error() {
+            eprintln!("{}: {error}", session.remote);
+        }
+        report.stats(session.remote, &session.peer.stats());
+        self.change(|sessions| sessions.retain(|other| !Arc::ptr_eq(other, &session)));
+        Ended { was_established, reason }
+    }
+
+    fn close_after(&self, seconds: Option<u64>, then: impl FnOnce() + Send + 'static) {
+        let Some(seconds) = seconds else { return };
+        let sessions = self.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_secs(seconds));
+            sessions.all().iter().for_each(|session| session.peer.close());
+            then();
+        });
+    }
+}
+
+struct Ended {
+    was_established: bool,
+    reason: CloseReason,
+}
+
+pub(crate) fn connect(options: &Options, address: &str) -> Result<(), Box<dyn Error>> {
+    let report = Report::new(options.json);
+    let config = Arc::new(options.config().build()?);
+    let socket = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
+    let (session, events) = Session::start(&config, socket, Direction::Outbound)?;
+    eprintln!("connected to {} on {}", session.remote, options.network);
+
+    let sessions = Sessions::default();
+    sessions.close_after(options.seconds, || {});
+    let commands = sessions.clone();
+    thread::spawn(move || commands.read_commands(report));
+    let ended = sessions.report_events(session, events, report);
+    match ended.reason {
+        CloseReason::Local => Ok(()),
+        CloseReason::RemoteClosed if ended.was_established => Ok(()),
+        reason => Err(reason.into()),
+    }
+}
+
+pub(crate) fn listen(options: &Options, address: &str) -> Result<(), Box<dyn Error>> {
+    let report = Report::new(options.json);
+    let config = Arc::new(options.config().build()?);
+    let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
+    eprintln!("listening on {} for {}", listener.local_addr()?, options.network);
+
+    let sessions = Sessions::default();
+    let ends = sessions.clone();
+    sessions.close_after(options.seconds, move || {
+        // The peers report their ends before the process does.
+        while !ends.all().is_empty() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        process::exit(0);
+    });
+    let commands = sessions.clone();
+    thread::spawn(move || commands.read_commands(report));
+    for socket in listener.incoming() {
+        let started = socket.and_then(|socket| Session::start(&config, socket, Direction::Inbound));
+        match started {
+            Ok((session, events)) => {
+                eprintln!("accepted {}", session.remote);
+                let sessions = sessions.clone();
+                thread::spawn(move || sessions.report_events(session, events, report));
+            }
+            Err(error) => eprintln!("error: {error}"),
+        }
+    }
+    Ok(())
+}
