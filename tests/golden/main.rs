@@ -1,0 +1,433 @@
+//! Golden vectors: what the Go nodes make of frames, this crate makes of them too.
+//!
+//! Every line of the vector files is taken, has one outcome, and the outcomes are
+//! counted, so that none is passed over unnoticed.
+
+mod differences;
+mod fields;
+mod large;
+mod vectors;
+
+use std::collections::BTreeMap;
+use std::iter;
+
+use bytes::{Bytes, BytesMut};
+use excc_peer::wire::{
+    Command, DecodeError, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN, Message, Opaque,
+    Protocol, TrailingBytes,
+};
+use excc_peer::{Chain, Hash, HashFunction, Network};
+
+use vectors::{Expected, Line, command_of, payload_len_of};
+
+/// Frames up to this size are also fed byte by byte.
+const FED_SLOWLY: usize = 4 * 1024;
+
+/// Of how many headers of a `headers` the vectors tell the hash.
+const HEADERS_HASHED: usize = 8;
+
+/// What is counted: first the outcomes of a line, of which each has one, then the
+/// checks made along the way, then the deliberate differences met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Count {
+    /// Decoded and encoded again.
+    Accepted,
+    /// Carried without being decoded, and encoded again.
+    Carried,
+    /// Refused with the same error.
+    Refused,
+    /// Carried, where decoding it would show what is wrong with it.
+    NotDecoded,
+    /// A described payload, of which the header alone could be tried.
+    HeaderOnly,
+    /// The hash of a bare header or block.
+    Hashed,
+    /// The hashes of a bare transaction, which this crate cannot take yet.
+    NotHashed,
+    /// The digest of a described input.
+    Digest,
+
+    FedByteByByte,
+    Fields,
+    NotCanonical,
+    BlockHashes,
+    Genesis,
+    Unencodable,
+    MaxPayload,
+
+    RefusedAtHeader,
+    NotOfThisChain,
+    EndsBetweenFrames,
+}
+
+#[derive(Default)]
+struct Tally(BTreeMap<Count, usize>);
+
+impl Tally {
+    fn add(&mut self, count: Count) {
+        *self.0.entry(count).or_default() += 1;
+    }
+}
+
+/// Fails the line with a formatted reason unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            return Err(format!($($reason)+));
+        }
+    };
+}
+
+#[test]
+fn exchangecoin() {
+    holds(
+        "exccd.jsonl",
+        &[
+            (Count::Accepted, 572),
+            (Count::Carried, 485),
+            (Count::Refused, 1190),
+            (Count::NotDecoded, 584),
+            (Count::HeaderOnly, 4),
+            (Count::Hashed, 23),
+            (Count::NotHashed, 17),
+            (Count::Digest, 12),
+            (Count::FedByteByByte, 2781),
+            (Count::Fields, 559),
+            (Count::NotCanonical, 38),
+            (Count::BlockHashes, 89),
+            (Count::Genesis, 4),
+            (Count::Unencodable, 83),
+            (Count::MaxPayload, 282),
+            (Count::RefusedAtHeader, 24),
+            (Count::EndsBetweenFrames, 1),
+        ],
+    );
+}
+
+#[test]
+fn decred() {
+    holds(
+        "dcrd.jsonl",
+        &[
+            (Count::Accepted, 549),
+            (Count::Carried, 890),
+            (Count::Refused, 1654),
+            (Count::NotDecoded, 1332),
+            (Count::HeaderOnly, 20),
+            (Count::Hashed, 23),
+            (Count::NotHashed, 17),
+            (Count::Digest, 12),
+            (Count::FedByteByByte, 4356),
+            (Count::Fields, 536),
+            (Count::NotCanonical, 4),
+            (Count::BlockHashes, 92),
+            (Count::Genesis, 4),
+            (Count::Unencodable, 238),
+            (Count::MaxPayload, 469),
+            (Count::RefusedAtHeader, 37),
+            (Count::NotOfThisChain, 24),
+            (Count::EndsBetweenFrames, 1),
+        ],
+    );
+}
+
+#[test]
+fn messages_exist_at_the_versions_that_the_nodes_have_them_at() {
+    for chain in [Chain::Exchangecoin, Chain::Decred] {
+        for &command in Command::ALL {
+            for version in 0..=chain.newest_version() {
+                let expected = differences::versions(command, chain)
+                    .is_some_and(|versions| versions.contains(&version));
+                let defined = command.is_defined(Protocol::new(chain, version));
+                assert_eq!(defined, expected, "{command} of {chain} at {version}");
+            }
+        }
+    }
+}
+
+/// Takes every line of a file, and tells of all that do not hold at once.
+fn holds(file: &str, expected: &[(Count, usize)]) {
+    let mut tally = Tally::default();
+    let mut failures = Vec::new();
+    for line in vectors::load(file) {
+        match outcome(&line, &mut tally) {
+            Ok(outcome) => tally.add(outcome),
+            Err(reason) => failures.push(format!("{}: {reason:.400}", line.id())),
+        }
+    }
+    assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
+    assert_eq!(tally.0, expected.iter().copied().collect(), "lines were passed over");
+}
+
+fn outcome(line: &Line, tally: &mut Tally) -> Result<Count, String> {
+    max_payload(line, tally)?;
+    match line.kind() {
+        "" => {
+            let bytes = line.bytes();
+            unencodable(line, &bytes, tally)?;
+            stream(line, &bytes, tally)
+        }
+        "large" => described(line, tally),
+        "hash" => bare(line, tally),
+        "hashb" => digest(line),
+        other => Err(format!("no such kind of line: {other}")),
+    }
+}
+
+/// A stream of bytes: whole, byte by byte, and against what the line says of it.
+fn stream(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<Count, String> {
+    let received = Received::at_once(line.network(), line.version(), bytes);
+    if bytes.len() <= FED_SLOWLY {
+        let slowly = Received::in_pieces(line.network(), line.version(), bytes.chunks(1));
+        ensure!(slowly == received, "byte by byte {slowly:?}, at once {received:?}");
+        tally.add(Count::FedByteByByte);
+    }
+    match line.expected() {
+        Expected::Accepted => accepted(line, bytes, received, tally),
+        Expected::Refused(error) => refused(line, bytes, error, received, tally),
+    }
+}
+
+/// What a decoder made of a stream.
+#[derive(Debug, PartialEq, Eq)]
+struct Received {
+    /// The first message; none of a stream that ended well without one.
+    frame: Result<Option<Frame>, DecodeError>,
+    /// Bytes taken.
+    consumed: usize,
+}
+
+impl Received {
+    fn at_once(network: Network, version: u32, bytes: &[u8]) -> Self {
+        Self::in_pieces(network, version, iter::once(bytes))
+    }
+
+    /// Feeds a decoder piece by piece, until it has a message or an error.
+    fn in_pieces<'a>(
+        network: Network,
+        version: u32,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let mut decoder = Decoder::new(network, version);
+        let mut buffer = BytesMut::new();
+        let mut fed = 0;
+        for piece in pieces {
+            buffer.extend_from_slice(piece);
+            fed += piece.len();
+            let frame = decoder.decode(&mut buffer);
+            if frame != Ok(None) {
+                return Self { frame, consumed: fed - buffer.len() };
+            }
+        }
+        let end = decoder.end(buffer.len());
+        Self { frame: end.map(|()| None), consumed: fed - buffer.len() }
+    }
+}
+
+fn accepted(
+    line: &Line,
+    bytes: &[u8],
+    received: Received,
+    tally: &mut Tally,
+) -> Result<Count, String> {
+    let Received { frame: Ok(Some(Frame { message, len, .. })), consumed } = received else {
+        return Err(format!("expected a message, got {received:?}"));
+    };
+    ensure!(line.number("n") == Some(len as u64), "a frame of {len} bytes");
+    ensure!(line.number("consumed") == Some(consumed as u64), "{consumed} bytes taken");
+
+    if let Message::Opaque(opaque) = &message {
+        carried(line, bytes, opaque)?;
+        if let Some(expected) = line.hashes("block_hash") {
+            let hashes = block_hashes(line, &opaque.payload)?;
+            ensure!(hashes == expected, "block hash {hashes:?}, expected {expected:?}");
+            tally.add(Count::BlockHashes);
+        }
+        return Ok(Count::Carried);
+    }
+    if let (Some(expected), Some(fields)) = (line.get("fields"), fields::of(&message)) {
+        ensure!(fields == *expected, "fields {fields}, expected {expected}");
+        tally.add(Count::Fields);
+    }
+    if let (Some(expected), Message::Headers(headers)) = (line.hashes("tx_hashes"), &message) {
+        let hashes: Vec<Hash> =
+            headers.iter().take(HEADERS_HASHED).map(|it| it.block_hash()).collect();
+        ensure!(hashes == expected, "block hashes {hashes:?}, expected {expected:?}");
+        tally.add(Count::BlockHashes);
+    }
+    let encoded = encode(line, &message)?;
+    let canonical = encoded == bytes;
+    ensure!(line.flag("canonical") == Some(canonical), "encoded as {}", hex::encode(encoded));
+    if !canonical {
+        let again = Received::at_once(line.network(), line.version(), &encoded);
+        let same = matches!(&again.frame, Ok(Some(frame)) if frame.message == message);
+        ensure!(same, "{message:?} encoded and decoded is {again:?}");
+        tally.add(Count::NotCanonical);
+    }
+    Ok(Count::Accepted)
+}
+
+fn refused(
+    line: &Line,
+    bytes: &[u8],
+    error: &str,
+    received: Received,
+    tally: &mut Tally,
+) -> Result<Count, String> {
+    if differences::ends_between_frames(bytes) {
+        ensure!(received.frame == Ok(None), "expected a quiet end, got {received:?}");
+        tally.add(Count::EndsBetweenFrames);
+        return Ok(Count::Refused);
+    }
+    let at_header = differences::refused_at_header(line, bytes, error);
+    if at_header.is_some() {
+        tally.add(Count::RefusedAtHeader);
+    }
+    let expected = at_header.unwrap_or(error);
+    match &received.frame {
+        Err(error) if error.kind().name() == expected => Ok(Count::Refused),
+        Ok(Some(Frame { message: Message::Opaque(opaque), .. }))
+            if !refused_by_frame(bytes, expected) =>
+        {
+            carried(line, bytes, opaque).map(|()| Count::NotDecoded)
+        }
+        _ => Err(format!("expected {expected}, got {received:?}")),
+    }
+}
+
+/// Whether an error is found without decoding a payload.
+fn refused_by_frame(bytes: &[u8], error: &str) -> bool {
+    match error {
+        "PayloadTooLarge" | "WrongNetwork" | "MalformedCmd" | "UnknownCmd" | "PayloadChecksum"
+        | "MsgInvalidForPVer" => true,
+        // The stream may end early, or the payload.
+        "Truncated" => payload_len_of(bytes).is_none_or(|len| bytes.len() < HEADER_LEN + len),
+        _ => false,
+    }
+}
+
+/// A message that is carried: with all of its payload, and back to the same frame.
+fn carried(line: &Line, bytes: &[u8], opaque: &Opaque) -> Result<(), String> {
+    ensure!(Some(opaque.command) == command_of(bytes), "carried as {}", opaque.command);
+    ensure!(opaque.payload == bytes[HEADER_LEN..], "carried with another payload");
+    let encoded = encode(line, &Message::Opaque(opaque.clone()))?;
+    ensure!(encoded == bytes, "encoded as {}", hex::encode(encoded));
+    Ok(())
+}
+
+fn encode(line: &Line, message: &Message) -> Result<Vec<u8>, String> {
+    EncodedMessage::new(&line.network(), line.version(), message)
+        .map(|encoded| encoded.parts().concat())
+        .map_err(|error| error.to_string())
+}
+
+/// A message that the line's version cannot encode, out of a frame of one that can.
+fn unencodable(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<(), String> {
+    let (network, command) = (line.network(), line.command());
+    let (message, expected) = match (differences::not_of_this_chain(line), line.encode_error()) {
+        (Some(expected), error) if error.is_some() || line.build() == "enc-ok" => {
+            tally.add(Count::NotOfThisChain);
+            let payload = bytes[HEADER_LEN..].to_vec();
+            (Message::Opaque(Opaque::new(Command::Reject, payload)), expected)
+        }
+        (None, Some(expected)) => {
+            let versions = command.and_then(|it| differences::versions(it, network.chain()));
+            let newest = *versions.ok_or("no version has it")?.end();
+            let received = Received::at_once(network, newest, bytes);
+            let Received { frame: Ok(Some(frame)), .. } = received else {
+                return Err(format!("expected a message at {newest}, got {received:?}"));
+            };
+            (frame.message, expected)
+        }
+        _ => return Ok(()),
+    };
+    let encoded = EncodedMessage::new(&network, line.version(), &message);
+    let refused = matches!(&encoded, Err(error) if error.kind().name() == expected);
+    ensure!(refused, "expected to be unencodable by {expected}, got {encoded:?}");
+    tally.add(Count::Unencodable);
+    Ok(())
+}
+
+fn max_payload(line: &Line, tally: &mut Tally) -> Result<(), String> {
+    let Some(mut expected) = line.number("max_payload") else { return Ok(()) };
+    if expected != 0 && differences::not_of_this_chain(line).is_some() {
+        tally.add(Count::NotOfThisChain);
+        expected = 0;
+    }
+    let command = line.command().ok_or("a limit of no command")?;
+    let limit = command.max_payload(Protocol::new(line.network().chain(), line.version()));
+    ensure!(limit as u64 == expected, "at most {limit} bytes, expected {expected}");
+    tally.add(Count::MaxPayload);
+    Ok(())
+}
+
+/// A frame whose payload is described: first its header alone, then the frame if this
+/// crate decodes messages of its sort.
+fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
+    let command = line.command().ok_or("a payload of no command")?;
+    let len = line.number("payload_len").ok_or("a payload of no length")?;
+    let checksum = line.hex("checksum").ok_or("a payload without a checksum")?;
+
+    let mut name = [0; 12];
+    name[..command.as_str().len()].copy_from_slice(command.as_str().as_bytes());
+    let magic = line.network().magic().to_le_bytes();
+    let header = [&magic, &name[..], &(len as u32).to_le_bytes(), &checksum].concat();
+
+    let mut decoder = Decoder::new(line.network(), line.version());
+    let judged = decoder.header(&mut BytesMut::from(&header[..]));
+    let holds = match (&judged, line.expected()) {
+        (Err(error), expected) => expected == Expected::Refused(error.kind().name()),
+        (Ok(Some(header)), expected) => {
+            let FrameHeader { command: of, len: bytes, checksum: sum, .. } = *header;
+            (of, bytes as u64, &sum[..]) == (command, len, &checksum)
+                && expected != Expected::Refused("PayloadTooLarge")
+        }
+        (Ok(None), _) => false,
+    };
+    ensure!(holds, "the header is judged {judged:?}");
+
+    let Some(payload) = large::payload(line) else { return Ok(Count::HeaderOnly) };
+    let digest = HashFunction::Sha256.digest(&[&payload]);
+    let built = Some(digest.as_ref()) == line.hex("payload_sha256").as_deref();
+    ensure!(built && payload.len() as u64 == len, "the payload is built otherwise");
+    stream(line, &[header, payload].concat(), tally)
+}
+
+/// A bare header, or what begins with one; a transaction does not.
+fn bare(line: &Line, tally: &mut Tally) -> Result<Count, String> {
+    let Some(expected) = line.hashes("block_hash") else { return Ok(Count::NotHashed) };
+    let hashes = block_hashes(line, &line.bytes())?;
+    ensure!(hashes == expected, "block hash {hashes:?}, expected {expected:?}");
+    if line.id().starts_with("hash/block/genesis-") {
+        let genesis = line.network().genesis();
+        ensure!(hashes == [genesis], "genesis {genesis}");
+        tally.add(Count::Genesis);
+    }
+    Ok(Count::Hashed)
+}
+
+/// The hash of the header at the beginning of `bytes`, as a `headers` tells it.
+fn block_hashes(line: &Line, bytes: &[u8]) -> Result<Vec<Hash>, String> {
+    let chain = line.network().chain();
+    let header = bytes.get(..chain.header_len()).ok_or("shorter than a header")?;
+    let payload = Bytes::from([&[1], header, &[0]].concat());
+    let protocol = Protocol::new(chain, line.version());
+    let message = Message::decode(Command::Headers, &payload, protocol, TrailingBytes::Reject);
+    match &message {
+        Ok(Message::Headers(headers)) => Ok(headers.iter().map(|it| it.block_hash()).collect()),
+        other => Err(format!("expected a header, got {other:?}")),
+    }
+}
+
+fn digest(line: &Line) -> Result<Count, String> {
+    let build = line.build().strip_prefix("chainhash.HashB of ");
+    let (times, byte) = build
+        .and_then(|build| build.split_once(" bytes of 0x"))
+        .ok_or("the input is described otherwise")?;
+    let times = times.parse().map_err(|error| format!("{times}: {error}"))?;
+    let byte = u8::from_str_radix(byte, 16).map_err(|error| format!("{byte}: {error}"))?;
+    let digest = line.network().chain().hash_function().digest(&[&vec![byte; times]]);
+    let expected = line.hex("checksum");
+    ensure!(Some(digest.as_ref()) == expected.as_deref(), "digest {digest}");
+    Ok(Count::Digest)
+}
