@@ -396,8 +396,8 @@ impl Handle {
     }
 
     /// Does anything else with the peer, at the time given with it: any command or getter
-    /// of [`PeerState`]. Events are left to [`Events`], bytes to the threads. Others wait
-    /// while `call` runs.
+    /// of [`PeerState`]. Events are left to [`Events`], bytes to the threads. All others
+    /// wait while `call` runs; it must not use the handle, which would wait for itself.
     pub fn with<T>(&self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
         let mut state = self.shared.lock();
         let now = self.shared.now();

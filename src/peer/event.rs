@@ -16,8 +16,11 @@ use crate::wire::{Message, Version};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The remote's `version` came. Nothing has been sent in answer to it yet:
-    /// [`refuse_version`](crate::PeerState::refuse_version) ends the peer before that.
+    /// The remote's `version` came. Nothing has been sent in answer: what answers it waits
+    /// for the next [`transmit`](crate::PeerState::transmit), so that
+    /// [`refuse_version`](crate::PeerState::refuse_version) before that ends the peer in
+    /// silence. Where events and bytes are taken by different threads, ask for a
+    /// [review](crate::ConfigBuilder::review_version).
     VersionReceived(Arc<Version>),
     /// The remote's `verack` came.
     VerAckReceived,

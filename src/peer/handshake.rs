@@ -32,7 +32,7 @@ pub(super) enum Phase {
     /// The remote's `version` has not come.
     AwaitsVersion,
     /// The application decides on it.
-    Reviewed,
+    UnderReview,
     /// The remote's `verack` has not come, and everything waits for it.
     AwaitsVerAck,
     /// Messages go both ways.

@@ -331,7 +331,7 @@ impl PeerState {
     /// Goes on with a handshake that
     /// [waits for a review](ConfigBuilder::review_version). Does nothing at other times.
     pub fn accept_version(&mut self) {
-        if self.closed.is_none() && self.handshake.phase() == Phase::Reviewed {
+        if self.closed.is_none() && self.handshake.phase() == Phase::UnderReview {
             self.answer_version();
         }
     }
@@ -542,7 +542,7 @@ impl PeerState {
 
     /// Whether the application keeps the remote from being heard.
     fn holds_back(&self) -> bool {
-        self.handshake.phase() == Phase::Reviewed
+        self.handshake.phase() == Phase::UnderReview
             || self.events.len() >= self.config.max_waiting_events
             || (self.event_bytes >= self.config.max_waiting_event_bytes && self.event_bytes > 0)
     }

@@ -81,7 +81,7 @@ impl PeerState {
             return Err(CloseReason::ProtocolVersionTooOld { advertised, minimum });
         }
         if review {
-            self.handshake.set_phase(Phase::Reviewed);
+            self.handshake.set_phase(Phase::UnderReview);
         } else {
             self.answer_version();
         }

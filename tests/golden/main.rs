@@ -6,6 +6,7 @@
 mod differences;
 mod fields;
 mod large;
+mod transactions;
 mod vectors;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use excc_peer::wire::{
 };
 use excc_peer::{Chain, Hash, HashFunction, Network};
 
+use transactions::TxHalves;
 use vectors::{Expected, Line, command_of, payload_len_of};
 
 /// Frames up to this size are also fed byte by byte.
@@ -40,10 +42,8 @@ enum Count {
     NotDecoded,
     /// A described payload, of which the header alone could be tried.
     HeaderOnly,
-    /// The hash of a bare header or block.
+    /// The hash of a bare header or block, or the hashes of a bare transaction.
     Hashed,
-    /// The hashes of a bare transaction, which this crate cannot take yet.
-    NotHashed,
     /// The digest of a described input.
     Digest,
 
@@ -88,8 +88,7 @@ fn exchangecoin() {
             (Count::Refused, 1190),
             (Count::NotDecoded, 584),
             (Count::HeaderOnly, 4),
-            (Count::Hashed, 23),
-            (Count::NotHashed, 17),
+            (Count::Hashed, 40),
             (Count::Digest, 12),
             (Count::FedByteByByte, 2781),
             (Count::Fields, 559),
@@ -114,8 +113,7 @@ fn decred() {
             (Count::Refused, 1654),
             (Count::NotDecoded, 1332),
             (Count::HeaderOnly, 20),
-            (Count::Hashed, 23),
-            (Count::NotHashed, 17),
+            (Count::Hashed, 40),
             (Count::Digest, 12),
             (Count::FedByteByByte, 4356),
             (Count::Fields, 536),
@@ -393,10 +391,13 @@ fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
     stream(line, &[header, payload].concat(), tally)
 }
 
-/// A bare header, or what begins with one; a transaction does not.
+/// A bare header, what begins with one, or a transaction.
 fn bare(line: &Line, tally: &mut Tally) -> Result<Count, String> {
-    let Some(expected) = line.hashes("block_hash") else { return Ok(Count::NotHashed) };
-    let hashes = block_hashes(line, &line.bytes())?;
+    let bytes = line.bytes();
+    let Some(expected) = line.hashes("block_hash") else {
+        return transaction(line, &bytes).map(|()| Count::Hashed);
+    };
+    let hashes = block_hashes(line, &bytes)?;
     ensure!(hashes == expected, "block hash {hashes:?}, expected {expected:?}");
     if line.id().starts_with("hash/block/genesis-") {
         let genesis = line.network().genesis();
@@ -404,6 +405,20 @@ fn bare(line: &Line, tally: &mut Tally) -> Result<Count, String> {
         tally.add(Count::Genesis);
     }
     Ok(Count::Hashed)
+}
+
+/// A bare transaction: the hashes of the halves it has, and that of both hashes.
+fn transaction(line: &Line, bytes: &[u8]) -> Result<(), String> {
+    let function = line.network().chain().hash_function();
+    let hash = |key| line.hashes(key).and_then(|hashes| hashes.first().copied()).ok_or(key);
+    let (id, witness) = (hash("tx_hash")?, hash("tx_hash_witness")?);
+
+    let halves = TxHalves::of(bytes, function).ok_or("not a transaction")?;
+    ensure!(halves.id.is_none_or(|it| it == id), "prefix hash {:?}", halves.id);
+    ensure!(halves.witness.is_none_or(|it| it == witness), "witness hash {:?}", halves.witness);
+    let full = function.digest(&[id.as_ref(), witness.as_ref()]);
+    ensure!(hash("tx_hash_full") == Ok(full), "full hash {full}");
+    Ok(())
 }
 
 /// The hash of the header at the beginning of `bytes`, as a `headers` tells it.
