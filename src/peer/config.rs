@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::known;
 use super::nonces::SentNonces;
+use super::send;
 use super::trickle::Interval;
 use crate::network::Network;
 use crate::wire::{ErrorKind, MAX_PAYLOAD, PeerAddress, Services, TrailingBytes, check_user_agent};
@@ -179,6 +180,14 @@ pub enum ConfigError {
         /// The name of the setting.
         what: &'static str,
     },
+    /// Each `ping` would start the time of the last one's answer anew, so that it never ends.
+    #[error("a pong that may take {pong:?} is never late where a ping leaves every {ping:?}")]
+    PongsNeverLate {
+        /// The pong timeout asked for.
+        pong: Duration,
+        /// The ping interval.
+        ping: Duration,
+    },
     /// The trickle interval ends before it begins.
     #[error("a trickle interval from {0:?} to {1:?} is empty")]
     TrickleInterval(Duration, Duration),
@@ -348,8 +357,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long the remote may go without completing a message: 120 s by default. Time in
-    /// which the application does not take events does not count.
+    /// How long the remote may go without completing a message: 120 s by default. As with
+    /// everything the remote must do in time once the handshake is done, the time in which
+    /// the application [holds it back](crate::PeerState::wants_read) does not count.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.config.idle_timeout = timeout;
         self
@@ -362,7 +372,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long the answer to our latest `ping` may take. No limit by default.
+    /// How long the answer to our latest `ping` may take; shorter than the interval between
+    /// pings. No limit by default.
     pub fn pong_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.config.pong_timeout = timeout;
         self
@@ -397,7 +408,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// Most bytes of messages and announcements that wait to be sent: 40 MiB by default.
+    /// Most bytes of messages and announcements that wait to be sent: 40 MiB by default,
+    /// and 63, which is an `inv` of one vector, at least.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.config.max_queued_bytes = bytes;
         self
@@ -459,6 +471,11 @@ impl ConfigBuilder {
                 return Err(ConfigError::ZeroDuration { what });
             }
         }
+        if let (Some(pong), Some(ping)) = (config.pong_timeout, config.ping_interval)
+            && pong >= ping
+        {
+            return Err(ConfigError::PongsNeverLate { pong, ping });
+        }
         let Interval { shortest, longest } = config.trickle;
         if shortest > longest {
             return Err(ConfigError::TrickleInterval(shortest, longest));
@@ -468,6 +485,7 @@ impl ConfigBuilder {
             ("max_reject", config.max_reject, 0, MAX_PAYLOAD),
             ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),
             ("max_waiting_events", config.max_waiting_events, 1, usize::MAX),
+            ("max_queued_bytes", config.max_queued_bytes, send::LEAST_QUEUE, usize::MAX),
         ];
         for (what, value, least, most) in ranges {
             if value < least || value > most {
@@ -565,6 +583,10 @@ mod tests {
             builder.clone().ping_interval(second).build(),
             Err(ConfigError::PingsTooRare { .. })
         ));
+        assert!(matches!(
+            builder.clone().pong_timeout(second).build(),
+            Err(ConfigError::PongsNeverLate { .. })
+        ));
         let zero = Some(Duration::ZERO);
         let refused = |what| Some(ConfigError::ZeroDuration { what });
         assert_eq!(builder.clone().ping_interval(zero).build().err(), refused("ping_interval"));
@@ -586,6 +608,10 @@ mod tests {
         assert!(matches!(
             builder().max_reject(MAX_PAYLOAD + 1).build(),
             Err(ConfigError::OutOfRange { what: "max_reject", .. })
+        ));
+        assert!(matches!(
+            builder().max_queued_bytes(62).build(),
+            Err(ConfigError::OutOfRange { what: "max_queued_bytes", .. })
         ));
         let empty = ms(2)..=ms(1);
         assert!(matches!(

@@ -36,7 +36,7 @@ pub use transmit::Transmit;
 
 use handshake::{Handshake, Phase};
 use known::KnownInventory;
-use outbox::{Outbox, Purpose};
+use outbox::Outbox;
 use ping::Pinger;
 use random::Random;
 use stats::Counters;
@@ -44,7 +44,7 @@ use timers::Timers;
 use trickle::Trickle;
 
 use crate::time::Instant;
-use crate::wire::{Decoder, EncodedMessage, InvVect, LAST_SECOND, List, Message, Ping, Version};
+use crate::wire::{Decoder, EncodedMessage, InvVect, LAST_SECOND, List, Message, Version};
 
 /// Pongs that may wait to leave before no more input is taken, so that a remote that
 /// pings and does not read cannot grow the queue.
@@ -108,8 +108,9 @@ struct Input {
     left: usize,
     /// Whether frames may be among them that were not taken for want of room.
     is_held: bool,
-    /// Whether the application has held the remote back since the idle timer was set.
-    was_held: bool,
+    /// Since when the application holds the remote back; its deadlines were put off by
+    /// what was before.
+    held_since: Option<Instant>,
     /// Whether the remote has ended its stream.
     has_ended: bool,
 }
@@ -242,7 +243,8 @@ impl PeerState {
 
 /// # Commands
 impl PeerState {
-    /// Queues a message. Its [`Event::Sent`] follows when its last byte has left.
+    /// Queues a message. Its [`Event::Sent`] follows when its last byte has left. A `ping`
+    /// is measured like those of [`ping`](Self::ping).
     ///
     /// Possible from [`Event::VersionReceived`] on; nothing leaves before our `verack`.
     ///
@@ -252,14 +254,18 @@ impl PeerState {
     /// queue is full under [`Overflow::Close`].
     pub fn send(&mut self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
         let message = message.into();
-        match self.encode_to_send(&message).and_then(|frame| self.push_receipt(frame)) {
+        let ping = match &message {
+            Message::Ping(ping) => Some(ping.nonce),
+            _ => None,
+        };
+        match self.encode_to_send(&message).and_then(|frame| self.push_receipt(frame, ping)) {
             Ok(id) => Ok(id),
             Err(kind) => Err(SendError { kind, message }),
         }
     }
 
     /// Queues a message that is encoded already, without encoding or hashing it again: the
-    /// way to send one block to many peers.
+    /// way to send one block to many peers. A `ping` sent like this is not measured.
     ///
     /// # Errors
     ///
@@ -271,7 +277,7 @@ impl PeerState {
         let checked = self.check_sendable(message.command()).and_then(|()| {
             Ok(message.check(self.config.network.magic(), self.decoder.protocol())?)
         });
-        match checked.and_then(|()| self.push_receipt(message.clone())) {
+        match checked.and_then(|()| self.push_receipt(message.clone(), None)) {
             Ok(id) => Ok(id),
             Err(kind) => Err(SendError { kind, message }),
         }
@@ -295,6 +301,7 @@ impl PeerState {
                     self.known.insert(vector, self.now);
                     Announced::Sent(id)
                 }
+                Err(_) if self.closed.is_some() => Announced::NotReady,
                 Err(_) => Announced::Full,
             },
             Relay::Trickle if self.trickle.len() >= self.config.max_waiting_announcements => {
@@ -310,8 +317,9 @@ impl PeerState {
         }
     }
 
-    /// Queues a `ping` with a random nonce, which is returned. [`Event::RoundTrip`] follows
-    /// when it is answered, unless another `ping` leaves before.
+    /// Queues a `ping` with a random nonce, which is returned; one that has not left yet
+    /// will do. [`Event::RoundTrip`] follows when it is answered, unless another `ping`
+    /// leaves before.
     ///
     /// # Errors
     ///
@@ -322,10 +330,8 @@ impl PeerState {
         if !self.is_established() {
             return Err(SendErrorKind::NotReady);
         }
-        let nonce = self.random.nonce();
-        self.push(&Message::Ping(Ping { nonce }), Purpose::Ping { nonce });
-        self.pinger.queued(nonce);
-        Ok(nonce)
+        // So that pings cannot grow the queue.
+        Ok(self.pinger.queued().unwrap_or_else(|| self.push_ping()))
     }
 
     /// Goes on with a handshake that
@@ -506,6 +512,19 @@ impl PeerState {
 impl PeerState {
     fn set_now(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        // Events are taken without a word of the time, so that the remote is credited with
+        // all of it up to now.
+        if let Some(since) = self.input.held_since.take() {
+            self.timers.put_off(self.now - since);
+            self.note_hold();
+        }
+    }
+
+    /// Notes when the application begins to hold the remote back.
+    fn note_hold(&mut self) {
+        if self.input.held_since.is_none() && self.holds_back() {
+            self.input.held_since = Some(self.now);
+        }
     }
 
     /// The wall clock, in Unix seconds, within what both chains can represent.
@@ -538,6 +557,7 @@ impl PeerState {
     fn tell(&mut self, event: Event, bytes: usize) {
         self.event_bytes += bytes;
         self.events.push_back((event, bytes));
+        self.note_hold();
     }
 
     /// Whether the application keeps the remote from being heard.

@@ -16,8 +16,11 @@ pub(super) enum Purpose {
     Ping {
         nonce: u64,
     },
-    /// The application is told.
-    Receipt(SendId),
+    /// The application is told. Also a `ping` of its own counts as one.
+    Receipt {
+        id: SendId,
+        ping: Option<u64>,
+    },
     /// A batch of announcements.
     Trickle,
 }
@@ -26,7 +29,7 @@ impl Purpose {
     /// Whether the frame counts towards the limit of queued bytes. What the peer sends
     /// by itself is bounded by other means.
     fn is_limited(self) -> bool {
-        matches!(self, Self::Receipt(_) | Self::Trickle)
+        matches!(self, Self::Receipt { .. } | Self::Trickle)
     }
 }
 
@@ -147,7 +150,7 @@ impl Outbox {
             .iter()
             .chain(&abandoned.held)
             .filter_map(|queued| match queued.purpose {
-                Purpose::Receipt(id) => Some(id),
+                Purpose::Receipt { id, .. } => Some(id),
                 _ => None,
             })
             .collect()
@@ -267,7 +270,7 @@ mod tests {
         outbox.open();
         for frame in frames() {
             let id = outbox.next_receipt();
-            outbox.push(frame, Purpose::Receipt(id));
+            outbox.push(frame, Purpose::Receipt { id, ping: None });
         }
         outbox
     }
@@ -317,7 +320,7 @@ mod tests {
                 prop_assert_eq!(outbox.bytes(), expected.len() - written.len());
             }
             prop_assert_eq!(written, expected);
-            prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt(SendId(n))).collect::<Vec<_>>());
+            prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt { id: SendId(n), ping: None }).collect::<Vec<_>>());
             prop_assert_eq!(outbox.limited(), 0);
         }
     }

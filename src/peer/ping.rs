@@ -5,68 +5,46 @@ use core::time::Duration;
 use crate::time::Instant;
 
 /// The latest `ping` of ours, as the reference nodes track it: a newer one takes the
-/// place of an unanswered one.
+/// place of an unanswered one when it leaves.
 #[derive(Default)]
 pub(super) struct Pinger {
-    state: State,
+    /// Waits to be sent.
+    queued: Option<u64>,
+    /// Was sent and not answered.
+    outstanding: Option<(u64, Instant)>,
     last: Option<Instant>,
     round_trip: Option<Duration>,
 }
 
-#[derive(Default, Clone, Copy)]
-enum State {
-    #[default]
-    Answered,
-    Queued {
-        nonce: u64,
-    },
-    Left {
-        nonce: u64,
-        at: Instant,
-    },
-}
-
 impl Pinger {
     /// A `ping` waits to be sent.
-    pub(super) fn queued(&mut self, nonce: u64) {
-        self.state = State::Queued { nonce };
+    pub(super) fn set_queued(&mut self, nonce: u64) {
+        self.queued = Some(nonce);
     }
 
-    /// Whether a `ping` waits to be sent.
-    pub(super) fn is_queued(&self) -> bool {
-        matches!(self.state, State::Queued { .. })
+    /// The nonce of a `ping` that waits to be sent.
+    pub(super) fn queued(&self) -> Option<u64> {
+        self.queued
     }
 
-    /// The last byte of a `ping` left. Tells whether it is the latest one.
-    pub(super) fn left(&mut self, nonce: u64, at: Instant) -> bool {
-        match self.state {
-            State::Queued { nonce: latest } if latest == nonce => {
-                self.state = State::Left { nonce, at };
-                self.last = Some(at);
-                true
-            }
-            _ => false,
-        }
+    /// The last byte of a `ping` left: of the one queued here, or one that the application
+    /// sent by itself.
+    pub(super) fn left(&mut self, nonce: u64, at: Instant) {
+        self.queued.take_if(|queued| *queued == nonce);
+        self.outstanding = Some((nonce, at));
+        self.last = Some(at);
     }
 
-    /// The round-trip time, if `nonce` is that of the latest `ping` and it has left.
+    /// The round-trip time, if `nonce` is that of the latest `ping` that has left.
     pub(super) fn answered(&mut self, nonce: u64, now: Instant) -> Option<Duration> {
-        match self.state {
-            State::Left { nonce: latest, at } if latest == nonce => {
-                self.state = State::Answered;
-                self.round_trip = Some(now - at);
-                self.round_trip
-            }
-            _ => None,
-        }
+        let (_, at) = self.outstanding.take_if(|(latest, _)| *latest == nonce)?;
+        self.round_trip = Some(now - at);
+        self.round_trip
     }
 
     /// The nonce of a `ping` that was sent and not answered.
     pub(super) fn outstanding(&self) -> Option<u64> {
-        match self.state {
-            State::Left { nonce, .. } => Some(nonce),
-            _ => None,
-        }
+        self.outstanding.map(|(nonce, _)| nonce)
     }
 
     /// When the latest `ping` left.
@@ -89,10 +67,10 @@ mod tests {
     #[test]
     fn a_round_trip_begins_when_the_ping_has_left() {
         let mut pinger = Pinger::default();
-        pinger.queued(7);
+        pinger.set_queued(7);
         assert_eq!(pinger.answered(7, Instant::from_secs(1)), None);
-        assert!(pinger.left(7, Instant::from_secs(5)));
-        assert_eq!(pinger.outstanding(), Some(7));
+        pinger.left(7, Instant::from_secs(5));
+        assert_eq!((pinger.queued(), pinger.outstanding()), (None, Some(7)));
         assert_eq!(pinger.answered(8, Instant::from_secs(6)), None);
         assert_eq!(pinger.answered(7, Instant::from_secs(6)), Some(SECOND));
         assert_eq!(pinger.answered(7, Instant::from_secs(7)), None);
@@ -101,13 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_latest_ping_counts() {
+    fn a_newer_ping_counts_once_it_has_left() {
         let mut pinger = Pinger::default();
-        pinger.queued(1);
-        pinger.queued(2);
-        assert!(!pinger.left(1, Instant::ZERO));
-        assert!(pinger.left(2, Instant::ZERO));
-        assert_eq!(pinger.answered(1, Instant::from_secs(1)), None);
-        assert_eq!(pinger.answered(2, Instant::from_secs(1)), Some(SECOND));
+        pinger.left(1, Instant::ZERO);
+        pinger.set_queued(2);
+        assert_eq!(pinger.answered(1, Instant::from_secs(1)), Some(SECOND));
+        pinger.left(2, Instant::from_secs(1));
+        pinger.left(3, Instant::from_secs(1));
+        assert_eq!(pinger.answered(2, Instant::from_secs(2)), None);
+        assert_eq!(pinger.answered(3, Instant::from_secs(2)), Some(SECOND));
     }
 }

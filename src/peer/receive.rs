@@ -20,7 +20,7 @@ impl PeerState {
             self.check_open()?;
             if !self.has_room() {
                 self.input.is_held = !buffer.is_empty();
-                self.input.was_held |= self.holds_back();
+                self.note_hold();
                 break;
             }
             let before = buffer.len();
@@ -49,7 +49,6 @@ impl PeerState {
         let Some(frame) = self.decoder.payload(buffer)? else { return Ok(false) };
 
         self.counters.received(header.command, frame.len, self.now);
-        self.input.was_held = false;
         self.set_idle_timer();
         match (self.handshake.phase(), frame.message) {
             (Phase::AwaitsVersion, Message::Version(version)) => self.on_version(*version)?,

@@ -16,24 +16,26 @@ impl PeerState {
         match timer {
             Timer::Handshake => self.close_with(CloseReason::HandshakeTimeout),
             Timer::VerAck => self.close_with(CloseReason::VerAckTimeout),
-            Timer::Idle if self.input.was_held => {
-                self.input.was_held = self.holds_back();
-                self.set_idle_timer();
-            }
             Timer::Idle => self.close_with(CloseReason::IdleTimeout),
             Timer::Pong => self.close_with(CloseReason::PongTimeout),
             Timer::Write => self.close_with(CloseReason::WriteStall),
             Timer::Ping => {
                 // One that has not left yet will do.
-                if !self.pinger.is_queued() {
-                    let nonce = self.random.nonce();
-                    self.push(&Message::Ping(Ping { nonce }), Purpose::Ping { nonce });
-                    self.pinger.queued(nonce);
+                if self.pinger.queued().is_none() {
+                    self.push_ping();
                 }
                 self.set_ping_timer();
             }
             Timer::Trickle => self.send_trickle(),
         }
+    }
+
+    /// Queues a `ping` and returns its nonce.
+    pub(super) fn push_ping(&mut self) -> u64 {
+        let nonce = self.random.nonce();
+        self.push(&Message::Ping(Ping { nonce }), Purpose::Ping { nonce });
+        self.pinger.set_queued(nonce);
+        nonce
     }
 
     pub(super) fn set_trickle_timer(&mut self) {

@@ -19,6 +19,12 @@ use crate::wire::{
 /// The protocol version that first had mixing messages.
 const MIX_VERSION: u32 = 10;
 
+/// Most bytes of a trickled `inv` besides its vectors: the header and the count.
+const INV_OVERHEAD: usize = HEADER_LEN + 3;
+
+/// The fewest bytes that must be allowed in the queue for announcements to leave at all.
+pub(super) const LEAST_QUEUE: usize = INV_OVERHEAD + size_of::<InvVect>();
+
 /// How long announcements that found the queue full wait at least.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -73,11 +79,15 @@ impl PeerState {
         Ok(())
     }
 
-    /// Queues a message of the application's.
-    pub(super) fn push_receipt(&mut self, frame: EncodedMessage) -> Result<SendId, SendErrorKind> {
+    /// Queues a message of the application's; of a `ping`, its nonce is known.
+    pub(super) fn push_receipt(
+        &mut self,
+        frame: EncodedMessage,
+        ping: Option<u64>,
+    ) -> Result<SendId, SendErrorKind> {
         self.make_room(frame.len())?;
         let id = self.outbox.next_receipt();
-        self.outbox.push(frame, Purpose::Receipt(id));
+        self.outbox.push(frame, Purpose::Receipt { id, ping });
         Ok(id)
     }
 
@@ -111,20 +121,33 @@ impl PeerState {
         }
     }
 
+    /// Queues the announcements that wait, as far as there is room for them.
     pub(super) fn send_trickle(&mut self) {
         while self.trickle.len() > 0 {
-            let largest =
-                HEADER_LEN + 3 + self.trickle.len().min(trickle::BATCH) * size_of::<InvVect>();
-            if self.make_room(largest).is_err() {
-                if self.closed.is_none() {
-                    self.timers.set(Timer::Trickle, self.now + RETRY);
-                }
-                return;
+            let most = match self.config.overflow {
+                Overflow::Refuse => self.vectors_with_room().min(trickle::BATCH),
+                Overflow::Close => trickle::BATCH,
+            };
+            if most == 0 {
+                return self.timers.set(Timer::Trickle, self.now + RETRY);
             }
-            let batch = self.trickle.take_batch(&mut self.known, self.now);
-            if !batch.is_empty() {
-                self.push(&Message::Inv(batch), Purpose::Trickle);
+            let batch = self.trickle.take_batch(most, &mut self.known, self.now);
+            if batch.is_empty() {
+                continue;
+            }
+            match self.encode(&Message::Inv(batch)) {
+                Ok(frame) if self.make_room(frame.len()).is_ok() => {
+                    self.outbox.push(frame, Purpose::Trickle);
+                }
+                Ok(_) => return,
+                Err(error) => return self.close_with(error.into()),
             }
         }
+    }
+
+    /// How many vectors an `inv` may have to be queued now.
+    fn vectors_with_room(&self) -> usize {
+        let room = self.config.max_queued_bytes.saturating_sub(self.outbox.limited());
+        room.saturating_sub(INV_OVERHEAD) / size_of::<InvVect>()
     }
 }

@@ -1,6 +1,7 @@
 //! Deadlines by name.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::time::Instant;
 
@@ -52,16 +53,34 @@ impl fmt::Display for Timer {
 
 /// One deadline for each [`Timer`].
 #[derive(Default)]
-pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
+pub(super) struct Timers([Option<Deadline>; Timer::ALL.len()]);
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    /// By how much it is put off once it falls due.
+    credit: Duration,
+}
 
 impl Timers {
     /// Sets a deadline. The end of time never comes.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = (at < Instant::MAX).then_some(at);
+        let deadline = Deadline { at, credit: Duration::ZERO };
+        self.0[timer as usize] = (at < Instant::MAX).then_some(deadline);
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
+    }
+
+    /// Gives the remote more time for what it owes: as much as it was not heard. The
+    /// deadline moves when it falls due, not before.
+    pub(super) fn put_off(&mut self, by: Duration) {
+        for timer in [Timer::VerAck, Timer::Idle, Timer::Pong] {
+            if let Some(deadline) = &mut self.0[timer as usize] {
+                deadline.credit = deadline.credit.saturating_add(by);
+            }
+        }
     }
 
     pub(super) fn clear_all(&mut self) {
@@ -76,18 +95,23 @@ impl Timers {
     pub(super) fn next(&self) -> Option<(Timer, Instant)> {
         Timer::ALL
             .into_iter()
-            .filter_map(|timer| Some((timer, self.0[timer as usize]?)))
+            .filter_map(|timer| Some((timer, self.0[timer as usize]?.at)))
             .min_by_key(|&(_, at)| at)
     }
 
     /// Takes the earliest deadline that is due, so that it is due no more.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let (timer, at) = self.next()?;
-        if at > now {
-            return None;
+        loop {
+            let (timer, at) = self.next()?;
+            if at > now {
+                return None;
+            }
+            let deadline = self.0[timer as usize].take()?;
+            if deadline.credit.is_zero() {
+                return Some(timer);
+            }
+            self.set(timer, at + deadline.credit);
         }
-        self.clear(timer);
-        Some(timer)
     }
 }
 
@@ -107,6 +131,18 @@ mod tests {
         assert_eq!(timers.take_due(now), Some(Timer::Ping));
         assert_eq!(timers.take_due(now), Some(Timer::Write));
         assert_eq!(timers.take_due(now), None);
+    }
+
+    #[test]
+    fn what_is_put_off_falls_due_so_much_later() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Pong, Instant::from_secs(10));
+        timers.put_off(Duration::from_secs(3));
+        timers.put_off(Duration::from_secs(4));
+        assert_eq!(timers.next(), Some((Timer::Pong, Instant::from_secs(10))));
+        assert_eq!(timers.take_due(Instant::from_secs(10)), None);
+        assert_eq!(timers.next(), Some((Timer::Pong, Instant::from_secs(17))));
+        assert_eq!(timers.take_due(Instant::from_secs(17)), Some(Timer::Pong));
     }
 
     #[test]

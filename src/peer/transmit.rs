@@ -64,15 +64,21 @@ impl PeerState {
         self.timers.clear(Timer::Write);
         self.set_write_timer();
         match left.purpose {
-            Purpose::Receipt(id) => self.tell(Event::Sent(id), 0),
-            Purpose::Ping { nonce } => {
-                if self.pinger.left(nonce, self.now)
-                    && let Some(timeout) = self.config.pong_timeout
-                {
-                    self.timers.set(Timer::Pong, self.now + timeout);
+            Purpose::Receipt { id, ping } => {
+                if let Some(nonce) = ping {
+                    self.on_ping_left(nonce);
                 }
+                self.tell(Event::Sent(id), 0);
             }
+            Purpose::Ping { nonce } => self.on_ping_left(nonce),
             Purpose::Handshake | Purpose::Pong | Purpose::Trickle => {}
+        }
+    }
+
+    fn on_ping_left(&mut self, nonce: u64) {
+        self.pinger.left(nonce, self.now);
+        if let Some(timeout) = self.config.pong_timeout {
+            self.timers.set(Timer::Pong, self.now + timeout);
         }
     }
 }

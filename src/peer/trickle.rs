@@ -41,11 +41,16 @@ impl Trickle {
         self.waiting.push_back(vector);
     }
 
-    /// Takes the next batch, without what has become known meanwhile; what it takes
-    /// becomes known, so that a vector that waits twice goes out once.
-    pub(super) fn take_batch(&mut self, known: &mut KnownInventory, now: Instant) -> List<InvVect> {
-        let mut batch = alloc::vec::Vec::with_capacity(self.waiting.len().min(BATCH));
-        while batch.len() < BATCH
+    /// Takes the next batch, of so many at most, without what has become known meanwhile;
+    /// what it takes becomes known, so that a vector that waits twice goes out once.
+    pub(super) fn take_batch(
+        &mut self,
+        most: usize,
+        known: &mut KnownInventory,
+        now: Instant,
+    ) -> List<InvVect> {
+        let mut batch = alloc::vec::Vec::with_capacity(self.waiting.len().min(most));
+        while batch.len() < most
             && let Some(vector) = self.waiting.pop_front()
         {
             if !known.contains(&vector, now) {
@@ -87,7 +92,7 @@ mod tests {
         let mut known = known();
         let mut sizes = [0; 3];
         for size in &mut sizes {
-            *size = trickle.take_batch(&mut known, Instant::ZERO).len();
+            *size = trickle.take_batch(BATCH, &mut known, Instant::ZERO).len();
         }
         assert_eq!(sizes, [1_000, 1_000, 500]);
         assert_eq!(trickle.len(), 0);
@@ -99,7 +104,7 @@ mod tests {
         [1, 2, 3, 2].into_iter().for_each(|n| trickle.push(vector(n)));
         let mut known = known();
         known.insert(vector(3), Instant::ZERO);
-        let batch = trickle.take_batch(&mut known, Instant::ZERO);
+        let batch = trickle.take_batch(BATCH, &mut known, Instant::ZERO);
         assert_eq!(batch.as_slice(), [vector(1), vector(2)]);
     }
 

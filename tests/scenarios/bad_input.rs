@@ -1,0 +1,280 @@
+//! What a remote must not send, and that it costs nothing but the connection.
+
+use excc_peer::wire::{Command, Message, Ping, Reject, RejectCode, TrailingBytes};
+use excc_peer::{CloseReason, Event, Network};
+use rand_core::Rng;
+
+use crate::common::*;
+
+/// The error with which an established peer refuses `bytes`.
+fn refused(network: Network, bytes: &[u8]) -> &'static str {
+    refused_at(network, newest(network), bytes)
+}
+
+fn newest(network: Network) -> i32 {
+    network.chain().advertised_version().cast_signed()
+}
+
+/// The same with a remote of another protocol version.
+fn refused_at(network: Network, protocol_version: i32, bytes: &[u8]) -> &'static str {
+    let config = config(network);
+    let config = match protocol_version {
+        9.. if network == EXCC => config.protocol_version(9),
+        9.. => config,
+        _ => config.min_remote_version(1),
+    };
+    let mut peer = Peer::inbound(config);
+    peer.shake_hands(version(protocol_version));
+    let reason = peer.feed(bytes).unwrap_err();
+    assert_eq!(peer.events(), [Event::Closed(reason.clone())]);
+    assert_eq!(peer.sent(), []);
+    refusal(&reason)
+}
+
+#[test]
+fn an_unknown_command_closes() {
+    for network in [EXCC, DCR] {
+        assert_eq!(refused(network, &raw_frame(network, b"hello", b"")), "UnknownCmd");
+        assert_eq!(refused(network, &raw_frame(network, b"PING", b"12345678")), "UnknownCmd");
+        assert_eq!(refused(network, &raw_frame(network, b"", b"")), "UnknownCmd");
+    }
+}
+
+#[test]
+fn a_malformed_command_closes() {
+    for network in [EXCC, DCR] {
+        let bytes = raw_frame(network, b"ping\0x", b"12345678");
+        assert_eq!(refused(network, &bytes), "MalformedCmd");
+        assert_eq!(refused(network, &raw_frame(network, b"\x80", b"")), "MalformedCmd");
+    }
+}
+
+#[test]
+fn a_frame_of_another_network_closes() {
+    assert_eq!(refused(EXCC, &frame(DCR, 8, Message::GetAddr)), "WrongNetwork");
+    assert_eq!(refused(DCR, &frame(Network::DCR_TESTNET, 8, Message::GetAddr)), "WrongNetwork");
+}
+
+#[test]
+fn a_wrong_checksum_closes() {
+    let mut bytes = frame(EXCC, 8, Message::Ping(Ping { nonce: 1 })).to_vec();
+    bytes[20] ^= 1;
+    assert_eq!(refused(EXCC, &bytes), "PayloadChecksum");
+    // The other chain's checksum is as wrong.
+    let mut bytes = frame(DCR, 8, Message::Ping(Ping { nonce: 1 })).to_vec();
+    bytes[..4].copy_from_slice(&EXCC.magic().to_le_bytes());
+    assert_eq!(refused(EXCC, &bytes), "PayloadChecksum");
+}
+
+#[test]
+fn surplus_bytes_are_passed_over_or_refused_as_on_the_chain() {
+    let surplus = |network| {
+        let mut payload = frame(network, 8, Message::Inv([tx(1)].into()))[24..].to_vec();
+        payload.extend_from_slice(b"xyz");
+        raw_frame(network, b"inv", &payload)
+    };
+    let mut peer = Peer::established(config(EXCC));
+    peer.feed(&surplus(EXCC)).unwrap();
+    assert_eq!(peer.messages(), [Message::Inv([tx(1)].into())]);
+    assert_eq!(refused(DCR, &surplus(DCR)), "TrailingBytes");
+
+    let mut strict = Peer::established(config(EXCC).trailing_bytes(TrailingBytes::Reject));
+    assert_eq!(refusal(&strict.feed(&surplus(EXCC)).unwrap_err()), "TrailingBytes");
+    let mut lenient = Peer::established(config(DCR).trailing_bytes(TrailingBytes::Ignore));
+    lenient.feed(&surplus(DCR)).unwrap();
+}
+
+#[test]
+fn a_ping_that_is_too_long_closes_whatever_its_checksum() {
+    for network in [EXCC, DCR] {
+        let mut bytes = raw_frame(network, b"ping", &[0; 9]);
+        assert_eq!(refused(network, &bytes), "PayloadTooLarge");
+        bytes[20] ^= 1;
+        assert_eq!(refused(network, &bytes), "PayloadTooLarge");
+    }
+}
+
+#[test]
+fn a_ping_that_is_too_short_closes_and_is_no_violation() {
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::established(config(network));
+        let reason = peer.feed(&raw_frame(network, b"ping", &[0; 7])).unwrap_err();
+        assert_eq!(refusal(&reason), "Truncated");
+        assert!(!reason.is_violation());
+    }
+}
+
+#[test]
+fn a_length_beyond_all_payloads_is_found_before_the_network_is() {
+    for network in [EXCC, DCR] {
+        let mut header = raw_header(network, b"block", 33_554_433, [0; 4]);
+        header[0] ^= 1;
+        assert_eq!(refused(network, &header), "PayloadTooLarge");
+        header[16..20].copy_from_slice(&33_554_432_u32.to_le_bytes());
+        assert_eq!(refused(network, &header), "WrongNetwork");
+    }
+}
+
+#[test]
+fn counts_must_be_in_their_shortest_form() {
+    for network in [EXCC, DCR] {
+        let bytes = raw_frame(network, b"inv", &[0xfd, 0xfc, 0]);
+        assert_eq!(refused(network, &bytes), "NonCanonicalVarInt");
+    }
+}
+
+#[test]
+fn a_count_beyond_its_limit_closes_without_the_data() {
+    for network in [EXCC, DCR] {
+        let bytes = raw_frame(network, b"inv", &[0xfd, 0x51, 0xc3]);
+        assert_eq!(refused(network, &bytes), "TooManyVectors");
+    }
+}
+
+#[test]
+fn a_reject_exists_on_one_chain_up_to_version_8() {
+    let (empty, filled) = (|n| raw_frame(n, b"reject", b""), |n| raw_frame(n, b"reject", b"x"));
+    assert_eq!(refused_at(EXCC, 9, &empty(EXCC)), "MsgInvalidForPVer");
+    assert_eq!(refused_at(EXCC, 9, &filled(EXCC)), "PayloadTooLarge");
+    assert_eq!(refused_at(DCR, 9, &empty(DCR)), "UnknownCmd");
+    assert_eq!(refused_at(DCR, 9, &filled(DCR)), "UnknownCmd");
+}
+
+#[test]
+fn a_getinitstate_exists_from_version_8_on() {
+    let bytes = |payload: &[u8]| raw_frame(EXCC, b"getinitstate", payload);
+    assert_eq!(refused_at(EXCC, 7, &bytes(b"")), "MsgInvalidForPVer");
+    assert_eq!(refused_at(EXCC, 7, &bytes(b"x")), "PayloadTooLarge");
+    let mut peer = Peer::established(config(EXCC));
+    peer.feed(&bytes(&[0])).unwrap();
+    assert!(matches!(&peer.messages()[..], [Message::Opaque(opaque)] if opaque.payload == [0][..]));
+}
+
+/// The reference nodes take in its payload first.
+#[test]
+fn a_getcfilterv2_before_version_7_is_refused_by_its_header() {
+    let bytes = raw_frame(EXCC, b"getcfilterv2", &[0; 32]);
+    assert_eq!(refused_at(EXCC, 6, &bytes[..24]), "MsgInvalidForPVer");
+    assert_eq!(refused_at(EXCC, 6, &bytes), "MsgInvalidForPVer");
+}
+
+#[test]
+fn an_addr_does_not_exist_at_version_12() {
+    let bytes = |payload: &[u8]| raw_frame(DCR, b"addr", payload);
+    assert_eq!(refused_at(DCR, 12, &bytes(b"")), "MsgInvalidForPVer");
+    assert_eq!(refused_at(DCR, 12, &bytes(b"x")), "PayloadTooLarge");
+    let mut peer = Peer::inbound(config(DCR));
+    peer.shake_hands(version(11));
+    assert_eq!(peer.feed(&bytes(&[0])), Ok(()));
+}
+
+#[test]
+fn the_version_in_force_is_the_one_negotiated_from_the_next_frame_on() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let mut bytes = frame(EXCC, 8, version(4)).to_vec();
+    bytes.extend_from_slice(&raw_frame(EXCC, b"feefilter", &[0; 8]));
+    assert_eq!(refusal(&peer.feed(&bytes).unwrap_err()), "MsgInvalidForPVer");
+}
+
+#[test]
+fn a_reject_is_bounded_more_tightly_than_on_the_wire() {
+    let reject = |len| Reject {
+        command: "tx".into(),
+        code: RejectCode::DUST,
+        reason: "r".repeat(len),
+        hash: Some(hash(1)),
+    };
+    let mut peer = Peer::established(config(EXCC));
+    peer.receive(reject(4_000)).unwrap();
+    assert_eq!(peer.messages(), [reject(4_000).into()]);
+    let bytes = frame(EXCC, 8, reject(5_000));
+    assert_eq!(refused(EXCC, &bytes[..24]), "PayloadTooLarge");
+
+    let mut lenient = Peer::established(config(EXCC).max_reject(10_000));
+    lenient.receive(reject(5_000)).unwrap();
+}
+
+#[test]
+fn a_version_larger_than_any_can_be_is_refused_by_its_header() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.feed(&raw_header(EXCC, b"version", 358, [0; 4])).unwrap();
+    let mut peer = Peer::inbound(config(EXCC));
+    let reason = peer.feed(&raw_header(EXCC, b"version", 359, [0; 4])).unwrap_err();
+    assert_eq!(refusal(&reason), "PayloadTooLarge");
+}
+
+#[test]
+fn before_the_version_nothing_else_is_received() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let header = raw_header(EXCC, b"block", 1_000_000, [0; 4]);
+    assert_eq!(peer.feed(&header), Err(CloseReason::NotVersion(Command::Block)));
+}
+
+#[test]
+fn a_claimed_length_takes_no_memory() {
+    let mut peer = Peer::established(config(EXCC).max_reject(32 * 1024 * 1024));
+    peer.buffer.reserve(1024);
+    let before = peer.buffer.capacity();
+    let header = raw_header(EXCC, b"reject", 32 * 1024 * 1024, [0; 4]);
+    for byte in header {
+        peer.feed(&[byte]).unwrap();
+    }
+    peer.feed(&[0; 100]).unwrap();
+    assert!(peer.buffer.capacity() <= before);
+    assert_eq!(peer.buffer.len(), 100);
+}
+
+#[test]
+fn what_came_before_the_error_is_told_first() {
+    let mut peer = Peer::established(config(EXCC));
+    let mut bytes = frame(EXCC, 8, Message::GetAddr).to_vec();
+    bytes.extend_from_slice(&frame(EXCC, 8, Message::MemPool));
+    bytes.extend_from_slice(&raw_frame(EXCC, b"hello", b""));
+    bytes.extend_from_slice(&frame(EXCC, 8, Message::SendHeaders));
+    let reason = peer.feed(&bytes).unwrap_err();
+    let expected =
+        [Event::Message(Message::GetAddr), Event::Message(Message::MemPool), Event::Closed(reason)];
+    assert_eq!(peer.events(), expected);
+}
+
+#[test]
+fn the_first_error_is_the_one_that_stays() {
+    let mut peer = Peer::established(config(EXCC));
+    let first = peer.feed(&raw_frame(EXCC, b"hello", b"")).unwrap_err();
+    assert_eq!(peer.events(), [Event::Closed(first.clone())]);
+    assert_eq!(peer.receive(Message::GetAddr), Err(first.clone()));
+    assert_eq!(peer.feed(&raw_frame(DCR, b"", b"")), Err(first.clone()));
+    peer.eof();
+    peer.state.handle_connection_lost(peer.now);
+    peer.state.close();
+    peer.advance(secs(1_000));
+    assert_eq!(peer.state.close_reason(), Some(&first));
+    assert_eq!(peer.events(), []);
+    assert_eq!(peer.state.poll_timeout(), None);
+    assert!(!peer.state.wants_read() && !peer.state.can_resume());
+}
+
+#[test]
+fn breaches_of_protocol_are_told_from_bad_luck() {
+    let mut peer = Peer::established(config(EXCC));
+    assert!(peer.feed(&raw_frame(EXCC, b"hello", b"")).unwrap_err().is_violation());
+    let mut peer = Peer::established(config(EXCC));
+    assert!(peer.receive(version(8)).unwrap_err().is_violation());
+    let mut peer = Peer::established(config(EXCC));
+    peer.feed(&[0xe1]).unwrap();
+    peer.eof();
+    assert!(!peer.closed().is_violation());
+}
+
+#[test]
+fn garbage_closes() {
+    for seed in 0..100 {
+        let mut garbage = [0; 200];
+        rng(seed).fill_bytes(&mut garbage);
+        for network in [EXCC, DCR] {
+            let mut peer = Peer::inbound(config(network));
+            assert!(peer.feed(&garbage).unwrap_err().is_violation());
+            assert_eq!(peer.sent(), []);
+        }
+    }
+}

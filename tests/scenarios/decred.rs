@@ -1,0 +1,147 @@
+//! The handshake on Decred: the remote's verack comes first, but for what older versions
+//! let precede it.
+
+use excc_peer::wire::{Command, Message, Ping, Pong};
+use excc_peer::{CloseReason, Event};
+
+use crate::common::*;
+
+fn ping(nonce: u64) -> Message {
+    Message::Ping(Ping { nonce })
+}
+
+fn pong(nonce: u64) -> Message {
+    Message::Pong(Pong { nonce })
+}
+
+/// An inbound peer that has a version and has answered it.
+fn awaits_verack(protocol_version: i32) -> Peer {
+    let mut peer = Peer::inbound(config(DCR));
+    peer.receive(version(protocol_version)).unwrap();
+    assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
+    assert!(matches!(peer.events()[..], [Event::VersionReceived(_)]));
+    peer
+}
+
+#[test]
+fn an_inbound_peer_sends_its_verack_with_its_version() {
+    let mut peer = awaits_verack(12);
+    assert!(!peer.state.is_established());
+    peer.receive(Message::VerAck).unwrap();
+    assert!(matches!(peer.events()[..], [Event::VerAckReceived, Event::Established(_)]));
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn an_outbound_peer_sends_its_verack_after_the_remotes() {
+    let mut peer = Peer::outbound(config(DCR));
+    assert_eq!(peer.sent_commands(), [Command::Version]);
+    peer.receive(version(12)).unwrap();
+    assert_eq!(peer.sent(), []);
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.sent_commands(), [Command::VerAck]);
+    let events = peer.events();
+    assert!(matches!(
+        events[..],
+        [Event::VersionReceived(_), Event::VerAckReceived, Event::Established(_)]
+    ));
+}
+
+#[test]
+fn nothing_may_precede_the_verack() {
+    let mut peer = awaits_verack(12);
+    assert_eq!(peer.receive(ping(1)), Err(CloseReason::NotVerAck(Command::Ping)));
+    assert_eq!(peer.sent(), []);
+}
+
+/// It is refused by its header, so that nobody has to send the rest.
+#[test]
+fn what_may_not_precede_the_verack_is_not_received() {
+    let mut peer = awaits_verack(12);
+    let header = raw_header(DCR, b"block", 1_000_000, [0; 4]);
+    assert_eq!(peer.feed(&header), Err(CloseReason::NotVerAck(Command::Block)));
+}
+
+#[test]
+fn two_messages_may_precede_the_verack_before_version_12() {
+    let mut peer = awaits_verack(11);
+    peer.receive(ping(1)).unwrap();
+    peer.receive(ping(2)).unwrap();
+    assert_eq!(peer.events(), []);
+    assert_eq!(peer.sent(), []);
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.sent(), [pong(1), pong(2)]);
+    let events = peer.events();
+    assert!(matches!(events[..2], [Event::VerAckReceived, Event::Established(_)]));
+    assert_eq!(events[2..], [Event::Message(ping(1)), Event::Message(ping(2))]);
+}
+
+#[test]
+fn three_messages_may_not_precede_the_verack() {
+    let mut peer = awaits_verack(11);
+    peer.receive(ping(1)).unwrap();
+    peer.receive(ping(2)).unwrap();
+    assert_eq!(peer.receive(ping(3)), Err(CloseReason::NotVerAck(Command::Ping)));
+    // What was held is not delivered: there never was a connection.
+    assert_eq!(peer.closed(), CloseReason::NotVerAck(Command::Ping));
+}
+
+#[test]
+fn what_preceded_the_verack_is_answered_after_our_own() {
+    let mut peer = Peer::outbound(config(DCR));
+    peer.sent();
+    peer.receive(version(9)).unwrap();
+    peer.state.send(Message::GetAddr).unwrap();
+    peer.receive(ping(5)).unwrap();
+    assert_eq!(peer.sent(), []);
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.sent(), [Message::VerAck, Message::GetAddr, pong(5)]);
+}
+
+#[test]
+fn a_second_version_is_no_message_that_may_precede_the_verack() {
+    let mut peer = awaits_verack(11);
+    assert_eq!(peer.receive(version(11)), Err(CloseReason::DuplicateVersion));
+}
+
+#[test]
+fn a_verack_after_the_handshake_closes() {
+    let mut peer = Peer::established(config(DCR));
+    assert_eq!(peer.receive(Message::VerAck), Err(CloseReason::DuplicateVerAck));
+}
+
+#[test]
+fn an_old_version_is_refused_in_silence() {
+    let mut peer = Peer::inbound(config(DCR));
+    let reason = CloseReason::ProtocolVersionTooOld { advertised: 8, minimum: 9 };
+    assert_eq!(peer.receive(version(8)), Err(reason.clone()));
+    assert_eq!(peer.sent(), []);
+    assert_eq!(peer.events(), [Event::VersionReceived(version(8).into()), Event::Closed(reason)]);
+}
+
+#[test]
+fn the_verack_is_part_of_the_handshake_and_its_time() {
+    let mut peer = awaits_verack(12);
+    peer.advance(secs(30));
+    assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
+}
+
+#[test]
+fn what_the_application_queues_on_the_version_waits_for_both_veracks() {
+    let mut peer = awaits_verack(12);
+    let id = peer.state.send(Message::GetAddr).unwrap();
+    assert_eq!(peer.sent(), []);
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.sent(), [Message::GetAddr]);
+    assert_eq!(peer.events().last(), Some(&Event::Sent(id)));
+}
+
+#[test]
+fn a_reviewed_version_is_answered_in_the_same_order() {
+    let mut peer = Peer::inbound(config(DCR).review_version(true));
+    peer.receive(version(12)).unwrap();
+    assert_eq!(peer.sent(), []);
+    peer.state.accept_version();
+    assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
+    assert!(!peer.state.is_established());
+}

@@ -1,0 +1,328 @@
+//! The handshake on Exchangecoin, and what it shares with Decred's.
+
+use excc_peer::wire::{Command, LocatorRequest, Message, Ping, Pong, Version};
+use excc_peer::{Announced, CloseReason, Event, Network, Relay, SendErrorKind, SentNonces, Timer};
+
+use crate::common::*;
+
+/// What happened, without what came with it.
+fn names(events: &[Event]) -> Vec<String> {
+    let name = |event: &Event| match event {
+        Event::Message(message) => message.command().to_string(),
+        other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
+    };
+    events.iter().map(name).collect()
+}
+
+#[test]
+fn an_inbound_peer_answers_a_version_with_its_own_and_a_verack() {
+    let mut peer = Peer::inbound(config(EXCC));
+    assert_eq!(peer.sent(), []);
+    peer.receive(version(8)).unwrap();
+    assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
+    assert!(peer.state.is_established());
+    assert!(!peer.state.verack_received());
+    assert_eq!(names(&peer.events()), ["VersionReceived", "Established"]);
+}
+
+#[test]
+fn an_outbound_peer_opens_with_its_version_and_answers_with_a_verack() {
+    let mut peer = Peer::outbound(config(EXCC));
+    assert_eq!(peer.sent_commands(), [Command::Version]);
+    peer.receive(version(8)).unwrap();
+    assert_eq!(peer.sent_commands(), [Command::VerAck]);
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(names(&peer.events()), ["VersionReceived", "Established", "VerAckReceived"]);
+    assert!(peer.state.verack_received());
+}
+
+#[test]
+fn a_ping_before_the_verack_is_answered() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    peer.sent();
+    peer.receive(Message::Ping(Ping { nonce: 77 })).unwrap();
+    assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 77 })]);
+    assert!(!peer.state.verack_received());
+}
+
+#[test]
+fn any_number_of_messages_before_the_verack_is_delivered_in_order() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    let early = [
+        Message::GetAddr,
+        Message::Inv([tx(1)].into()),
+        Message::GetHeaders(LocatorRequest::new([hash(1)])),
+        Message::SendHeaders,
+        Message::MemPool,
+    ];
+    for message in early.iter().cycle().take(50) {
+        peer.receive(message.clone()).unwrap();
+    }
+    assert_eq!(peer.messages(), early.iter().cycle().take(50).cloned().collect::<Vec<_>>());
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.events(), [Event::VerAckReceived]);
+}
+
+#[test]
+fn a_second_verack_closes() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.receive(Message::VerAck), Err(CloseReason::DuplicateVerAck));
+}
+
+#[test]
+fn a_second_version_closes() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    assert_eq!(peer.receive(version(8)), Err(CloseReason::DuplicateVersion));
+}
+
+#[test]
+fn anything_else_than_a_version_first_closes() {
+    for network in [EXCC, DCR] {
+        for message in [Message::VerAck, Message::Ping(Ping { nonce: 1 }), Message::GetAddr] {
+            let mut peer = Peer::inbound(config(network));
+            let command = message.command();
+            assert_eq!(peer.receive(message), Err(CloseReason::NotVersion(command)));
+            assert_eq!(peer.sent(), []);
+        }
+    }
+}
+
+#[test]
+fn a_version_of_zero_is_told_and_refused_in_silence() {
+    let mut peer = Peer::inbound(config(EXCC).min_remote_version(1));
+    let reason = CloseReason::ProtocolVersionTooOld { advertised: 0, minimum: 1 };
+    assert_eq!(peer.receive(version(0)), Err(reason.clone()));
+    assert_eq!(peer.state.protocol_version(), 0);
+    assert_eq!(peer.sent(), []);
+    assert_eq!(peer.events(), [Event::VersionReceived(version(0).into()), Event::Closed(reason)]);
+}
+
+/// As in the reference nodes, where the number is unsigned once it is stored.
+#[test]
+fn a_negative_version_wraps_in_the_statistics_and_is_too_old() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let reason = CloseReason::ProtocolVersionTooOld { advertised: -1, minimum: 3 };
+    assert_eq!(peer.receive(version(-1)), Err(reason));
+    let stats = peer.state.stats();
+    assert_eq!(stats.advertised_version, Some(u32::MAX));
+    assert_eq!(stats.negotiated_version, Some(8));
+    assert_eq!(peer.sent(), []);
+}
+
+/// Whose protocol version our `version` has, to a remote that speaks `theirs`.
+fn told(network: Network, theirs: i32) -> (i32, u32) {
+    let lowest = u32::try_from(theirs).unwrap().min(3);
+    let mut peer = Peer::inbound(config(network).min_remote_version(lowest));
+    peer.receive(version(theirs)).unwrap();
+    match &peer.sent()[0] {
+        Message::Version(ours) => (ours.protocol_version, peer.state.protocol_version()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_inbound_peer_tells_the_version_negotiated() {
+    assert_eq!(told(EXCC, 1), (1, 1));
+    assert_eq!(told(EXCC, 7), (7, 7));
+    assert_eq!(told(EXCC, 9), (8, 8));
+    assert_eq!(told(DCR, 11), (11, 11));
+    assert_eq!(told(DCR, 13), (12, 12));
+}
+
+#[test]
+fn an_outbound_peer_tells_its_highest_version_and_then_comes_down() {
+    let mut peer = Peer::outbound(config(EXCC));
+    assert!(matches!(&peer.sent()[..], [Message::Version(ours)] if ours.protocol_version == 8));
+    peer.receive(version(4)).unwrap();
+    assert_eq!(peer.state.protocol_version(), 4);
+    let refused = peer.state.send(Message::FeeFilter(excc_peer::wire::FeeFilter { min_fee: 1 }));
+    assert!(matches!(refused.unwrap_err().kind, SendErrorKind::Encode(_)));
+}
+
+#[test]
+fn the_event_tells_what_was_negotiated() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(Version { timestamp: UNIX_TIME as i64 + 90, ..version(6) }).unwrap();
+    let established = peer.events().into_iter().find_map(|event| match event {
+        Event::Established(established) => Some(established),
+        _ => None,
+    });
+    let established = established.unwrap();
+    assert_eq!((established.version, established.time_offset), (6, 90));
+}
+
+/// The reference node's sum wraps.
+#[test]
+fn the_time_offset_of_a_hostile_clock_saturates() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(Version { timestamp: i64::MIN, ..version(8) }).unwrap();
+    assert_eq!(peer.state.stats().time_offset, Some(i64::MIN));
+}
+
+#[test]
+fn a_version_from_ourselves_closes_and_leaves_nothing_behind() {
+    let nonces = SentNonces::new();
+    let config = config(EXCC).sent_nonces(nonces);
+    let mut caller = Peer::new(config.clone(), excc_peer::Direction::Outbound, 1);
+    let mut listener = Peer::new(config, excc_peer::Direction::Inbound, 2);
+    let bytes = caller.transmit(usize::MAX);
+    assert_eq!(listener.feed(&bytes), Err(CloseReason::SelfConnection));
+    assert_eq!(listener.sent(), []);
+    assert_eq!(listener.events(), [Event::Closed(CloseReason::SelfConnection)]);
+    let stats = listener.state.stats();
+    assert_eq!((stats.advertised_version, stats.user_agent, stats.last_block), (None, None, None));
+}
+
+#[test]
+fn connections_to_ourselves_can_be_put_up_with() {
+    let config = config(EXCC).allow_self_connections(true);
+    let mut pair = Pair::new(config.clone(), config, millis(1));
+    pair.run(secs(1));
+    assert!(pair.caller.state.verack_received() && pair.listener.state.verack_received());
+}
+
+/// In the reference nodes inbound nonces are remembered too, so that enough inbound
+/// connections push out the one nonce that matters.
+#[test]
+fn nonces_of_inbound_peers_are_not_remembered() {
+    let config = config(EXCC);
+    let mut first = Peer::new(config.clone(), excc_peer::Direction::Inbound, 1);
+    first.receive(version(8)).unwrap();
+    let Message::Version(ours) = first.sent().swap_remove(0) else { panic!("no version") };
+    let mut second = Peer::new(config, excc_peer::Direction::Inbound, 2);
+    assert_eq!(second.receive(Version { nonce: ours.nonce, ..version(8) }), Ok(()));
+}
+
+/// The reference node sends its verack last.
+#[test]
+fn our_verack_goes_before_what_the_application_queued_on_the_version() {
+    let mut peer = Peer::outbound(config(EXCC).review_version(true));
+    peer.receive(version(8)).unwrap();
+    assert!(matches!(peer.events()[..], [Event::VersionReceived(_)]));
+    peer.state.send(Message::GetAddr).unwrap();
+    assert_eq!(peer.sent_commands(), [Command::Version]);
+    peer.state.accept_version();
+    assert_eq!(peer.sent_commands(), [Command::VerAck, Command::GetAddr]);
+}
+
+#[test]
+fn a_reviewed_version_is_answered_only_when_accepted() {
+    let mut peer = Peer::inbound(config(EXCC).review_version(true));
+    peer.feed(&frame(EXCC, 8, version(8))).unwrap();
+    // Accepting is for the application; input is not taken meanwhile.
+    peer.feed(&frame(EXCC, 8, Message::VerAck)).unwrap();
+    assert!(!peer.state.wants_read() && !peer.state.can_resume());
+    assert_eq!(names(&peer.events()), ["VersionReceived"]);
+    assert_eq!(peer.sent(), []);
+    peer.advance(secs(29));
+    assert_eq!(peer.sent(), []);
+
+    peer.state.accept_version();
+    peer.resume().unwrap();
+    assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
+    assert_eq!(names(&peer.events()), ["Established", "VerAckReceived"]);
+    peer.state.accept_version();
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn a_review_without_end_is_ended_by_the_handshake_timeout() {
+    let mut peer = Peer::inbound(config(EXCC).review_version(true));
+    peer.receive(version(8)).unwrap();
+    peer.advance(secs(30));
+    assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
+    peer.state.accept_version();
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn a_refused_version_is_answered_with_nothing() {
+    for review in [false, true] {
+        let mut peer = Peer::inbound(config(EXCC).review_version(review));
+        peer.receive(version(8)).unwrap();
+        let queued = peer.state.send(Message::GetAddr).unwrap();
+        assert!(matches!(peer.state.poll_event(), Some(Event::VersionReceived(_))));
+        peer.state.refuse_version();
+        assert_eq!(peer.sent(), []);
+        let events = peer.events();
+        let end = [Event::NotSent(queued), Event::Closed(CloseReason::VersionRefused)];
+        assert_eq!(events[events.len() - 2..], end);
+    }
+}
+
+#[test]
+fn nothing_is_for_the_application_to_send_before_a_version_came() {
+    for mut peer in [Peer::inbound(config(EXCC)), Peer::outbound(config(EXCC))] {
+        let error = peer.state.send(Message::GetAddr).unwrap_err();
+        assert_eq!((error.kind, error.message), (SendErrorKind::NotReady, Message::GetAddr));
+        assert_eq!(peer.state.ping(), Err(SendErrorKind::NotReady));
+        let announced = peer.state.announce(peer.now, tx(1), Relay::Immediate);
+        assert_eq!(announced, Announced::NotReady);
+    }
+}
+
+#[test]
+fn the_handshake_is_not_for_the_application_to_send() {
+    let mut peer = Peer::established(config(EXCC));
+    for message in [Message::VerAck, version(8).into()] {
+        let command = message.command();
+        let error = peer.state.send(message.clone()).unwrap_err();
+        assert_eq!((error.kind, error.message), (SendErrorKind::Handshake(command), message));
+    }
+    assert!(peer.state.is_established());
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn a_handshake_that_takes_too_long_closes() {
+    for network in [EXCC, DCR] {
+        for mut peer in [Peer::inbound(config(network)), Peer::outbound(config(network))] {
+            assert_eq!(peer.due_in(), Some((Timer::Handshake, secs(30))));
+            peer.advance(secs(30) - std::time::Duration::from_nanos(1));
+            assert_eq!(peer.state.close_reason(), None);
+            peer.advance(std::time::Duration::from_nanos(1));
+            assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
+        }
+    }
+}
+
+/// The reference node waits for ever.
+#[test]
+fn a_verack_must_come_in_its_own_time() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.advance(secs(10));
+    peer.receive(version(8)).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::VerAck, secs(30))));
+    peer.advance(secs(20));
+    // Other messages do not stand in for it.
+    peer.receive(Message::GetAddr).unwrap();
+    assert_eq!(peer.skip_to_deadline(), Timer::VerAck);
+    assert_eq!(peer.now, excc_peer::Instant::from_secs(40));
+    assert_eq!(peer.closed(), CloseReason::VerAckTimeout);
+}
+
+#[test]
+fn a_verack_in_time_ends_its_deadline() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    peer.advance(secs(29));
+    peer.receive(Message::VerAck).unwrap();
+    peer.advance(secs(60));
+    assert_eq!(peer.state.close_reason(), None);
+}
+
+#[test]
+fn a_verack_need_not_come_where_its_deadline_is_off() {
+    let mut peer = Peer::inbound(config(EXCC).verack_timeout(None));
+    peer.receive(version(8)).unwrap();
+    for nonce in 0..10 {
+        peer.advance(secs(60));
+        peer.receive(Message::Ping(Ping { nonce })).unwrap();
+    }
+    assert!(peer.state.is_established() && !peer.state.verack_received());
+}

@@ -1,0 +1,278 @@
+//! Announcements: what goes out, when, and what does not.
+
+use std::time::Duration;
+
+use excc_peer::wire::{InvType, InvVect, Message, Version};
+use excc_peer::{Announced, CloseReason, ConfigBuilder, Event, Overflow, Relay, Timer};
+
+use crate::common::*;
+
+/// A peer that does nothing by itself but trickle.
+fn peer(config: ConfigBuilder) -> Peer {
+    Peer::established(config.idle_timeout(None).ping_interval(None))
+}
+
+impl Peer {
+    fn announce(&mut self, vector: InvVect, relay: Relay) -> Announced {
+        self.state.announce(self.now, vector, relay)
+    }
+
+    /// The vectors of each `inv` that waits to leave.
+    fn sent_invs(&mut self) -> Vec<Vec<InvVect>> {
+        let vectors = |message| match message {
+            Message::Inv(list) => list.to_vec(),
+            other => panic!("not an inv: {other:?}"),
+        };
+        self.sent().into_iter().map(vectors).collect()
+    }
+}
+
+#[test]
+fn announcements_go_out_together_in_their_order_within_half_a_second() {
+    let mut peer = peer(config(EXCC));
+    for n in 0..2_500 {
+        assert_eq!(peer.announce(tx(n), Relay::Trickle), Announced::Queued);
+    }
+    assert_eq!(peer.sent(), []);
+    assert_eq!(peer.state.stats().waiting_announcements, 2_500);
+    let (timer, wait) = peer.due_in().unwrap();
+    assert_eq!(timer, Timer::Trickle);
+    assert!((millis(100)..millis(500)).contains(&wait), "{wait:?}");
+
+    peer.advance(wait - Duration::from_nanos(1));
+    assert_eq!(peer.sent(), []);
+    peer.advance(Duration::from_nanos(1));
+    let sent = peer.sent_invs();
+    assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [1_000, 1_000, 500]);
+    assert_eq!(sent.concat(), (0..2_500).map(tx).collect::<Vec<_>>());
+    assert_eq!(peer.state.poll_timeout(), None);
+    assert_eq!(peer.events(), [], "there are receipts for messages only");
+}
+
+#[test]
+fn the_wait_is_drawn_anew_each_time() {
+    let mut peer = peer(config(EXCC));
+    let waits: Vec<_> = (0..10)
+        .map(|n| {
+            peer.announce(tx(n), Relay::Trickle);
+            let (_, wait) = peer.due_in().unwrap();
+            peer.skip_to_deadline();
+            wait
+        })
+        .collect();
+    assert!(waits.iter().all(|wait| (millis(100)..millis(500)).contains(wait)));
+    assert!(waits.windows(2).all(|pair| pair[0] != pair[1]));
+}
+
+#[test]
+fn later_announcements_do_not_put_off_earlier_ones() {
+    let mut peer = peer(config(EXCC));
+    peer.announce(tx(1), Relay::Trickle);
+    let due = peer.state.poll_timeout();
+    peer.advance(millis(50));
+    peer.announce(tx(2), Relay::Trickle);
+    assert_eq!(peer.state.poll_timeout(), due);
+    peer.skip_to_deadline();
+    assert_eq!(peer.sent_invs(), [vec![tx(1), tx(2)]]);
+}
+
+#[test]
+fn an_interval_of_zero_is_due_at_once() {
+    let mut peer = peer(config(EXCC).trickle_interval(Duration::ZERO..=Duration::ZERO));
+    peer.announce(tx(1), Relay::Trickle);
+    assert_eq!(peer.due_in(), Some((Timer::Trickle, Duration::ZERO)));
+    peer.state.handle_timeout(peer.now);
+    assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
+}
+
+#[test]
+fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
+    let mut peer = peer(config(EXCC));
+    peer.announce(tx(1), Relay::Trickle);
+    let Announced::Sent(id) = peer.announce(block(2), Relay::Immediate) else { panic!() };
+    assert_eq!(peer.sent_invs(), [vec![block(2)]]);
+    assert_eq!(peer.events(), [Event::Sent(id)]);
+    assert_eq!(peer.announce(block(2), Relay::Immediate), Announced::Known);
+    assert_eq!(peer.announce(block(2), Relay::Trickle), Announced::Known);
+}
+
+/// The reference node tells vectors by where they lie in memory, and sends each again.
+#[test]
+fn what_was_announced_once_is_known() {
+    let mut peer = peer(config(EXCC));
+    peer.announce(tx(1), Relay::Trickle);
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    peer.skip_to_deadline();
+    assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
+    assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
+    // Another type with the same hash is something else.
+    assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Queued);
+}
+
+#[test]
+fn what_the_remote_announces_is_not_announced_back() {
+    let mut peer = peer(config(EXCC));
+    peer.receive(Message::Inv([tx(1), block(2)].into())).unwrap();
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
+    assert_eq!(peer.announce(block(2), Relay::Immediate), Announced::Known);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+}
+
+#[test]
+fn what_the_remote_announces_meanwhile_is_not_announced_back() {
+    let mut peer = peer(config(EXCC));
+    (1..=3).for_each(|n| _ = peer.announce(tx(n), Relay::Trickle));
+    peer.receive(Message::Inv([tx(2)].into())).unwrap();
+    peer.skip_to_deadline();
+    assert_eq!(peer.sent_invs(), [vec![tx(1), tx(3)]]);
+}
+
+#[test]
+fn no_empty_inv_is_sent() {
+    let mut peer = peer(config(EXCC));
+    peer.announce(tx(1), Relay::Trickle);
+    peer.receive(Message::Inv([tx(1)].into())).unwrap();
+    assert_eq!(peer.skip_to_deadline(), Timer::Trickle);
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
+    let mut peer = peer(config(EXCC));
+    peer.announce(block(1), Relay::Trickle);
+    assert!(matches!(peer.announce(block(1), Relay::Immediate), Announced::Sent(_)));
+    assert_eq!(peer.sent_invs(), [vec![block(1)]]);
+    peer.skip_to_deadline();
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn what_the_application_says_is_known_is_known() {
+    let mut peer = peer(config(EXCC));
+    peer.state.add_known_inventory(peer.now, tx(1));
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
+    assert_eq!(peer.state.stats().known_inventory, 1);
+}
+
+#[test]
+fn what_is_known_is_forgotten_after_a_quarter_of_an_hour() {
+    let mut peer = peer(config(EXCC));
+    peer.receive(Message::Inv([tx(1)].into())).unwrap();
+    peer.advance(secs(15 * 60) - Duration::from_nanos(1));
+    assert_eq!(peer.announce(tx(1), Relay::Immediate), Announced::Known);
+    // Having been asked for does not prolong it.
+    peer.advance(Duration::from_nanos(1));
+    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Sent(_)));
+}
+
+#[test]
+fn a_repeated_announcement_of_the_remotes_is_remembered_anew() {
+    let mut peer = peer(config(EXCC));
+    for _ in 0..3 {
+        peer.receive(Message::Inv([tx(1)].into())).unwrap();
+        peer.advance(secs(14 * 60));
+        assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
+    }
+}
+
+#[test]
+fn the_least_recently_used_is_forgotten_first() {
+    let mut peer = peer(config(EXCC).known_inventory(3, secs(900)));
+    peer.receive(Message::Inv([tx(1), tx(2), tx(3)].into())).unwrap();
+    assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
+    peer.receive(Message::Inv([tx(4)].into())).unwrap();
+    let known: Vec<_> =
+        (1..=4).filter(|&n| peer.state.is_known_inventory(peer.now, &tx(n))).collect();
+    assert_eq!(known, [1, 3, 4]);
+}
+
+#[test]
+fn of_a_long_announcement_the_end_is_remembered() {
+    let mut peer = peer(config(EXCC));
+    peer.receive(Message::Inv((0..5_000).map(tx).collect())).unwrap();
+    assert_eq!(peer.state.stats().known_inventory, 1_000);
+    assert_eq!(peer.announce(tx(4_000), Relay::Trickle), Announced::Known);
+    assert_eq!(peer.announce(tx(3_999), Relay::Trickle), Announced::Queued);
+}
+
+#[test]
+fn transactions_are_not_announced_to_a_remote_that_wants_none() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.shake_hands(Version { relay: false, ..version(8) });
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Unwanted);
+    assert_eq!(peer.announce(tx(1), Relay::Immediate), Announced::Unwanted);
+    assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Queued);
+}
+
+#[test]
+fn mixes_are_announced_only_where_they_exist() {
+    let mix = InvVect::new(InvType::MIX, hash(1));
+    assert_eq!(peer(config(EXCC)).announce(mix, Relay::Trickle), Announced::Unwanted);
+    assert_eq!(peer(config(DCR)).announce(mix, Relay::Trickle), Announced::Queued);
+    let mut old = Peer::inbound(config(DCR));
+    old.shake_hands(version(9));
+    assert_eq!(old.announce(mix, Relay::Trickle), Announced::Unwanted);
+}
+
+#[test]
+fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
+    let mut peer = Peer::inbound(config(DCR));
+    peer.receive(version(12)).unwrap();
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::NotReady);
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    peer.state.close();
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::NotReady);
+    assert_eq!(peer.state.stats().waiting_announcements, 0);
+}
+
+#[test]
+fn only_so_many_announcements_wait() {
+    let mut peer = peer(config(EXCC).max_waiting_announcements(2));
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(3), Relay::Trickle), Announced::Full);
+    assert!(matches!(peer.announce(tx(3), Relay::Immediate), Announced::Sent(_)));
+}
+
+#[test]
+fn announcements_wait_while_the_queue_is_full() {
+    let mut peer = peer(config(EXCC).max_queued_bytes(100));
+    for _ in 0..3 {
+        peer.state.send(Message::GetAddr).unwrap();
+    }
+    assert_eq!(peer.announce(block(1), Relay::Immediate), Announced::Full);
+    assert!(!peer.state.is_known_inventory(peer.now, &block(1)));
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    peer.advance(secs(10));
+    assert_eq!(peer.state.stats().waiting_announcements, 1);
+    peer.sent();
+    peer.advance(millis(500));
+    assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
+}
+
+#[test]
+fn a_small_queue_takes_announcements_in_small_batches() {
+    let mut peer = peer(config(EXCC).max_queued_bytes(1_000));
+    (0..100).for_each(|n| _ = peer.announce(tx(n), Relay::Trickle));
+    let mut sent = Vec::new();
+    for _ in 0..100 {
+        peer.advance(millis(500));
+        sent.extend(peer.sent_invs().concat());
+        assert!(peer.state.close_reason().is_none());
+    }
+    assert_eq!(sent, (0..100).map(tx).collect::<Vec<_>>());
+}
+
+#[test]
+fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
+    let mut peer = peer(config(DCR).max_queued_bytes(100).overflow(Overflow::Close));
+    for _ in 0..3 {
+        peer.state.send(Message::GetAddr).unwrap();
+    }
+    peer.announce(tx(1), Relay::Trickle);
+    peer.skip_to_deadline();
+    let reason = peer.closed();
+    assert!(matches!(reason, CloseReason::OutputOverflow { limit: 100, .. }), "{reason}");
+}

@@ -1,0 +1,19 @@
+//! What a peer does, one behaviour a test, under virtual time.
+//!
+//! Most of it was observed on the reference nodes; where this crate means to do otherwise,
+//! the test shows what this crate does and says so.
+
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod decred;
+mod flow;
+mod handshake;
+mod inventory;
+mod opening;
+mod pair;
+mod sending;
+mod stats;
+mod timers;

@@ -1,0 +1,125 @@
+//! What a snapshot tells.
+
+use excc_peer::wire::{Command, FeeFilter, Message, Ping, Services, Version};
+use excc_peer::{Direction, Instant, Stats};
+
+use crate::common::*;
+
+/// Messages and bytes of a command, received and sent.
+fn traffic(stats: &Stats, command: Command) -> [u64; 4] {
+    let of = stats.commands.iter().find(|of| of.command == command);
+    of.map_or([0; 4], |of| {
+        [of.received.messages, of.received.bytes, of.sent.messages, of.sent.bytes]
+    })
+}
+
+/// In the reference node the services are our own until the remote's come.
+#[test]
+fn nothing_is_told_of_a_remote_that_has_not_said_it() {
+    let config = config(EXCC).services(Services::NODE_NETWORK).start_height(5);
+    let stats = Peer::outbound(config).state.stats();
+    assert_eq!((stats.remote, stats.direction), (remote(), Direction::Outbound));
+    assert_eq!(stats.connected_at, Instant::ZERO);
+    assert_eq!((stats.services, stats.user_agent, stats.relay), (None, None, None));
+    assert_eq!((stats.advertised_version, stats.negotiated_version), (None, None));
+    assert_eq!((stats.start_height, stats.last_block, stats.time_offset), (None, None, None));
+    assert_eq!((stats.last_send, stats.last_receive), (None, None));
+    assert_eq!((stats.bytes_sent, stats.bytes_received), (0, 0));
+    assert_eq!((stats.queued_frames, stats.queued_bytes), (1, 0));
+}
+
+#[test]
+fn what_the_remote_says_of_itself_is_told() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let theirs = Version {
+        services: Services::from_bits_retain(0x85),
+        timestamp: UNIX_TIME as i64 - 30,
+        start_height: -5,
+        relay: false,
+        ..version(9)
+    };
+    peer.receive(theirs).unwrap();
+    let stats = peer.state.stats();
+    assert_eq!(stats.services, Some(Services::from_bits_retain(0x85)));
+    assert_eq!(stats.user_agent.as_deref(), Some("/remote:1/"));
+    assert_eq!((stats.advertised_version, stats.negotiated_version), (Some(9), Some(8)));
+    assert_eq!((stats.start_height, stats.last_block), (Some(-5), Some(-5)));
+    assert_eq!((stats.time_offset, stats.relay), (Some(-30), Some(false)));
+    assert_eq!(stats.waiting_events, 2);
+}
+
+#[test]
+fn the_last_block_only_rises() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.state.update_last_block(1_000);
+    assert_eq!(peer.state.stats().last_block, None);
+    peer.shake_hands(version(8));
+    assert_eq!(peer.state.stats().last_block, Some(100));
+    for (height, last) in [(50, 100), (100, 100), (500, 500), (499, 500)] {
+        peer.state.update_last_block(height);
+        assert_eq!(peer.state.stats().last_block, Some(last));
+    }
+    assert_eq!(peer.state.stats().start_height, Some(100));
+}
+
+#[test]
+fn what_the_remote_asks_for_is_told() {
+    let mut peer = Peer::established(config(EXCC));
+    assert!(!peer.state.wants_headers());
+    peer.receive(Message::SendHeaders).unwrap();
+    peer.receive(Message::FeeFilter(FeeFilter { min_fee: 10 })).unwrap();
+    peer.receive(Message::FeeFilter(FeeFilter { min_fee: -3 })).unwrap();
+    let stats = peer.state.stats();
+    assert!(stats.wants_headers && peer.state.wants_headers());
+    assert_eq!(stats.fee_filter, Some(-3));
+}
+
+#[test]
+fn traffic_is_counted_by_command_and_in_all() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    peer.receive(Message::VerAck).unwrap();
+    let opening = peer.transmit(usize::MAX).len() as u64;
+    let theirs = frame(EXCC, 8, version(8)).len() as u64;
+    peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
+    peer.receive(Message::Ping(Ping { nonce: 2 })).unwrap();
+    peer.transmit(40);
+    let stats = peer.state.stats();
+    assert_eq!(traffic(&stats, Command::Version), [1, theirs, 1, opening - 24]);
+    assert_eq!(traffic(&stats, Command::VerAck), [1, 24, 1, 24]);
+    assert_eq!(traffic(&stats, Command::Ping), [2, 64, 0, 0]);
+    // The second has left in part only.
+    assert_eq!(traffic(&stats, Command::Pong), [0, 0, 1, 32]);
+    assert_eq!(stats.bytes_received, theirs + 24 + 64);
+    assert_eq!(stats.bytes_sent, opening + 40);
+    assert_eq!(stats.queued_frames, 1);
+}
+
+#[test]
+fn the_last_times_are_those_of_whole_frames() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.send(Message::GetAddr).unwrap();
+    let bytes = frame(EXCC, 8, Message::MemPool);
+    peer.advance(secs(1));
+    peer.transmit(24);
+    peer.feed(&bytes).unwrap();
+    peer.advance(secs(1));
+    peer.state.send(Message::GetAddr).unwrap();
+    peer.transmit(23);
+    peer.feed(&bytes[..23]).unwrap();
+    let stats = peer.state.stats();
+    assert_eq!(stats.last_send, Some(Instant::from_secs(1)));
+    assert_eq!(stats.last_receive, Some(Instant::from_secs(1)));
+}
+
+#[test]
+fn a_snapshot_outlives_the_end() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.send(Message::GetAddr).unwrap();
+    let before = peer.state.stats();
+    assert_eq!((before.queued_frames, before.queued_bytes), (1, 24));
+    peer.state.close();
+    let after = peer.state.stats();
+    assert_eq!((after.queued_frames, after.queued_bytes), (0, 0));
+    assert_eq!((after.bytes_sent, after.user_agent), (before.bytes_sent, before.user_agent));
+}
