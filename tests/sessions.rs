@@ -1,0 +1,302 @@
+//! Sessions between two reference nodes, replayed: for each side a peer configured like
+//! that node is fed what the node was sent, in one piece and in many, and must tell the
+//! same events and give the same answers wherever the protocol leaves no choice.
+
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+mod common;
+#[path = "golden/fields.rs"]
+mod fields;
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, BytesMut};
+use excc_peer::wire::{Command, Decoder, EncodedMessage, Frame, HEADER_LEN, Message, Version};
+use excc_peer::{CloseReason, Config, Direction, Event, Instant, Network, PeerState, Stats};
+use rand_core::Rng;
+use serde_json::Value;
+
+use common::{DCR, EXCC, rng};
+
+/// One side of a recorded session.
+struct Side {
+    network: Network,
+    direction: Direction,
+    /// What the node received, and what it sent.
+    received: Vec<u8>,
+    sent: Vec<u8>,
+    /// What the node reported.
+    log: Vec<Value>,
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
+}
+
+/// The bytes of one direction, as the connecting side sees it.
+fn bytes(session: &[Value], direction: &str) -> Vec<u8> {
+    let chunks = session.iter().filter(|chunk| chunk["dir"] == direction);
+    chunks.flat_map(|chunk| hex::decode(chunk["hex"].as_str().unwrap()).unwrap()).collect()
+}
+
+macro_rules! session {
+    ($name:literal, $network:expr) => {{
+        let session = lines(include_str!(concat!("vectors/session-", $name, ".jsonl")));
+        let [out, back] = [bytes(&session, "out"), bytes(&session, "in")];
+        [
+            Side {
+                network: $network,
+                direction: Direction::Inbound,
+                received: out.clone(),
+                sent: back.clone(),
+                log: lines(include_str!(concat!("vectors/session-", $name, ".events-a.jsonl"))),
+            },
+            Side {
+                network: $network,
+                direction: Direction::Outbound,
+                received: back,
+                sent: out,
+                log: lines(include_str!(concat!("vectors/session-", $name, ".events-b.jsonl"))),
+            },
+        ]
+    }};
+}
+
+fn sides() -> [Side; 4] {
+    let [a, b] = session!("exccd", EXCC);
+    let [c, d] = session!("dcrd", DCR);
+    [a, b, c, d]
+}
+
+/// The messages in a stream of frames.
+fn messages(network: Network, bytes: &[u8]) -> Vec<Message> {
+    frames(network, bytes).into_iter().map(|frame| frame.message).collect()
+}
+
+fn frames(network: Network, bytes: &[u8]) -> Vec<Frame> {
+    let mut buffer = BytesMut::from(bytes);
+    let mut decoder = Decoder::new(network, network.chain().advertised_version());
+    let frames =
+        std::iter::from_fn(|| decoder.decode(&mut buffer).expect("a valid stream")).collect();
+    assert!(buffer.is_empty());
+    frames
+}
+
+fn opening(network: Network, bytes: &[u8]) -> Version {
+    match messages(network, bytes).swap_remove(0) {
+        Message::Version(version) => *version,
+        other => panic!("a session does not open with {other:?}"),
+    }
+}
+
+/// What came of a replay.
+#[derive(Debug, PartialEq)]
+struct Replayed {
+    events: Vec<Event>,
+    sent: Vec<u8>,
+    stats: Stats,
+}
+
+impl Side {
+    /// The entries of the log of one kind.
+    fn logged(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.log.iter().filter(move |entry| entry["ev"] == kind)
+    }
+
+    /// A peer that says of itself what the node said.
+    fn peer(&self) -> PeerState {
+        let ours = opening(self.network, &self.sent);
+        let name = match self.direction {
+            Direction::Inbound => "alice",
+            Direction::Outbound => "bob",
+        };
+        let config = Config::builder(self.network)
+            .user_agent(name, "1.0.0")
+            .services(ours.services)
+            .start_height(ours.start_height)
+            .build()
+            .unwrap();
+        let connected = self.logged("connected").next().unwrap();
+        let remote: SocketAddr = connected["remote"].as_str().unwrap().parse().unwrap();
+        let make = match self.direction {
+            Direction::Inbound => PeerState::inbound,
+            Direction::Outbound => PeerState::outbound,
+        };
+        make(config, remote, Instant::ZERO, ours.timestamp as u64, &mut rng(1))
+    }
+
+    /// Feeds a peer with what the node received, in pieces of those sizes, and then ends
+    /// the stream.
+    fn replay(&self, mut sizes: impl FnMut() -> usize) -> Replayed {
+        let mut peer = self.peer();
+        let mut buffer = BytesMut::new();
+        let mut rest = &self.received[..];
+        let (mut events, mut sent) = (Vec::new(), Vec::new());
+        let now = Instant::ZERO;
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(sizes().clamp(1, rest.len()));
+            rest = later;
+            buffer.extend_from_slice(piece);
+            peer.handle_input(now, &mut buffer).unwrap();
+            loop {
+                events.extend(std::iter::from_fn(|| peer.poll_event()));
+                if !peer.can_resume() {
+                    break;
+                }
+                peer.handle_input(now, &mut buffer).unwrap();
+            }
+            let mut out = peer.transmit(now);
+            sent.extend_from_slice(&out.copy_to_bytes(out.remaining()));
+        }
+        let stats = peer.stats();
+        peer.handle_eof(now);
+        events.extend(std::iter::from_fn(|| peer.poll_event()));
+        Replayed { events, sent, stats }
+    }
+
+    fn replay_in_one_piece(&self) -> Replayed {
+        self.replay(|| usize::MAX)
+    }
+}
+
+#[test]
+fn the_pieces_in_which_a_session_comes_make_no_difference() {
+    for side in sides() {
+        let whole = side.replay_in_one_piece();
+        assert_eq!(side.replay(|| 1), whole);
+        for seed in 0..20 {
+            let mut rng = rng(seed);
+            assert_eq!(side.replay(|| rng.next_u32() as usize % 100), whole);
+        }
+    }
+}
+
+#[test]
+fn the_messages_are_those_that_the_node_reported() {
+    for side in sides() {
+        let events = side.replay_in_one_piece().events;
+        let told: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Message(message) => Some((message.command().as_str(), fields::of(message))),
+                _ => None,
+            })
+            .collect();
+        let reported: Vec<_> = side.logged("msg").collect();
+        assert_eq!(told.len(), reported.len());
+        for ((command, fields), reported) in told.into_iter().zip(reported) {
+            assert_eq!(command, reported["cmd"]);
+            if let Some(fields) = fields {
+                assert_eq!(fields, reported["fields"], "{command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_frames_are_those_that_the_node_read() {
+    for side in sides() {
+        let read: Vec<_> = side
+            .logged("read")
+            .filter(|entry| entry["err"].is_null())
+            .map(|entry| (entry["cmd"].as_str().unwrap(), entry["n"].as_u64().unwrap()))
+            .collect();
+        let frames = frames(side.network, &side.received);
+        let ours: Vec<_> = frames
+            .iter()
+            .map(|frame| (frame.message.command().as_str(), frame.len as u64))
+            .collect();
+        assert_eq!(ours, read);
+    }
+}
+
+#[test]
+fn a_session_opens_with_the_handshake_and_ends_with_its_end() {
+    for side in sides() {
+        let events = side.replay_in_one_piece().events;
+        let Event::VersionReceived(version) = &events[0] else { panic!("{:?}", events[0]) };
+        let reported = side.logged("version").next().unwrap();
+        let told = fields::of(&(**version).clone().into());
+        assert_eq!(told.as_ref(), Some(&reported["fields"]));
+        if side.network == EXCC {
+            assert!(matches!(events[1..3], [Event::Established(_), Event::VerAckReceived]));
+        } else {
+            assert!(matches!(events[1..3], [Event::VerAckReceived, Event::Established(_)]));
+        }
+        let rest = &events[3..events.len() - 1];
+        assert!(rest.iter().all(|event| matches!(event, Event::Message(_))));
+        assert_eq!(events.last(), Some(&Event::Closed(CloseReason::RemoteClosed)));
+    }
+}
+
+/// What a peer sends by itself: the handshake, and pongs.
+fn is_determined(message: &Message) -> bool {
+    matches!(message.command(), Command::Version | Command::VerAck | Command::Pong)
+}
+
+#[test]
+fn the_answers_are_the_nodes_own_bytes() {
+    for side in sides() {
+        let highest = side.network.chain().advertised_version();
+        let encoded = |message: &Message| {
+            EncodedMessage::new(&side.network, highest, message).unwrap().to_bytes()
+        };
+        let nonce = opening(side.network, &side.sent).nonce;
+        let ours = messages(side.network, &side.replay_in_one_piece().sent);
+        assert!(ours.iter().all(is_determined));
+        let ours: Vec<_> = ours
+            .into_iter()
+            .map(|message| match message {
+                // The one field that is left to chance.
+                Message::Version(version) => Version { nonce, ..*version }.into(),
+                other => other,
+            })
+            .map(|message| encoded(&message))
+            .collect();
+        let theirs: Vec<_> = messages(side.network, &side.sent)
+            .into_iter()
+            .filter(is_determined)
+            .map(|message| encoded(&message))
+            .collect();
+        assert_eq!(ours, theirs);
+        // Encoding them again has not made equal what was not.
+        assert!(
+            theirs
+                .iter()
+                .all(|frame| { side.sent.windows(frame.len()).any(|window| window == &frame[..]) })
+        );
+    }
+}
+
+#[test]
+fn the_statistics_are_those_that_the_node_reported() {
+    for side in sides() {
+        let reported = &side.logged("stats").last().unwrap()["stats"];
+        let stats = side.replay_in_one_piece().stats;
+        assert_eq!(reported["bytes_recv"], stats.bytes_received);
+        assert_eq!(reported["services"], stats.services.unwrap().bits().to_string());
+        assert_eq!(reported["user_agent"], stats.user_agent.unwrap());
+        assert_eq!(reported["version"], stats.advertised_version.unwrap());
+        assert_eq!(reported["negotiated"], stats.negotiated_version.unwrap());
+        assert_eq!(reported["starting_height"], stats.start_height.unwrap());
+        assert_eq!(reported["last_block"], stats.last_block.unwrap());
+        assert_eq!(reported["time_offset"], stats.time_offset.unwrap());
+        assert_eq!(reported["wants_headers"], stats.wants_headers);
+        assert_eq!(reported["inbound"], stats.direction == Direction::Inbound);
+    }
+}
+
+/// Every byte that the nodes sent is read, and is what is written for what was read.
+#[test]
+fn the_nodes_frames_are_canonical() {
+    for side in sides() {
+        let highest = side.network.chain().advertised_version();
+        let again: Vec<u8> = messages(side.network, &side.received)
+            .iter()
+            .flat_map(|message| {
+                EncodedMessage::new(&side.network, highest, message).unwrap().to_bytes()
+            })
+            .collect();
+        assert_eq!(again, side.received);
+        assert!(again.len() > HEADER_LEN);
+    }
+}
