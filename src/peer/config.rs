@@ -7,12 +7,13 @@ use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use super::error::ConfigError;
 use super::known;
 use super::nonces::SentNonces;
 use super::send;
 use super::trickle::Interval;
 use crate::network::Network;
-use crate::wire::{ErrorKind, MAX_PAYLOAD, PeerAddress, Services, TrailingBytes, check_user_agent};
+use crate::wire::{MAX_PAYLOAD, PeerAddress, Services, TrailingBytes, check_user_agent};
 
 /// The configuration of a peer: made by a [`ConfigBuilder`], valid by construction, and
 /// shared by any number of peers through an `Arc`.
@@ -136,73 +137,6 @@ pub enum Overflow {
     Refuse,
     /// The peer is closed, as Decred's node does it.
     Close,
-}
-
-/// Why a [`Config`] was not built.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The assembled user agent cannot be sent.
-    #[error("user agent {agent:?}: {kind}")]
-    UserAgent {
-        /// What was assembled.
-        agent: String,
-        /// What is wrong with it.
-        kind: ErrorKind,
-    },
-    /// The network's messages are not defined for that protocol version.
-    #[error("protocol version {version} is not one of 1 to {newest}")]
-    ProtocolVersion {
-        /// The version asked for.
-        version: u32,
-        /// The newest that the chain knows.
-        newest: u32,
-    },
-    /// No remote could be old enough and new enough.
-    #[error("the oldest version accepted, {minimum}, is above our own, {version}")]
-    MinRemoteVersion {
-        /// The oldest version accepted.
-        minimum: u32,
-        /// Our own version.
-        version: u32,
-    },
-    /// Pings that come less often than messages must would never keep a peer alive.
-    #[error("a ping every {ping:?} cannot keep peers alive that time out after {idle:?}")]
-    PingsTooRare {
-        /// The interval asked for.
-        ping: Duration,
-        /// The idle timeout.
-        idle: Duration,
-    },
-    /// Something would be due without end at one time.
-    #[error("{what} of zero")]
-    ZeroDuration {
-        /// The name of the setting.
-        what: &'static str,
-    },
-    /// Each `ping` would start the time of the last one's answer anew, so that it never ends.
-    #[error("a pong that may take {pong:?} is never late where a ping leaves every {ping:?}")]
-    PongsNeverLate {
-        /// The pong timeout asked for.
-        pong: Duration,
-        /// The ping interval.
-        ping: Duration,
-    },
-    /// The trickle interval ends before it begins.
-    #[error("a trickle interval from {0:?} to {1:?} is empty")]
-    TrickleInterval(Duration, Duration),
-    /// A number is out of its range.
-    #[error("{what} is {value}, at least {least} and at most {most} are possible")]
-    OutOfRange {
-        /// The name of the setting.
-        what: &'static str,
-        /// The number given.
-        value: usize,
-        /// The least possible.
-        least: usize,
-        /// The most possible.
-        most: usize,
-    },
 }
 
 /// Makes a [`Config`]. What is not set is as the network's own nodes have it.
@@ -514,6 +448,7 @@ fn assemble_user_agent(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ErrorKind;
 
     fn agent(build: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Result<String, ConfigError> {
         let config = build(Config::builder(Network::EXCC_MAINNET)).build()?;

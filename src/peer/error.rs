@@ -1,8 +1,10 @@
-//! Why a peer ended, and why it would not send.
+//! Why a peer ended, why it would not send, and why it was not made.
 
+use alloc::string::String;
 use core::fmt;
+use core::time::Duration;
 
-use crate::wire::{Command, DecodeError, EncodeError};
+use crate::wire::{Command, DecodeError, EncodeError, ErrorKind};
 
 /// Why a peer is closed. The first reason stands; later inputs return it again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,4 +143,71 @@ impl<M: fmt::Debug> core::error::Error for SendError<M> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.kind)
     }
+}
+
+/// Why a [`Config`](crate::Config) was not built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The assembled user agent cannot be sent.
+    #[error("user agent {agent:?}: {kind}")]
+    UserAgent {
+        /// What was assembled.
+        agent: String,
+        /// What is wrong with it.
+        kind: ErrorKind,
+    },
+    /// The network's messages are not defined for that protocol version.
+    #[error("protocol version {version} is not one of 1 to {newest}")]
+    ProtocolVersion {
+        /// The version asked for.
+        version: u32,
+        /// The newest that the chain knows.
+        newest: u32,
+    },
+    /// No remote could be old enough and new enough.
+    #[error("the oldest version accepted, {minimum}, is above our own, {version}")]
+    MinRemoteVersion {
+        /// The oldest version accepted.
+        minimum: u32,
+        /// Our own version.
+        version: u32,
+    },
+    /// Pings that come less often than messages must would never keep a peer alive.
+    #[error("a ping every {ping:?} cannot keep peers alive that time out after {idle:?}")]
+    PingsTooRare {
+        /// The interval asked for.
+        ping: Duration,
+        /// The idle timeout.
+        idle: Duration,
+    },
+    /// Something would be due without end at one time.
+    #[error("{what} of zero")]
+    ZeroDuration {
+        /// The name of the setting.
+        what: &'static str,
+    },
+    /// Each `ping` would start the time of the last one's answer anew, so that it never ends.
+    #[error("a pong that may take {pong:?} is never late where a ping leaves every {ping:?}")]
+    PongsNeverLate {
+        /// The pong timeout asked for.
+        pong: Duration,
+        /// The ping interval.
+        ping: Duration,
+    },
+    /// The trickle interval ends before it begins.
+    #[error("a trickle interval from {0:?} to {1:?} is empty")]
+    TrickleInterval(Duration, Duration),
+    /// A number is out of its range.
+    #[error("{what} is {value}, at least {least} and at most {most} are possible")]
+    OutOfRange {
+        /// The name of the setting.
+        what: &'static str,
+        /// The number given.
+        value: usize,
+        /// The least possible.
+        least: usize,
+        /// The most possible.
+        most: usize,
+    },
 }

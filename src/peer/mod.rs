@@ -8,6 +8,7 @@ mod known;
 mod nonces;
 mod outbox;
 mod ping;
+mod queue;
 mod random;
 mod receive;
 mod schedule;
@@ -25,8 +26,8 @@ use core::net::SocketAddr;
 use bytes::BytesMut;
 use rand_core::CryptoRng;
 
-pub use config::{AddressHiding, Config, ConfigBuilder, ConfigError, Overflow};
-pub use error::{CloseReason, SendError, SendErrorKind};
+pub use config::{AddressHiding, Config, ConfigBuilder, Overflow};
+pub use error::{CloseReason, ConfigError, SendError, SendErrorKind};
 pub use event::{Announced, Direction, Established, Event, Relay, SendId};
 pub use nonces::SentNonces;
 pub use outbox::Outgoing;
@@ -38,6 +39,7 @@ use handshake::{Handshake, Phase};
 use known::KnownInventory;
 use outbox::Outbox;
 use ping::Pinger;
+use queue::give_back;
 use random::Random;
 use stats::Counters;
 use timers::Timers;
@@ -380,6 +382,7 @@ impl PeerState {
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some((event, bytes)) = self.events.pop_front() {
             self.event_bytes -= bytes;
+            give_back(&mut self.events);
             return Some(event);
         }
         if let Some(id) = self.unsent.pop_front() {

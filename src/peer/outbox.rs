@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bytes::Buf;
 
 use super::event::SendId;
+use super::queue::give_back;
 use crate::wire::{Command, EncodedMessage};
 
 /// Why a frame is in the queue, and so what follows when it has left.
@@ -111,6 +112,7 @@ impl Outbox {
         self.is_open = true;
         self.bytes += self.held.iter().map(|queued| queued.frame.len()).sum::<usize>();
         self.queue.append(&mut self.held);
+        give_back(&mut self.held);
     }
 
     /// The size of the frame that leaves now.
@@ -130,6 +132,7 @@ impl Outbox {
             return (None, 0);
         }
         self.queue.pop_front();
+        give_back(&mut self.queue);
         self.offset = 0;
         self.bytes -= rest;
         if purpose.is_limited() {

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::known::KnownInventory;
+use super::queue::give_back;
 use super::random::Random;
 use crate::time::Instant;
 use crate::wire::{InvVect, List};
@@ -58,6 +59,7 @@ impl Trickle {
                 batch.push(vector);
             }
         }
+        give_back(&mut self.waiting);
         batch.into()
     }
 

@@ -1,0 +1,34 @@
+//! Queues that do not keep what they once needed.
+
+use alloc::collections::VecDeque;
+
+/// Room that an empty queue keeps, so that a short one never allocates anew.
+const KEPT: usize = 128;
+
+/// Gives memory back that an empty queue holds from a time when it was long.
+pub(super) fn give_back<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() && queue.capacity() > 2 * KEPT {
+        queue.shrink_to(KEPT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_long_queue_that_ran_empty_gives_memory_back() {
+        let mut queue: VecDeque<u64> = (0..10_000).collect();
+        queue.truncate(1);
+        give_back(&mut queue);
+        assert!(queue.capacity() >= 10_000);
+        queue.pop_front();
+        give_back(&mut queue);
+        assert!((KEPT..=2 * KEPT).contains(&queue.capacity()));
+
+        let mut queue: VecDeque<u64> = VecDeque::with_capacity(KEPT);
+        let before = queue.capacity();
+        give_back(&mut queue);
+        assert_eq!(queue.capacity(), before);
+    }
+}
