@@ -1,0 +1,244 @@
+//! Any stream of bytes, decoded in one piece and in many.
+//!
+//! The first byte chooses the network, the second the protocol version, the third what
+//! [`Settings`] says; the stream follows.
+
+use std::fmt::{self, Write};
+
+use bytes::{Bytes, BytesMut};
+use excc_peer::Network;
+use excc_peer::wire::{
+    DecodeError, Decoder, EncodedMessage, Frame, HEADER_LEN, MAX_PAYLOAD, Message, TrailingBytes,
+};
+
+/// Decodes what `data` describes.
+///
+/// # Panics
+///
+/// If anything is found.
+pub(crate) fn run(data: &[u8]) {
+    let Some((&[network, version, flags], stream)) = data.split_first_chunk() else { return };
+    let settings = Settings::new(network, version, flags);
+    let mut stream = stream.to_vec();
+    if settings.mends {
+        mend(&settings.network, &mut stream);
+    }
+
+    let whole = settings.decode([&stream[..]]);
+    let pieces = settings.decode(Pieces { rest: &stream, seed: flags });
+    assert_eq!(whole, pieces, "the pieces of a stream make a difference");
+
+    let mut position = 0;
+    for frame in &whole.frames {
+        let bytes = &stream[position..][..frame.len];
+        position += frame.len;
+        settings.check(frame, bytes);
+    }
+}
+
+struct Settings {
+    network: Network,
+    version: u32,
+    trailing: TrailingBytes,
+    reject_limit: usize,
+    /// Whether the stream's magics, lengths and checksums are set right beforehand: no
+    /// fuzzer guesses a hash.
+    mends: bool,
+}
+
+impl Settings {
+    fn new(network: u8, version: u8, flags: u8) -> Self {
+        let network = Network::ALL[usize::from(network) % Network::ALL.len()];
+        let chain = network.chain();
+        Self {
+            network,
+            // One beyond the newest, too.
+            version: u32::from(version) % (chain.newest_version() + 2),
+            trailing: match flags & 3 {
+                0 => TrailingBytes::Ignore,
+                1 => TrailingBytes::Reject,
+                _ => TrailingBytes::of(chain),
+            },
+            reject_limit: if flags & 4 == 0 { MAX_PAYLOAD } else { 64 },
+            mends: flags & 8 == 0,
+        }
+    }
+
+    fn decoder(&self) -> Decoder {
+        let mut decoder = Decoder::new(self.network, self.version);
+        decoder.set_trailing_bytes(self.trailing);
+        decoder.set_reject_limit(self.reject_limit);
+        decoder
+    }
+
+    /// Decodes a stream that comes in pieces, up to its first error.
+    fn decode<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let mut decoder = self.decoder();
+        let mut buffer = BytesMut::new();
+        let mut outcome = Outcome::default();
+        for piece in pieces {
+            buffer.extend_from_slice(piece);
+            loop {
+                let (before, capacity) = (buffer.len(), buffer.capacity());
+                let decoded = decoder.decode(&mut buffer);
+                assert!(buffer.capacity() <= capacity, "memory was reserved for what is to come");
+                outcome.taken += before - buffer.len();
+                match decoded {
+                    Ok(Some(frame)) => {
+                        assert!(!holds_a_header(&decoder), "a header outlives its frame");
+                        outcome.frames.push(frame);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_fused(&mut decoder, &error);
+                        outcome.error = Some(error);
+                        return outcome;
+                    }
+                }
+            }
+            assert!(decoder.missing(&buffer) > 0, "nothing is missing, and nothing decoded");
+            let framed: usize = outcome.frames.iter().map(|frame| frame.len).sum();
+            let header = if holds_a_header(&decoder) { HEADER_LEN } else { 0 };
+            assert_eq!(outcome.taken, framed + header);
+        }
+        let is_between_frames = buffer.is_empty() && !holds_a_header(&decoder);
+        match decoder.end(buffer.len()) {
+            Ok(()) => assert!(is_between_frames),
+            Err(error) => assert!(!is_between_frames && !error.is_violation()),
+        }
+        outcome
+    }
+
+    /// A message that was decoded can be encoded, and comes back as it was.
+    fn check(&self, frame: &Frame, bytes: &[u8]) {
+        let Frame { message, len, .. } = frame;
+        let protocol = self.decoder().protocol();
+        let payload = Bytes::copy_from_slice(&bytes[HEADER_LEN..]);
+        let direct = Message::decode(message.command(), &payload, protocol, self.trailing);
+        assert_eq!(direct.as_ref(), Ok(message));
+        walk(message);
+
+        let encoded = EncodedMessage::new(&self.network, self.version, message)
+            .expect("what was decoded can be encoded");
+        let frame = encoded.to_bytes();
+        assert_eq!(frame.len(), encoded.len());
+        assert_eq!(encoded.command(), message.command());
+
+        let mut buffer = BytesMut::from(&frame[..]);
+        let mut decoder = Decoder::new(self.network, self.version);
+        decoder.set_trailing_bytes(TrailingBytes::Reject);
+        let again = decoder.decode(&mut buffer).expect("valid").expect("whole");
+        assert_eq!((&again.message, again.len), (message, frame.len()));
+        assert_eq!(decoder.end(buffer.len()), Ok(()));
+        let encoded_again = EncodedMessage::new(&self.network, self.version, &again.message);
+        assert_eq!(encoded_again, Ok(encoded));
+
+        // Every other message has one form only.
+        if !matches!(message, Message::Version(_)) {
+            assert!(bytes[HEADER_LEN..].starts_with(&frame[HEADER_LEN..]));
+            if self.trailing == TrailingBytes::Reject {
+                assert_eq!(frame.len(), *len);
+            }
+        }
+    }
+}
+
+/// Whether a header has been taken without its payload.
+fn holds_a_header(decoder: &Decoder) -> bool {
+    decoder.end(0).is_err()
+}
+
+/// What comes of a stream.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    frames: Vec<Frame>,
+    error: Option<DecodeError>,
+    taken: usize,
+}
+
+/// A stream in pieces of sizes that follow from its own bytes.
+struct Pieces<'a> {
+    rest: &'a [u8],
+    seed: u8,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let first = *self.rest.first()?;
+        self.seed = self.seed.wrapping_mul(5).wrapping_add(first).wrapping_add(1);
+        let len = usize::from(self.seed % 40 + 1).min(self.rest.len());
+        let (piece, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        Some(piece)
+    }
+}
+
+/// Sets the magic, length and checksum of every frame right, as far as there are bytes.
+fn mend(network: &Network, stream: &mut [u8]) {
+    let mut rest = stream;
+    while let Some((header, after)) = rest.split_first_chunk_mut::<HEADER_LEN>() {
+        let [_, _, _, _, .., a, b, c, d, _, _, _, _] = *header;
+        let claimed = u32::from_le_bytes([a, b, c, d]) as usize;
+        let len = claimed.min(after.len());
+        let (payload, next) = after.split_at_mut(len);
+        header[..4].copy_from_slice(&network.magic().to_le_bytes());
+        header[16..20].copy_from_slice(&(len as u32).to_le_bytes());
+        let checksum = network.chain().hash_function().checksum(&[payload]);
+        header[20..].copy_from_slice(&checksum);
+        rest = next;
+    }
+}
+
+/// The first error is final, and nothing is taken after it.
+fn assert_fused(decoder: &mut Decoder, error: &DecodeError) {
+    let mut more = BytesMut::zeroed(2 * HEADER_LEN);
+    assert_eq!(decoder.decode(&mut more).as_ref(), Err(error));
+    assert_eq!(decoder.header(&mut more).as_ref(), Err(error));
+    assert_eq!(decoder.payload(&mut more).as_ref(), Err(error));
+    assert_eq!(decoder.end(0).as_ref(), Err(error));
+    assert_eq!(more.len(), 2 * HEADER_LEN);
+    show(error);
+}
+
+/// Visits everything that a message lends.
+fn walk(message: &Message) {
+    match message {
+        Message::Headers(headers) => {
+            assert_eq!(headers.iter().len(), headers.len());
+            assert!(headers.get(headers.len()).is_none());
+            for (index, header) in headers.iter().enumerate() {
+                assert_eq!(headers.get(index).expect("within").raw(), header.raw());
+            }
+            if let Some(last) = headers.iter().next_back() {
+                assert!(!last.block_hash().is_zero());
+                let has_solution = headers.chain() == excc_peer::Chain::Exchangecoin;
+                assert_eq!(last.equihash_solution().is_some(), has_solution);
+            }
+        }
+        Message::Addr(list) => list.iter().for_each(|entry| show(&entry.address().socket_addr())),
+        Message::Inv(list) | Message::GetData(list) | Message::NotFound(list) => {
+            assert_eq!(list.as_bytes().len(), list.len() * 36);
+            list.iter().for_each(show);
+        }
+        other => show_debug(other),
+    }
+}
+
+/// Formatting must not panic; nobody reads the text.
+fn show(value: &impl fmt::Display) {
+    write!(Nowhere, "{value}").expect("nowhere has room");
+}
+
+fn show_debug(value: &impl fmt::Debug) {
+    write!(Nowhere, "{value:?}").expect("nowhere has room");
+}
+
+struct Nowhere;
+
+impl Write for Nowhere {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        Ok(())
+    }
+}

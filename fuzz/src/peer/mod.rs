@@ -1,0 +1,681 @@
+//! A peer under an arbitrary script: what the remote sends, what the application asks for
+//! and what the clock shows, in any order. After each step, what must always hold does.
+
+mod model;
+mod script;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use excc_peer::wire::{Command, EncodedMessage, Message, Protocol, Version};
+use excc_peer::{
+    Announced, CloseReason, Event, Instant, Overflow, PeerState, SendErrorKind, SendId, Timer,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+
+use model::{Known, Mirror, Outgoing};
+use script::{REMOTE, Script, Setup, UNIX_TIME};
+
+/// Most pongs that wait to leave.
+const MAX_PONGS: usize = 64;
+
+/// Most events that one frame brings: a `verack` on Decred comes with two messages that
+/// were held until it came.
+const EVENTS_OF_A_FRAME: usize = 4;
+
+/// Bytes that an `inv` of one vector is thought to take by who does not yet know how many
+/// there will be: a header, a count of 3 bytes, the vector.
+const LARGEST_INV_OF_ONE: usize = 24 + 3 + 36;
+
+/// Lets a peer live through what `data` describes.
+///
+/// # Panics
+///
+/// If anything is found.
+pub(crate) fn run(data: &[u8]) {
+    let mut script = Script::new(data);
+    let Ok(setup) = Setup::new(&mut script) else { return };
+    let mut life = Life::new(setup);
+    while !script.is_empty() {
+        life.step(&mut script);
+        life.assert_sound();
+    }
+    life.end();
+}
+
+struct Life {
+    peer: PeerState,
+    setup: Setup,
+    /// What the caller's clock shows, which may go back.
+    now: Instant,
+    /// The latest time told.
+    latest: Instant,
+    /// What the remote has sent and has not come.
+    pipe: BytesMut,
+    /// What has come and was not taken.
+    buffer: BytesMut,
+    taken: u64,
+    mirror: Mirror,
+    outgoing: Outgoing,
+    /// What was seen to be queued and has not left.
+    queued: BytesMut,
+    left: u64,
+    /// Pongs that left or were seen, and pongs that the application sent.
+    pongs: [usize; 2],
+    own_version: Option<Box<Version>>,
+    known: Known,
+    receipts: VecDeque<SendId>,
+    told: Told,
+    /// Messages that came and were not told.
+    messages: VecDeque<Message>,
+    is_accepted: bool,
+    has_ended: bool,
+}
+
+/// The events that come once.
+#[derive(Default)]
+struct Told {
+    version: bool,
+    verack: bool,
+    established: bool,
+    closed: bool,
+}
+
+impl Life {
+    fn new(setup: Setup) -> Self {
+        let make = match setup.direction {
+            excc_peer::Direction::Inbound => PeerState::inbound,
+            excc_peer::Direction::Outbound => PeerState::outbound,
+        };
+        let now = Instant::from_secs(1_000);
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        Self {
+            peer: make(setup.config.clone(), REMOTE, now, UNIX_TIME, &mut rng),
+            now,
+            latest: now,
+            pipe: BytesMut::new(),
+            buffer: BytesMut::new(),
+            taken: 0,
+            mirror: Mirror::new(&setup),
+            outgoing: Outgoing::new(&setup),
+            queued: BytesMut::new(),
+            left: 0,
+            pongs: [0, 0],
+            own_version: None,
+            known: Known::new(setup.known),
+            receipts: VecDeque::new(),
+            told: Told::default(),
+            messages: VecDeque::new(),
+            is_accepted: false,
+            has_ended: false,
+            setup,
+        }
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        match script.byte() % 24 {
+            0 => {
+                self.pipe.extend_from_slice(script.run());
+                self.deliver(script.byte());
+            }
+            1 => {
+                let command = Command::ALL[usize::from(script.byte()) % Command::ALL.len()];
+                let mut payload = script.run().to_vec();
+                payload.resize(payload.len() + usize::from(script.byte()) * 32, 0);
+                self.send_frame(command, &payload);
+                self.deliver(script.byte());
+            }
+            2..=5 => {
+                let mut message =
+                    script.message(self.protocol(), self.peer.stats().outstanding_ping);
+                if let (Message::Version(theirs), Some(own)) = (&mut message, &self.own_version)
+                    && theirs.nonce == 255
+                {
+                    theirs.nonce = own.nonce;
+                }
+                self.send_message(&message);
+                self.deliver(script.byte());
+            }
+            6 => self.deliver(script.byte()),
+            7 => self.now += script.duration(),
+            8 => self.now = Instant::ZERO + (self.now - (Instant::ZERO + script.duration())),
+            9 => self.time_out(self.now),
+            10 | 11 => {
+                if let Some(at) = self.peer.poll_timeout() {
+                    self.now = at;
+                    self.time_out(at);
+                }
+            }
+            12 => self.transmit(usize::MAX),
+            13 => self.transmit(script.byte().into()),
+            14 => {
+                let (frames, len) = (script.byte().into(), script.u16().into());
+                self.transmit_shared(frames, len);
+            }
+            15 => (0..=script.byte()).for_each(|_| self.poll_event()),
+            16 => {
+                let message = script.message(self.protocol(), None);
+                self.send(message);
+            }
+            17 => self.send_encoded(script),
+            18 | 19 => self.announce(script),
+            20 => self.ping(),
+            21 => {
+                self.peer.accept_version();
+                self.is_accepted |= self.peer.remote_version().is_some();
+            }
+            22 => self.inventory(script),
+            _ => self.rarely(script),
+        }
+    }
+
+    /// What ends most scripts, and what has little to it.
+    fn rarely(&mut self, script: &mut Script<'_>) {
+        match script.byte() % 8 {
+            0 => {
+                self.told_now();
+                self.peer.handle_eof(self.now);
+                self.has_ended = true;
+            }
+            1 => {
+                self.told_now();
+                self.peer.handle_connection_lost(self.now);
+                assert!(self.peer.close_reason().is_some());
+            }
+            2 => {
+                self.peer.close();
+                assert!(self.peer.close_reason().is_some());
+            }
+            3 => {
+                self.peer.refuse_version();
+                assert!(self.peer.close_reason().is_some());
+            }
+            _ => {
+                let (before, height) = (self.peer.stats().last_block, i64::from(script.byte()));
+                self.peer.update_last_block(height);
+                let after = self.peer.stats().last_block;
+                assert_eq!(after, before.map(|last| last.max(height)));
+            }
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::new(self.setup.config.network().chain(), self.peer.protocol_version())
+    }
+
+    /// The peer is about to be told the time.
+    fn told_now(&mut self) {
+        self.latest = self.latest.max(self.now);
+    }
+
+    /// Whether deadlines may lie where no time is.
+    fn is_near_the_end_of_time(&self) -> bool {
+        self.latest + Duration::from_secs(1_000) == Instant::MAX
+    }
+}
+
+/// The remote.
+impl Life {
+    /// A frame with a header that fits it, whatever is in it.
+    fn send_frame(&mut self, command: Command, payload: &[u8]) {
+        let network = self.setup.config.network();
+        let mut header = [0; 24];
+        header[..4].copy_from_slice(&network.magic().to_le_bytes());
+        header[4..][..command.as_str().len()].copy_from_slice(command.as_str().as_bytes());
+        header[16..20].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        header[20..].copy_from_slice(&network.chain().hash_function().checksum(&[payload]));
+        self.pipe.extend_from_slice(&header);
+        self.pipe.extend_from_slice(payload);
+    }
+
+    fn send_message(&mut self, message: &Message) {
+        let network = self.setup.config.network();
+        // What cannot be said at this version is left out.
+        if let Ok(frame) = EncodedMessage::new(network, self.protocol().version, message) {
+            frame.parts().iter().for_each(|part| self.pipe.extend_from_slice(part));
+        }
+    }
+
+    /// Lets come what the remote has sent: in pieces of `pace` bytes, at most so many of
+    /// them, at once with 0, and not yet with 255.
+    fn deliver(&mut self, pace: u8) {
+        const MOST_PIECES: usize = 64;
+        match pace {
+            0 => {}
+            255 => return,
+            pace => {
+                for _ in 0..MOST_PIECES.min(self.pipe.len() / usize::from(pace)) {
+                    let piece = self.pipe.split_to(pace.into());
+                    self.receive(&piece);
+                }
+            }
+        }
+        let all = self.pipe.split();
+        self.receive(&all);
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        let before = self.buffer.clone();
+        let was_closed = self.peer.close_reason().cloned();
+        let had_events = self.peer.stats().waiting_events;
+        self.told_now();
+        let result = self.peer.handle_input(self.now, &mut self.buffer);
+        assert_eq!(result.as_ref().err(), self.peer.close_reason());
+
+        assert!(before.ends_with(&self.buffer));
+        let taken = &before[..before.len() - self.buffer.len()];
+        self.taken += taken.len() as u64;
+        if let Some(reason) = was_closed {
+            assert_eq!((result, taken.len()), (Err(reason), 0));
+            return;
+        }
+        for message in self.mirror.receive(taken) {
+            if let Message::Inv(vectors) = &message {
+                vectors.iter().for_each(|vector| self.known.insert(*vector, self.latest));
+            }
+            self.messages.push_back(message);
+        }
+        self.mirror.assert_agrees(self.peer.close_reason());
+        assert!(!self.peer.can_resume(), "what can be taken was taken");
+        if self.peer.wants_read() {
+            assert!(!self.mirror.is_served_by(&self.buffer), "a whole frame was left");
+        }
+        let most = had_events.max(self.setup.max_waiting_events - 1 + EVENTS_OF_A_FRAME);
+        assert!(self.peer.stats().waiting_events <= most, "events grow without bound");
+    }
+}
+
+/// The clock.
+impl Life {
+    fn time_out(&mut self, at: Instant) {
+        self.latest = self.latest.max(at);
+        let (due, stats) = (self.peer.next_deadline(), self.peer.stats());
+        self.peer.handle_timeout(at);
+        let waiting = self.peer.stats().waiting_announcements;
+        self.known.count_uses(stats.waiting_announcements - waiting);
+        match due {
+            Some((timer, deadline)) if deadline <= self.latest => {
+                let next = self.peer.poll_timeout();
+                assert!(next.is_none_or(|next| next > self.latest), "{timer} stays due");
+                if timer == Timer::Trickle && self.peer.is_established() {
+                    let one_more = self.peer.stats().queued_bytes + LARGEST_INV_OF_ONE;
+                    assert!(
+                        waiting == 0 || one_more > self.setup.max_queued_bytes,
+                        "announcements wait with room for them"
+                    );
+                }
+            }
+            due => {
+                assert_eq!(self.peer.next_deadline(), due);
+                assert_eq!(self.peer.stats(), stats);
+            }
+        }
+    }
+}
+
+/// The socket.
+impl Life {
+    fn transmit(&mut self, len: usize) {
+        self.look();
+        self.told_now();
+        let mut out = self.peer.transmit(self.now);
+        let expected = len.min(out.remaining());
+        assert_eq!(out.has_remaining(), !out.chunk().is_empty());
+        let whole = out.share(usize::MAX).copy_to_bytes(out.remaining());
+        assert_vectored(&out, &whole);
+
+        let mut rest = len;
+        let mut bytes = Vec::new();
+        while rest > 0 && out.has_remaining() {
+            let chunk = &out.chunk()[..out.chunk().len().min(rest)];
+            bytes.extend_from_slice(chunk);
+            let len = chunk.len();
+            out.advance(len);
+            rest -= len;
+        }
+        // Beyond the end there is nothing to advance over.
+        if rest > 0 {
+            out.advance(rest);
+        }
+        assert_eq!(bytes, whole[..expected]);
+        self.count_left(&bytes);
+    }
+
+    fn transmit_shared(&mut self, frames: usize, len: usize) {
+        self.look();
+        self.told_now();
+        let mut shared = self.peer.transmit(self.now).share(frames);
+        let len = len.min(shared.remaining());
+        let bytes = shared.copy_to_bytes(len);
+        // Everything else may happen in between; here, nothing does.
+        self.peer.transmit(self.now).advance(len);
+        self.count_left(&bytes);
+    }
+
+    fn count_left(&mut self, bytes: &[u8]) {
+        self.left += bytes.len() as u64;
+        if self.setup.looks {
+            assert_eq!(self.queued.split_to(bytes.len()), bytes);
+        } else {
+            self.follow(bytes);
+        }
+        let is_offered = self.peer.transmit(self.now).has_remaining();
+        if is_offered && self.setup.write_timeout.is_some() && !self.is_near_the_end_of_time() {
+            assert!(self.peer.poll_timeout().is_some(), "a write may take forever");
+        }
+    }
+
+    /// Looks at what was queued since the last time.
+    fn look(&mut self) {
+        if !self.setup.looks {
+            return;
+        }
+        self.told_now();
+        let mut all = self.peer.transmit(self.now).share(usize::MAX);
+        if self.peer.close_reason().is_some() {
+            assert!(!all.has_remaining());
+            self.queued.clear();
+            return;
+        }
+        let seen = all.copy_to_bytes(self.queued.len());
+        assert_eq!(seen, self.queued, "queued bytes changed");
+        let new = all.copy_to_bytes(all.remaining());
+        self.queued.extend_from_slice(&new);
+        self.follow(&new);
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        for message in self.outgoing.follow(bytes, self.peer.protocol_version()) {
+            match message {
+                Message::Version(version) => self.own_version = Some(version),
+                Message::Pong(_) => self.pongs[0] += 1,
+                Message::Inv(vectors) if self.setup.looks => {
+                    for vector in &vectors {
+                        assert!(!self.known.contains(vector, self.latest), "the remote has it");
+                        self.known.insert(*vector, self.latest);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+fn assert_vectored(out: &impl Buf, whole: &[u8]) {
+    let mut slices = [std::io::IoSlice::new(&[]); 8];
+    let count = out.chunks_vectored(&mut slices);
+    let gathered: Vec<u8> =
+        slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
+    assert!(whole.starts_with(&gathered));
+    assert!(slices[..count].iter().all(|slice| !slice.is_empty()));
+    assert!(count == slices.len() || gathered.len() == whole.len());
+}
+
+#[cfg(not(feature = "std"))]
+fn assert_vectored(_: &impl Buf, _: &[u8]) {}
+
+/// The application.
+impl Life {
+    fn poll_event(&mut self) {
+        let Some(event) = self.peer.poll_event() else {
+            assert_eq!(self.told.closed, self.peer.close_reason().is_some());
+            return;
+        };
+        assert!(!self.told.closed, "{event:?} after the end");
+        match event {
+            Event::VersionReceived(version) => {
+                assert!(!std::mem::replace(&mut self.told.version, true));
+                assert_eq!(self.peer.remote_version(), Some(&version));
+            }
+            Event::VerAckReceived => {
+                assert!(self.told.version && !std::mem::replace(&mut self.told.verack, true));
+                assert!(self.peer.verack_received());
+            }
+            Event::Established(terms) => {
+                assert!(self.told.version && !std::mem::replace(&mut self.told.established, true));
+                assert_eq!(terms.version, self.peer.protocol_version());
+            }
+            Event::Message(message) => {
+                assert!(self.told.established);
+                assert_eq!(self.messages.pop_front(), Some(message));
+            }
+            Event::RoundTrip { .. } => assert!(self.told.established),
+            Event::Sent(id) => assert_eq!(self.receipts.pop_front(), Some(id)),
+            Event::NotSent(id) => {
+                assert!(self.peer.close_reason().is_some());
+                assert_eq!(self.receipts.pop_front(), Some(id));
+            }
+            Event::Closed(reason) => {
+                self.told.closed = true;
+                assert_eq!(self.peer.close_reason(), Some(&reason));
+                assert!(self.receipts.is_empty());
+                assert!(self.messages.len() <= self.may_be_lost(&reason));
+            }
+            other => panic!("{other:?} is new"),
+        }
+    }
+
+    /// How many whole messages the peer may have taken without telling of them.
+    fn may_be_lost(&self, reason: &CloseReason) -> usize {
+        let is_refused = matches!(reason, CloseReason::NotVersion(_) | CloseReason::NotVerAck(_));
+        let held = if self.told.established { 0 } else { 2 };
+        held + usize::from(is_refused)
+    }
+
+    fn send(&mut self, message: Message) {
+        let message = match message {
+            // An application that announces by itself knows what it does.
+            Message::Inv(vectors) => Message::NotFound(vectors),
+            message => message,
+        };
+        let command = message.command();
+        match self.peer.send(message.clone()) {
+            Ok(id) => self.count_sent(command, id),
+            Err(error) => {
+                assert_eq!(error.message, message);
+                self.assert_refused(&error.kind);
+            }
+        }
+    }
+
+    fn send_encoded(&mut self, script: &mut Script<'_>) {
+        let own = *self.setup.config.network();
+        let network = if script.byte() == 255 { excc_peer::Network::DCR_REGNET } else { own };
+        let version = match script.byte() {
+            0 => self.protocol().version,
+            version => u32::from(version % 16),
+        };
+        let message = script.message(Protocol::new(network.chain(), version), None);
+        let Ok(frame) = EncodedMessage::new(&network, version, &message) else { return };
+        if frame.command() == Command::Inv {
+            return;
+        }
+        match self.peer.send_encoded(frame.clone()) {
+            Ok(id) => {
+                assert_eq!(network, own);
+                self.count_sent(frame.command(), id);
+            }
+            Err(error) => {
+                assert_eq!(error.message, frame);
+                self.assert_refused(&error.kind);
+            }
+        }
+    }
+
+    fn count_sent(&mut self, command: Command, id: SendId) {
+        assert!(!matches!(command, Command::Version | Command::VerAck));
+        if command == Command::Pong {
+            self.pongs[1] += 1;
+        }
+        self.count_receipt(id);
+    }
+
+    fn count_receipt(&mut self, id: SendId) {
+        assert!(self.peer.remote_version().is_some() && self.peer.close_reason().is_none());
+        assert!(self.receipts.back().is_none_or(|last| *last < id));
+        self.receipts.push_back(id);
+    }
+
+    fn assert_refused(&self, kind: &SendErrorKind) {
+        let closed = self.peer.close_reason();
+        match kind {
+            SendErrorKind::Closed(reason) => assert_eq!(closed, Some(reason)),
+            SendErrorKind::NotReady => assert!(self.peer.remote_version().is_none()),
+            SendErrorKind::QueueFull { queued, limit } => {
+                assert!(closed.is_none() && queued > limit);
+                assert_eq!(self.setup.overflow, Overflow::Refuse);
+            }
+            _ => assert!(closed.is_none()),
+        }
+    }
+
+    fn announce(&mut self, script: &mut Script<'_>) {
+        let (vector, relay) = (script.vector(), script.relay());
+        self.look();
+        self.told_now();
+        let is_known = self.known.contains(&vector, self.latest);
+        let waiting = self.peer.stats().waiting_announcements;
+        let announced = self.peer.announce(self.now, vector, relay);
+        match announced {
+            Announced::NotReady => assert!(!self.peer.is_established()),
+            Announced::Known | Announced::Unwanted | Announced::Full => {}
+            Announced::Queued => {
+                assert!(!is_known);
+                assert_eq!(self.peer.stats().waiting_announcements, waiting + 1);
+                if self.setup.longest_trickle < Duration::MAX && !self.is_near_the_end_of_time() {
+                    assert!(self.peer.poll_timeout().is_some(), "an announcement waits forever");
+                }
+            }
+            Announced::Sent(id) => {
+                assert!(!is_known);
+                self.count_receipt(id);
+                // Its vector is entered into the model when its frame is seen.
+            }
+            other => panic!("{other:?} is new"),
+        }
+        self.look();
+        self.known.count_uses(1);
+    }
+
+    fn ping(&mut self) {
+        match self.peer.ping() {
+            Ok(nonce) => assert!(self.peer.is_established() && nonce != 0),
+            Err(kind) => {
+                assert!(!self.peer.is_established());
+                assert_eq!(
+                    matches!(kind, SendErrorKind::Closed(_)),
+                    self.peer.close_reason().is_some()
+                );
+            }
+        }
+    }
+
+    fn inventory(&mut self, script: &mut Script<'_>) {
+        let vector = script.vector();
+        self.look();
+        self.told_now();
+        if script.byte() & 1 == 0 {
+            self.peer.add_known_inventory(self.now, vector);
+            self.known.insert(vector, self.latest);
+        } else {
+            let must_be = self.known.contains(&vector, self.latest);
+            let is_known = self.peer.is_known_inventory(self.now, &vector);
+            assert!(is_known || !must_be, "forgotten too early");
+            self.known.count_uses(1);
+        }
+    }
+}
+
+/// What always holds.
+impl Life {
+    fn assert_sound(&mut self) {
+        self.look();
+        let stats = self.peer.stats();
+        let peer = &self.peer;
+        assert!(stats.queued_bytes <= self.setup.max_queued_bytes);
+        assert!(stats.known_inventory <= self.setup.known.0);
+        assert!(stats.waiting_announcements <= self.setup.max_waiting_announcements);
+        assert_eq!((stats.bytes_received, stats.bytes_sent), (self.taken, self.left));
+        assert_eq!(peer.next_deadline().map(|(_, at)| at), peer.poll_timeout());
+        if self.setup.looks {
+            assert!(self.pongs_waiting() <= MAX_PONGS + self.pongs[1]);
+        }
+        if peer.close_reason().is_some() {
+            self.assert_closed();
+            return;
+        }
+        assert!(!self.told.closed);
+        let is_reviewed =
+            self.setup.reviews && !self.is_accepted && peer.remote_version().is_some();
+        assert!(!is_reviewed || (!peer.wants_read() && !peer.is_established()));
+        if stats.waiting_events == 0 && stats.queued_frames == 0 && !is_reviewed {
+            assert!(peer.wants_read() || self.has_ended, "nothing keeps input from being taken");
+        }
+        if self.has_ended {
+            assert!(!peer.wants_read());
+        }
+    }
+
+    /// Pongs that were queued and have not left. Those the application sent count, too.
+    fn pongs_waiting(&self) -> usize {
+        let commands = self.peer.stats().commands;
+        let left = commands.iter().find(|one| one.command == Command::Pong);
+        self.pongs[0] - left.map_or(0, |one| one.sent.messages as usize)
+    }
+
+    fn assert_closed(&mut self) {
+        let peer = &mut self.peer;
+        assert_eq!(peer.poll_timeout(), None);
+        assert!(!peer.wants_read() && !peer.can_resume() && !peer.is_established());
+        let stats = peer.stats();
+        let waiting = (stats.queued_frames, stats.queued_bytes, stats.waiting_announcements);
+        assert_eq!(waiting, (0, 0, 0));
+        let mut out = peer.transmit(self.now);
+        assert!(!out.has_remaining() && out.chunk().is_empty());
+        out.advance(1);
+    }
+
+    /// Closes the peer if nothing else has, and hears it out.
+    fn end(mut self) {
+        // What was held back comes, as long as the application listens.
+        for _ in 0..10_000 {
+            if self.peer.wants_read() || self.peer.can_resume() {
+                self.deliver(0);
+            }
+            self.assert_sound();
+            if self.peer.stats().waiting_events == 0 && !self.peer.can_resume() {
+                break;
+            }
+            while self.peer.stats().waiting_events > 0 {
+                self.poll_event();
+            }
+            self.transmit(usize::MAX);
+        }
+        if self.peer.close_reason().is_none() && self.peer.is_established() {
+            assert!(self.messages.is_empty(), "all was told");
+        }
+        self.peer.close();
+        while !self.told.closed {
+            self.poll_event();
+        }
+        self.poll_event();
+
+        let reason = self.peer.close_reason().cloned().expect("closed");
+        self.now += Duration::from_secs(1_000_000);
+        self.time_out(self.now);
+        self.peer.handle_eof(self.now);
+        self.peer.handle_connection_lost(self.now);
+        self.peer.refuse_version();
+        self.peer.accept_version();
+        self.receive(b"more");
+        self.send(Message::GetAddr);
+        self.ping();
+        assert_eq!(self.peer.close_reason(), Some(&reason));
+        assert_eq!(self.peer.poll_event(), None);
+        self.assert_sound();
+    }
+}

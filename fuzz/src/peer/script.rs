@@ -1,0 +1,336 @@
+//! What the bytes of an input stand for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use excc_peer::wire::{
+    BlockHeader, Command, FeeFilter, Headers, InvType, InvVect, LocatorRequest, Message,
+    NetAddress, Opaque, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode, Services,
+    TrailingBytes, Version,
+};
+use excc_peer::{
+    AddressHiding, Chain, Config, ConfigError, Direction, Hash, Network, Overflow, Relay,
+};
+
+/// The remote's address.
+pub(super) const REMOTE: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7)), 9666);
+
+/// The wall clock when the peer is made.
+pub(super) const UNIX_TIME: u64 = 1_700_000_000;
+
+/// The bytes of an input, read from the front. Beyond the end everything is zero.
+pub(super) struct Script<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Script<'a> {
+    pub(super) const fn new(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn byte(&mut self) -> u8 {
+        let [byte] = self.array();
+        byte
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut array = [0; N];
+        let taken = self.take(N);
+        array[..taken.len()].copy_from_slice(taken);
+        array
+    }
+
+    pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at(len.min(self.rest.len()));
+        self.rest = rest;
+        taken
+    }
+
+    /// As many bytes as the next one says.
+    pub(super) fn run(&mut self) -> &'a [u8] {
+        let len = self.byte();
+        self.take(len.into())
+    }
+
+    pub(super) fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.array())
+    }
+
+    pub(super) fn u64(&mut self) -> u64 {
+        u64::from_le_bytes(self.array())
+    }
+
+    /// From nanoseconds to years, in two bytes; forever, at last.
+    pub(super) fn duration(&mut self) -> Duration {
+        let [scale, count] = self.array();
+        match scale % 13 {
+            12 => Duration::MAX,
+            scale => Duration::from_nanos(10_u64.pow(scale.into()) * u64::from(count)),
+        }
+    }
+
+    fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[usize::from(self.byte()) % choices.len()].clone()
+    }
+
+    /// One of few, so that the same ones meet again.
+    pub(super) fn vector(&mut self) -> InvVect {
+        let [kind, number] = self.array();
+        let kind = match kind % 8 {
+            0..=3 => InvType::TX,
+            4 | 5 => InvType::BLOCK,
+            6 => InvType::MIX,
+            _ => InvType::new(kind.into()),
+        };
+        vector(kind, number.into())
+    }
+
+    pub(super) fn relay(&mut self) -> Relay {
+        self.one_of(&[Relay::Trickle, Relay::Immediate])
+    }
+
+    /// Any message of either side, in any order; `answering` is the nonce of a ping that
+    /// may be answered.
+    pub(super) fn message(&mut self, protocol: Protocol, answering: Option<u64>) -> Message {
+        match self.byte() % 20 {
+            0 => self.version(protocol).into(),
+            1 => Message::VerAck,
+            2 => Message::Ping(Ping { nonce: self.u64() }),
+            3 => Message::Pong(Pong { nonce: answering.unwrap_or(1) }),
+            4 => Message::Pong(Pong { nonce: self.u64() }),
+            5 => Message::Inv([self.vector()].into()),
+            6 => {
+                let kind = self.one_of(&[InvType::TX, InvType::BLOCK, InvType::new(9)]);
+                let [first, count]: [u8; 2] = self.array();
+                let numbers = u32::from(first)..;
+                let count = usize::from(count) * 4;
+                Message::Inv(numbers.take(count).map(|number| vector(kind, number)).collect())
+            }
+            7 => Message::GetData([self.vector()].into()),
+            8 => Message::NotFound((0..self.byte()).map(|_| self.vector()).collect()),
+            9 => Message::SendHeaders,
+            10 => Message::FeeFilter(FeeFilter { min_fee: self.u64().cast_signed() }),
+            11 => Message::GetAddr,
+            12 => Message::MemPool,
+            13 => {
+                let entry = NetAddress::new(self.u16().into(), self.address());
+                Message::Addr(vec![entry; usize::from(self.u16()) % 1_002].into())
+            }
+            14 => {
+                let header = self.header(protocol.chain);
+                let count = usize::from(self.byte());
+                let headers = std::iter::repeat_n(&header, count);
+                Message::Headers(Headers::new(protocol.chain, headers).expect("of the chain"))
+            }
+            15 => Message::GetHeaders(self.locator_request()),
+            16 => Message::GetBlocks(self.locator_request()),
+            17 => Reject {
+                command: self.one_of(&["tx", "inv", ""]).into(),
+                code: RejectCode(self.byte()),
+                reason: "?".repeat(self.u16().into()),
+                hash: self.one_of(&[None, Some(Hash::ZERO)]),
+            }
+            .into(),
+            _ => {
+                let opaque: Vec<Command> = Command::ALL
+                    .iter()
+                    .copied()
+                    .skip_while(|command| *command != Command::Block)
+                    .collect();
+                let command = self.one_of(&opaque);
+                let len = self.byte();
+                let payload = vec![self.byte(); usize::from(len) * 64];
+                Message::Opaque(Opaque::new(command, Bytes::from(payload)))
+            }
+        }
+    }
+
+    fn version(&mut self, protocol: Protocol) -> Version {
+        let protocol_version = match self.byte() {
+            0 => protocol.version.cast_signed(),
+            255 => i32::MAX,
+            254 => -1,
+            version => i32::from(version) % 16,
+        };
+        Version {
+            protocol_version,
+            services: Services::from_bits_retain(self.byte().into()),
+            timestamp: match self.byte() {
+                0 => UNIX_TIME.cast_signed(),
+                255 => i64::MAX,
+                254 => i64::MIN,
+                seconds => seconds.into(),
+            },
+            receiver: PeerAddress::UNSPECIFIED,
+            sender: PeerAddress::UNSPECIFIED,
+            nonce: self.byte().into(),
+            user_agent: "~".repeat(self.byte().into()),
+            start_height: i32::from(self.byte()) - 100,
+            relay: self.byte() % 4 != 3,
+        }
+    }
+
+    fn address(&mut self) -> PeerAddress {
+        PeerAddress::from_parts(
+            Services::from_bits_retain(self.u64()),
+            self.array::<16>().into(),
+            self.u16(),
+        )
+    }
+
+    fn locator_request(&mut self) -> LocatorRequest {
+        let count = usize::from(self.u16()) % 502;
+        let hash = Hash::from_bytes([self.byte(); 32]);
+        LocatorRequest { stop: hash, ..LocatorRequest::new(vec![hash; count]) }
+    }
+
+    fn header(&mut self, chain: Chain) -> BlockHeader {
+        let hash = Hash::from_bytes([self.byte(); 32]);
+        BlockHeader {
+            version: 1,
+            prev_block: hash,
+            merkle_root: hash,
+            stake_root: hash,
+            vote_bits: 0,
+            final_state: [0; 6],
+            voters: 0,
+            fresh_stake: 0,
+            revocations: 0,
+            pool_size: 0,
+            bits: 0,
+            sbits: 0,
+            height: self.byte().into(),
+            size: 0,
+            timestamp: 0,
+            nonce: 0,
+            extra_data: [0; 32],
+            stake_version: 0,
+            equihash_solution: (chain == Chain::Exchangecoin).then_some([0; 100]),
+        }
+    }
+}
+
+fn vector(kind: InvType, number: u32) -> InvVect {
+    let mut hash = [0; 32];
+    hash[..4].copy_from_slice(&number.to_le_bytes());
+    InvVect::new(kind, Hash::from_bytes(hash))
+}
+
+/// How the peer is made, and what its model needs to know of that.
+pub(super) struct Setup {
+    pub(super) config: Config,
+    pub(super) direction: Direction,
+    pub(super) trailing: TrailingBytes,
+    pub(super) max_reject: usize,
+    pub(super) reviews: bool,
+    pub(super) write_timeout: Option<Duration>,
+    pub(super) known: (usize, Duration),
+    pub(super) longest_trickle: Duration,
+    pub(super) max_waiting_announcements: usize,
+    pub(super) max_queued_bytes: usize,
+    pub(super) overflow: Overflow,
+    pub(super) max_waiting_events: usize,
+    /// Whether what is queued is looked at after every step, rather than when it leaves:
+    /// looking starts the clock of the write timeout.
+    pub(super) looks: bool,
+}
+
+impl Setup {
+    /// # Errors
+    ///
+    /// Those of the configuration, which may refuse what the script asks for.
+    pub(super) fn new(script: &mut Script<'_>) -> Result<Self, ConfigError> {
+        const SECOND: Option<Duration> = Some(Duration::from_secs(1));
+        const MOMENT: Option<Duration> = Some(Duration::from_nanos(1));
+
+        let network = script.one_of(&Network::ALL);
+        let chain = network.chain();
+        let flags = script.byte();
+        let has = |bit: u8| flags & (1 << bit) != 0;
+        let version = match script.byte() {
+            0 => chain.advertised_version(),
+            version => 1 + u32::from(version - 1) % chain.newest_version(),
+        };
+        let mut setup = Self {
+            config: Config::builder(network).build()?,
+            direction: if has(0) { Direction::Inbound } else { Direction::Outbound },
+            reviews: has(1),
+            overflow: if has(2) { Overflow::Close } else { Overflow::Refuse },
+            trailing: if has(3) { TrailingBytes::Reject } else { TrailingBytes::of(chain) },
+            looks: !has(4),
+            max_reject: script.one_of(&[4 * 1024, 0, 20, 32 * 1024 * 1024]),
+            write_timeout: script.one_of(&[
+                Some(Duration::from_secs(20)),
+                None,
+                Some(Duration::ZERO),
+                SECOND,
+            ]),
+            known: (
+                script.one_of(&[1_000, 0, 1, 5]),
+                script.one_of(&[
+                    Duration::from_secs(900),
+                    Duration::ZERO,
+                    Duration::from_secs(3),
+                    Duration::MAX,
+                ]),
+            ),
+            longest_trickle: script.one_of(&[
+                Duration::from_millis(500),
+                Duration::ZERO,
+                Duration::from_secs(10),
+                Duration::MAX,
+            ]),
+            max_waiting_announcements: script.one_of(&[50_000, 0, 3]),
+            max_queued_bytes: script.one_of(&[40 * 1024 * 1024, 0, 100, 10_000]),
+            max_waiting_events: script.one_of(&[128, 1, 3]),
+        };
+        let longest = setup.longest_trickle;
+        let mut builder = Config::builder(network)
+            .user_agent("fuzz", "1")
+            .protocol_version(version)
+            .review_version(setup.reviews)
+            .overflow(setup.overflow)
+            .trailing_bytes(setup.trailing)
+            .relay(!has(5))
+            .address_hiding(if has(6) { AddressHiding::Always } else { AddressHiding::Never })
+            .allow_self_connections(has(7))
+            .max_reject(setup.max_reject)
+            .write_timeout(setup.write_timeout)
+            .known_inventory(setup.known.0, setup.known.1)
+            .max_waiting_announcements(setup.max_waiting_announcements)
+            .max_queued_bytes(setup.max_queued_bytes)
+            .max_waiting_events(setup.max_waiting_events, script.one_of(&[4 * 1024 * 1024, 0, 100]))
+            .trickle_interval(script.one_of(&[Duration::ZERO, longest])..=longest)
+            .handshake_timeout(script.one_of(&[
+                Duration::from_secs(30),
+                Duration::ZERO,
+                Duration::MAX,
+            ]))
+            .verack_timeout(script.one_of(&[
+                Some(Duration::from_secs(30)),
+                None,
+                Some(Duration::ZERO),
+            ]))
+            .idle_timeout(script.one_of(&[Some(Duration::from_secs(120)), None, SECOND, MOMENT]))
+            .pong_timeout(script.one_of(&[None, SECOND, Some(Duration::ZERO)]))
+            .start_height(script.byte().into());
+        match script.byte() % 8 {
+            1 => builder = builder.ping_interval(None),
+            2 => builder = builder.ping_interval(SECOND),
+            3 => builder = builder.ping_interval(MOMENT),
+            _ => {}
+        }
+        match script.byte() {
+            0 => {}
+            minimum => builder = builder.min_remote_version(u32::from(minimum - 1)),
+        }
+        setup.config = builder.build()?;
+        Ok(setup)
+    }
+}
