@@ -341,7 +341,8 @@ impl Life {
             out.advance(rest);
         }
         assert_eq!(bytes, whole[..expected]);
-        self.count_left(&bytes);
+        let is_offered = out.has_remaining();
+        self.count_left(&bytes, is_offered);
     }
 
     fn transmit_shared(&mut self, frames: usize, len: usize) {
@@ -351,18 +352,19 @@ impl Life {
         let len = len.min(shared.remaining());
         let bytes = shared.copy_to_bytes(len);
         // Everything else may happen in between; here, nothing does.
-        self.peer.transmit(self.now).advance(len);
-        self.count_left(&bytes);
+        let mut out = self.peer.transmit(self.now);
+        out.advance(len);
+        let is_offered = out.has_remaining();
+        self.count_left(&bytes, is_offered);
     }
 
-    fn count_left(&mut self, bytes: &[u8]) {
+    fn count_left(&mut self, bytes: &[u8], is_offered: bool) {
         self.left += bytes.len() as u64;
         if self.setup.looks {
             assert_eq!(self.queued.split_to(bytes.len()), bytes);
         } else {
             self.follow(bytes);
         }
-        let is_offered = self.peer.transmit(self.now).has_remaining();
         if is_offered && self.setup.write_timeout.is_some() && !self.is_near_the_end_of_time() {
             assert!(self.peer.poll_timeout().is_some(), "a write may take forever");
         }
@@ -430,6 +432,11 @@ impl Life {
             Event::VersionReceived(version) => {
                 assert!(!std::mem::replace(&mut self.told.version, true));
                 assert_eq!(self.peer.remote_version(), Some(&version));
+                let both = [
+                    self.setup.config.protocol_version(),
+                    version.protocol_version.cast_unsigned(),
+                ];
+                assert_eq!(Some(self.peer.protocol_version()), both.into_iter().min());
             }
             Event::VerAckReceived => {
                 assert!(self.told.version && !std::mem::replace(&mut self.told.verack, true));
@@ -617,6 +624,9 @@ impl Life {
         }
         if self.has_ended {
             assert!(!peer.wants_read());
+        }
+        if peer.wants_read() && self.mirror.is_served_by(&self.buffer) {
+            assert!(peer.can_resume(), "a frame waits and there is room for it");
         }
     }
 
