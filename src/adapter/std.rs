@@ -449,8 +449,13 @@ impl Events {
     fn recv_until(&self, end: Option<std::time::Instant>) -> Option<Event> {
         let mut state = self.shared.lock();
         loop {
+            let was_held = !takes_input(&state.peer);
             if let Some(event) = state.peer.poll_event() {
-                self.shared.input.notify_one();
+                if was_held && takes_input(&state.peer) {
+                    // The one goes on reading, the other tells the peer when that was.
+                    self.shared.input.notify_one();
+                    self.shared.output.notify_one();
+                }
                 return Some(event);
             }
             let left = end.map(|end| end.saturating_duration_since(std::time::Instant::now()));
@@ -460,6 +465,11 @@ impl Events {
             state = Shared::wait(&self.shared.events, state, left);
         }
     }
+}
+
+/// Whether the reading thread has something to do.
+fn takes_input(peer: &PeerState) -> bool {
+    peer.wants_read() || peer.can_resume()
 }
 
 impl Iterator for Events {
