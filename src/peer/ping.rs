@@ -12,6 +12,9 @@ pub(super) struct Pinger {
     queued: Option<u64>,
     /// Was sent and not answered.
     outstanding: Option<(u64, Instant)>,
+    /// Came last and answered nothing that was known to have left. Where frames are written
+    /// from a shared buffer, a `pong` may come before it is told that its `ping` has left.
+    early: Option<(u64, Instant)>,
     last: Option<Instant>,
     round_trip: Option<Duration>,
 }
@@ -28,16 +31,21 @@ impl Pinger {
     }
 
     /// The last byte of a `ping` left: of the one queued here, or one that the application
-    /// sent by itself.
-    pub(super) fn left(&mut self, nonce: u64, at: Instant) {
+    /// sent by itself. Returns the round-trip time, if it has been answered already.
+    pub(super) fn left(&mut self, nonce: u64, at: Instant) -> Option<Duration> {
         self.queued.take_if(|queued| *queued == nonce);
         self.outstanding = Some((nonce, at));
         self.last = Some(at);
+        let (_, answered_at) = self.early.take_if(|(early, _)| *early == nonce)?;
+        self.answered(nonce, answered_at)
     }
 
     /// The round-trip time, if `nonce` is that of the latest `ping` that has left.
     pub(super) fn answered(&mut self, nonce: u64, now: Instant) -> Option<Duration> {
-        let (_, at) = self.outstanding.take_if(|(latest, _)| *latest == nonce)?;
+        let Some((_, at)) = self.outstanding.take_if(|(latest, _)| *latest == nonce) else {
+            self.early = Some((nonce, now));
+            return None;
+        };
         self.round_trip = Some(now - at);
         self.round_trip
     }
@@ -68,7 +76,6 @@ mod tests {
     fn a_round_trip_begins_when_the_ping_has_left() {
         let mut pinger = Pinger::default();
         pinger.set_queued(7);
-        assert_eq!(pinger.answered(7, Instant::from_secs(1)), None);
         pinger.left(7, Instant::from_secs(5));
         assert_eq!((pinger.queued(), pinger.outstanding()), (None, Some(7)));
         assert_eq!(pinger.answered(8, Instant::from_secs(6)), None);
@@ -76,6 +83,16 @@ mod tests {
         assert_eq!(pinger.answered(7, Instant::from_secs(7)), None);
         assert_eq!(pinger.round_trip(), Some(SECOND));
         assert_eq!(pinger.last(), Some(Instant::from_secs(5)));
+    }
+
+    #[test]
+    fn an_answer_may_come_before_its_ping_is_known_to_have_left() {
+        let mut pinger = Pinger::default();
+        pinger.set_queued(7);
+        assert_eq!(pinger.answered(7, Instant::from_secs(1)), None);
+        assert_eq!(pinger.left(7, Instant::from_secs(2)), Some(Duration::ZERO));
+        assert_eq!((pinger.queued(), pinger.outstanding()), (None, None));
+        assert_eq!(pinger.left(7, Instant::from_secs(3)), None);
     }
 
     #[test]

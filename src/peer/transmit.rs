@@ -76,8 +76,10 @@ impl PeerState {
     }
 
     fn on_ping_left(&mut self, nonce: u64) {
-        self.pinger.left(nonce, self.now);
-        if let Some(timeout) = self.config.pong_timeout {
+        if let Some(time) = self.pinger.left(nonce, self.now) {
+            self.timers.clear(Timer::Pong);
+            self.tell(Event::RoundTrip { nonce, time }, 0);
+        } else if let Some(timeout) = self.config.pong_timeout {
             self.timers.set(Timer::Pong, self.now + timeout);
         }
     }

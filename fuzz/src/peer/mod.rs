@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use excc_peer::wire::{Command, EncodedMessage, Message, Protocol, Version};
+use excc_peer::wire::{Command, EncodedMessage, Message, Pong, Protocol, Version};
 use excc_peer::{
     Announced, CloseReason, Event, Instant, Overflow, PeerState, SendErrorKind, SendId, Timer,
 };
@@ -17,6 +17,9 @@ use rand_core::SeedableRng;
 
 use model::{Known, Mirror, Outgoing};
 use script::{REMOTE, Script, Setup, UNIX_TIME};
+
+/// Bytes of a `ping`.
+const PING_LEN: usize = 32;
 
 /// Most pongs that wait to leave.
 const MAX_PONGS: usize = 64;
@@ -351,11 +354,32 @@ impl Life {
         let mut shared = self.peer.transmit(self.now).share(frames);
         let len = len.min(shared.remaining());
         let bytes = shared.copy_to_bytes(len);
-        // Everything else may happen in between; here, nothing does.
+        // What was written may be answered before the peer is told that it has left.
+        let answered = self.answer_pings(&bytes);
         let mut out = self.peer.transmit(self.now);
         out.advance(len);
         let is_offered = out.has_remaining();
-        self.count_left(&bytes, is_offered);
+        if self.peer.close_reason().is_none() {
+            self.count_left(&bytes, is_offered);
+            let outstanding = self.peer.stats().outstanding_ping;
+            assert!(outstanding != answered || answered.is_none(), "it was answered");
+        }
+    }
+
+    /// Lets the remote answer the last `ping` that is whole in what was written, wherever
+    /// that begins. Returns its nonce, if the answer was taken.
+    fn answer_pings(&mut self, written: &[u8]) -> Option<u64> {
+        if !self.peer.wants_read() || !self.pipe.is_empty() || !self.buffer.is_empty() {
+            return None;
+        }
+        let nonce = written.windows(PING_LEN).rev().find_map(|frame| {
+            let (header, nonce) = frame.split_last_chunk()?;
+            header[4..].starts_with(b"ping\0\0\0\0\0\0\0\0\x08\0\0\0").then_some(*nonce)
+        });
+        let nonce = u64::from_le_bytes(nonce?);
+        self.send_message(&Message::Pong(Pong { nonce }));
+        self.deliver(0);
+        self.buffer.is_empty().then_some(nonce)
     }
 
     fn count_left(&mut self, bytes: &[u8], is_offered: bool) {
