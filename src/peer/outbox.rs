@@ -17,7 +17,7 @@ pub(super) enum Purpose {
     Ping {
         nonce: u64,
     },
-    /// The application is told. Also a `ping` of its own counts as one.
+    /// The application is told. Where it sent a `ping`, its nonce, to be measured.
     Receipt {
         id: SendId,
         ping: Option<u64>,

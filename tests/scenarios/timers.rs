@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Buf;
 use excc_peer::wire::{Command, EncodedMessage, Message, Opaque, Ping, Pong};
 use excc_peer::{CloseReason, Event, Instant, Timer};
 
@@ -327,4 +328,21 @@ fn a_ping_that_the_application_sends_as_a_message_is_measured_too() {
     peer.receive(pong.clone()).unwrap();
     let round_trip = Event::RoundTrip { nonce: 77, time: secs(2) };
     assert_eq!(peer.events(), [Event::Message(pong), round_trip]);
+}
+
+/// An adapter that writes shared frames tells of it afterwards, and may read in between.
+#[test]
+fn a_pong_may_overtake_the_count_of_its_ping() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(5))));
+    let nonce = peer.state.ping().unwrap();
+    peer.advance(millis(10));
+    let written = peer.state.transmit(peer.now).share(8).remaining();
+    peer.advance(millis(2));
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.advance(millis(1));
+    peer.transmit(written);
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+    assert!(peer.events().contains(&Event::RoundTrip { nonce, time: Duration::ZERO }));
+    peer.advance(millis(5_100));
+    assert_eq!(peer.state.close_reason(), None, "answered in time");
 }
