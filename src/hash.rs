@@ -157,6 +157,7 @@ pub enum HashFunction {
 impl HashFunction {
     /// The digest of the concatenation of `parts`.
     pub fn digest(self, parts: &[&[u8]]) -> Hash {
+        // Chosen once, and not for every part: a short message is hashed in no time.
         match self {
             Self::Sha256 => {
                 let mut hasher = sha2::Sha256::new();
@@ -176,6 +177,36 @@ impl HashFunction {
     pub fn checksum(self, parts: &[&[u8]]) -> [u8; 4] {
         let [a, b, c, d, ..] = self.digest(parts).0;
         [a, b, c, d]
+    }
+
+    /// A digest that is computed piece by piece.
+    pub(crate) fn hasher(self) -> Hasher {
+        match self {
+            Self::Sha256 => Hasher::Sha256(sha2::Sha256::new()),
+            Self::Blake256 => Hasher::Blake256(Blake256::new()),
+        }
+    }
+}
+
+/// A digest in the making.
+pub(crate) enum Hasher {
+    Sha256(sha2::Sha256),
+    Blake256(Blake256),
+}
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake256(hasher) => hasher.update(bytes),
+        }
+    }
+
+    pub(crate) fn finalize(self) -> Hash {
+        Hash(match self {
+            Self::Sha256(hasher) => hasher.finalize().into(),
+            Self::Blake256(hasher) => hasher.finalize(),
+        })
     }
 }
 

@@ -88,6 +88,11 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `std` | yes | [`adapter::std`], and vectored writes from [`Transmit`] |
+//! | `serde` | no | `serde::Serialize` for messages, [`Event`]s and [`Stats`] |
+//!
+//! What is serialised has the names and forms of the reference nodes' logs: hashes and other
+//! runs of bytes are hexadecimal in the order of the wire, numbers of 64 bits in messages are
+//! decimal strings.
 //!
 //! Without features the crate needs `alloc` and atomics, and no operating system.
 

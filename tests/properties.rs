@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Buf;
 use excc_peer::wire::{
-    Command, EncodedMessage, FeeFilter, InvVect, LocatorRequest, Message, NetAddress, Opaque,
-    PeerAddress, Ping, Pong, Protocol, Services,
+    CFilter, Command, EncodedMessage, FeeFilter, FilterType, InvVect, LocatorRequest, Message,
+    NetAddress, PeerAddress, Ping, Pong, Protocol, Services,
 };
 use excc_peer::{
     Announced, Config, ConfigBuilder, Direction, Event, Instant, Network, Overflow, Relay, SendId,
@@ -34,6 +34,10 @@ fn vector() -> impl Strategy<Value = InvVect> {
     (0..40_u32, any::<bool>()).prop_map(|(n, is_tx)| if is_tx { tx(n) } else { block(n) })
 }
 
+fn filter(data: Vec<u8>) -> CFilter {
+    CFilter { block_hash: hash(1), filter_type: FilterType::REGULAR, data: data.into() }
+}
+
 /// Messages that either chain has at some version.
 fn message() -> impl Strategy<Value = Message> {
     let vectors = || prop_oneof![8 => vec(vector(), 0..20), 1 => vec(vector(), 100..200)];
@@ -55,8 +59,7 @@ fn message() -> impl Strategy<Value = Message> {
         locator().prop_map(Message::GetHeaders),
         locator().prop_map(Message::GetBlocks),
         vec(any::<u32>().prop_map(address), 0..5).prop_map(|list| Message::Addr(list.into())),
-        vec(any::<u8>(), 0..5_000)
-            .prop_map(|payload| Message::Opaque(Opaque::new(Command::Tx, payload))),
+        vec(any::<u8>(), 0..5_000).prop_map(|data| Message::CFilter(filter(data))),
     ]
 }
 

@@ -72,7 +72,17 @@ fn fields(message: &Message) -> Value {
             "reason": reject.reason,
             "hash": reject.hash.map(|hash| hash.to_string()),
         }),
-        Message::Opaque(opaque) => json!({"payload_len": opaque.payload.len()}),
+        Message::Tx(tx) => json!({
+            "tx_hash": tx.tx_hash().to_string(),
+            "len": tx.raw().len(),
+        }),
+        Message::Block(block) => json!({
+            "block_hash": block.block_hash().to_string(),
+            "height": block.header().height(),
+            "transactions": block.transactions().len(),
+            "stransactions": block.stake_transactions().len(),
+            "len": block.raw().len(),
+        }),
         _ => json!({}),
     }
 }

@@ -99,7 +99,14 @@ fn describe_message(message: &Message) -> String {
         },
         Message::FeeFilter(filter) => format!("feefilter: {}", filter.min_fee),
         Message::Reject(reject) => format!("reject of {}: {}", reject.command, reject.reason),
-        Message::Opaque(opaque) => format!("{command}: {} bytes", opaque.payload.len()),
+        Message::Tx(tx) => format!("tx: {}, {} bytes", tx.tx_hash(), tx.raw().len()),
+        Message::Block(block) => format!(
+            "block: {}, {} + {} transactions, {} bytes",
+            block.block_hash(),
+            block.transactions().len(),
+            block.stake_transactions().len(),
+            block.raw().len()
+        ),
         _ => command.to_string(),
     }
 }

@@ -13,6 +13,8 @@ mod random;
 mod receive;
 mod schedule;
 mod send;
+#[cfg(feature = "serde")]
+mod serialize;
 mod stats;
 mod timers;
 mod transmit;

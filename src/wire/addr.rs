@@ -10,7 +10,7 @@ use super::codec::{Payload, Protocol, Reader, Writer};
 use super::error::ErrorKind;
 use super::list::{List, Record, sealed::Sealed};
 
-/// Most addresses in one `addr`.
+/// Most addresses in one `addr` or `addrv2`.
 pub const MAX_ADDRS: usize = 1_000;
 
 bitflags::bitflags! {

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -44,23 +45,39 @@ impl<T: Payload> Payload for alloc::boxed::Box<T> {
     }
 }
 
-/// A cursor over one payload, which it never leaves.
+/// A cursor over bytes that it does not keep.
+#[derive(Clone)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+/// A cursor over one payload, which it never leaves, and which can be kept in parts.
 ///
 /// Runs of bytes that outlive the cursor are slices of the payload's own buffer where
-/// it has one ([`Reader::shared`]), and copies where it is borrowed.
+/// it has one ([`Reader::shared`]). A borrowed payload is copied for the first of them,
+/// from there on, and the others are slices of that copy.
 pub(crate) struct Reader<'a> {
+    cursor: Cursor<'a>,
     payload: &'a [u8],
-    position: usize,
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
+}
+
+/// What keeps a payload's bytes beyond the cursor's life.
+enum Owner<'a> {
+    Nothing,
+    /// The buffer that the payload is.
+    Lent(&'a Bytes),
+    /// A copy of the payload from an offset on.
+    Copied(Bytes, usize),
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn borrowed(payload: &'a [u8]) -> Self {
-        Self { payload, position: 0, owner: None }
+        Self { cursor: Cursor::new(payload), payload, owner: Owner::Nothing }
     }
 
     pub(crate) fn shared(payload: &'a Bytes) -> Self {
-        Self { payload, position: 0, owner: Some(payload) }
+        Self { cursor: Cursor::new(payload), payload, owner: Owner::Lent(payload) }
     }
 
     /// The whole payload, wherever the cursor is.
@@ -68,58 +85,150 @@ impl<'a> Reader<'a> {
         self.payload
     }
 
-    fn rest(&self) -> &'a [u8] {
-        self.payload.get(self.position..).unwrap_or_default()
+    /// A run of bytes, to be kept.
+    pub(crate) fn take_bytes(&mut self, len: usize) -> Result<Bytes, ErrorKind> {
+        let start = self.payload.len() - self.remaining();
+        let taken = self.take(len)?;
+        if taken.is_empty() {
+            return Ok(Bytes::new());
+        }
+        Ok(match &self.owner {
+            Owner::Lent(payload) => payload.slice_ref(taken),
+            Owner::Copied(copy, from) => copy.slice(start - from..start - from + len),
+            // What ends the payload is all that will be kept of it: no more is copied.
+            Owner::Nothing if self.remaining() == 0 => Bytes::copy_from_slice(taken),
+            Owner::Nothing => {
+                let copy = Bytes::copy_from_slice(&self.payload[start..]);
+                let part = copy.slice(..len);
+                self.owner = Owner::Copied(copy, start);
+                part
+            }
+        })
     }
 
-    pub(crate) fn remaining(&self) -> usize {
-        self.rest().len()
+    /// The run of bytes up to where `ahead` is, to be kept.
+    pub(crate) fn take_until(&mut self, ahead: &Cursor<'_>) -> Result<Bytes, ErrorKind> {
+        self.take_bytes(self.distance(ahead))
+    }
+
+    /// A run of bytes that tells its length, to be kept.
+    pub(crate) fn take_var_bytes(
+        &mut self,
+        limit: usize,
+        too_long: fn(Excess) -> ErrorKind,
+    ) -> Result<Bytes, ErrorKind> {
+        let len = self.count(limit, too_long)?;
+        self.take_bytes(len)
+    }
+}
+
+impl<'a> Deref for Reader<'a> {
+    type Target = Cursor<'a>;
+
+    fn deref(&self) -> &Cursor<'a> {
+        &self.cursor
+    }
+}
+
+impl DerefMut for Reader<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.cursor
+    }
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(crate) const fn remaining(&self) -> usize {
+        self.rest.len()
     }
 
     /// A cursor at the same place, to look ahead with.
     pub(crate) fn fork(&self) -> Self {
-        Self { payload: self.payload, position: self.position, owner: self.owner }
+        self.clone()
+    }
+
+    /// How far it is from here to where `ahead` is.
+    pub(crate) const fn distance(&self, ahead: &Self) -> usize {
+        self.rest.len() - ahead.rest.len()
+    }
+
+    /// Nothing may be left.
+    pub(crate) fn end(&self) -> Result<(), ErrorKind> {
+        match self.remaining() {
+            0 => Ok(()),
+            left => Err(ErrorKind::TrailingBytes(left)),
+        }
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], ErrorKind> {
-        let rest = self.rest();
-        let (taken, _) = rest
+        let (taken, rest) = self
+            .rest
             .split_at_checked(len)
-            .ok_or(ErrorKind::Truncated { needed: len, remaining: rest.len() })?;
-        self.position += len;
+            .ok_or(ErrorKind::Truncated { needed: len, remaining: self.rest.len() })?;
+        self.rest = rest;
         Ok(taken)
     }
 
-    pub(crate) fn take_bytes(&mut self, len: usize) -> Result<Bytes, ErrorKind> {
-        let taken = self.take(len)?;
-        Ok(match self.owner {
-            Some(owner) => owner.slice_ref(taken),
-            None => Bytes::copy_from_slice(taken),
-        })
+    pub(crate) fn skip(&mut self, len: usize) -> Result<(), ErrorKind> {
+        self.take(len).map(drop)
+    }
+
+    /// Skips `len` bytes and a run of bytes after them that tells its length.
+    #[inline]
+    pub(crate) fn skip_with_run(
+        &mut self,
+        len: usize,
+        limit: usize,
+        too_long: fn(Excess) -> ErrorKind,
+    ) -> Result<(), ErrorKind> {
+        // Most runs are short: then one look finds where they end.
+        if let Some(&run @ 0..=0xfc) = self.rest.get(len)
+            && usize::from(run) <= limit
+            && let Some(rest) = self.rest.get(len + 1 + usize::from(run)..)
+        {
+            self.rest = rest;
+            return Ok(());
+        }
+        self.skip(len)?;
+        self.var_bytes(limit, too_long).map(drop)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ErrorKind> {
-        let remaining = self.remaining();
-        let taken =
-            self.rest().first_chunk().ok_or(ErrorKind::Truncated { needed: N, remaining })?;
-        self.position += N;
-        Ok(*taken)
+        let (array, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(ErrorKind::Truncated { needed: N, remaining: self.rest.len() })?;
+        self.rest = rest;
+        Ok(*array)
     }
 
     pub(crate) fn record<T>(&mut self) -> Result<T, ErrorKind>
     where
+        T: FromBytes + KnownLayout + Immutable + Unaligned + Copy + 'static,
+    {
+        self.borrow_record().copied()
+    }
+
+    pub(crate) fn borrow_record<T>(&mut self) -> Result<&'a T, ErrorKind>
+    where
         T: FromBytes + KnownLayout + Immutable + Unaligned,
     {
-        let rest = self.rest();
         let needed = size_of::<T>();
-        let (record, _) = T::read_from_prefix(rest)
-            .map_err(|_| ErrorKind::Truncated { needed, remaining: rest.len() })?;
-        self.position += needed;
+        let (record, rest) = T::ref_from_prefix(self.rest)
+            .map_err(|_| ErrorKind::Truncated { needed, remaining: self.rest.len() })?;
+        self.rest = rest;
         Ok(record)
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, ErrorKind> {
         self.array().map(|[byte]| byte)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, ErrorKind> {
+        self.array().map(u16::from_le_bytes)
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, ErrorKind> {
@@ -139,12 +248,23 @@ impl<'a> Reader<'a> {
     }
 
     /// A variable-length integer; any form but the shortest is an error.
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, ErrorKind> {
+        match self.rest.split_first() {
+            Some((&byte @ 0..=0xfc, rest)) => {
+                self.rest = rest;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, ErrorKind> {
         let (value, len, least) = match self.u8()? {
-            0xfd => (u64::from(u16::from_le_bytes(self.array()?)), 3, 0xfd),
-            0xfe => (u64::from(self.u32()?), 5, 0x1_0000),
+            0xfd => (self.u16()?.into(), 3, 0xfd),
+            0xfe => (self.u32()?.into(), 5, 0x1_0000),
             0xff => (self.u64()?, 9, 0x1_0000_0000),
-            byte => return Ok(u64::from(byte)),
+            byte => (byte.into(), 1, 0),
         };
         if value < least {
             return Err(ErrorKind::NonCanonicalVarInt { value, len });
@@ -166,7 +286,16 @@ impl<'a> Reader<'a> {
 
     /// The bytes of a string, not yet looked at.
     pub(crate) fn string_bytes(&mut self) -> Result<&'a [u8], ErrorKind> {
-        let len = self.count(MAX_PAYLOAD, ErrorKind::VarStringTooLong)?;
+        self.var_bytes(MAX_PAYLOAD, ErrorKind::VarStringTooLong)
+    }
+
+    /// The bytes of a run that tells its length.
+    pub(crate) fn var_bytes(
+        &mut self,
+        limit: usize,
+        too_long: fn(Excess) -> ErrorKind,
+    ) -> Result<&'a [u8], ErrorKind> {
+        let len = self.count(limit, too_long)?;
         self.take(len)
     }
 
@@ -186,6 +315,36 @@ pub(crate) fn check_strict(bytes: &[u8]) -> Result<(), ErrorKind> {
     match bytes.iter().position(|byte| !matches!(byte, 0x20..=0x7e)) {
         Some(at) => Err(ErrorKind::MalformedStrictString { byte: bytes[at], at }),
         None => Ok(()),
+    }
+}
+
+/// Hands the one form of a variable-length integer to `put`, in parts.
+pub(crate) fn put_varint(value: u64, mut put: impl FnMut(&[u8])) {
+    let le = value.to_le_bytes();
+    match value {
+        0..=0xfc => put(&le[..1]),
+        0xfd..=0xffff => {
+            put(&[0xfd]);
+            put(&le[..2]);
+        }
+        0x1_0000..=0xffff_ffff => {
+            put(&[0xfe]);
+            put(&le[..4]);
+        }
+        _ => {
+            put(&[0xff]);
+            put(&le);
+        }
+    }
+}
+
+/// Bytes that [`put_varint`] takes for `value`.
+pub(crate) const fn varint_len(value: u64) -> usize {
+    match value {
+        0..=0xfc => 1,
+        0xfd..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
     }
 }
 
@@ -217,6 +376,16 @@ impl Writer {
         self.copied.extend_from_slice(bytes);
     }
 
+    /// Makes room for `len` bytes at once; all that follows is then kept in one piece.
+    pub(crate) fn reserve(&mut self, len: usize) {
+        self.copied.reserve(len);
+    }
+
+    /// Bytes written.
+    pub(crate) fn len(&self) -> usize {
+        self.inline_len + self.copied.len() + self.tail.len()
+    }
+
     pub(crate) fn shared(&mut self, bytes: &Bytes) {
         if self.is_inline() {
             self.tail = bytes.clone();
@@ -226,26 +395,11 @@ impl Writer {
     }
 
     fn is_inline(&self) -> bool {
-        self.copied.is_empty() && self.tail.is_empty()
+        self.copied.capacity() == 0 && self.tail.is_empty()
     }
 
     pub(crate) fn varint(&mut self, value: u64) {
-        let le = value.to_le_bytes();
-        match value {
-            0..=0xfc => self.bytes(&le[..1]),
-            0xfd..=0xffff => {
-                self.bytes(&[0xfd]);
-                self.bytes(&le[..2]);
-            }
-            0x1_0000..=0xffff_ffff => {
-                self.bytes(&[0xfe]);
-                self.bytes(&le[..4]);
-            }
-            _ => {
-                self.bytes(&[0xff]);
-                self.bytes(&le);
-            }
-        }
+        put_varint(value, |part| self.bytes(part));
     }
 
     pub(crate) fn count(
@@ -259,10 +413,24 @@ impl Writer {
         Ok(())
     }
 
+    /// A run of bytes that tells its length.
+    pub(crate) fn var_bytes(&mut self, bytes: &[u8]) {
+        self.varint(bytes.len() as u64);
+        self.bytes(bytes);
+    }
+
     /// A string that has been validated.
     pub(crate) fn string(&mut self, text: &str) {
-        self.varint(text.len() as u64);
-        self.bytes(text.as_bytes());
+        self.var_bytes(text.as_bytes());
+    }
+
+    /// All in one piece.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        let (inline, len, body) = self.finish();
+        match len {
+            0 => body,
+            _ => [&inline[..len], &body].concat().into(),
+        }
     }
 
     /// The payload: what goes beside the header, how much of that is used, and the rest.
@@ -335,6 +503,18 @@ mod tests {
         reader.take(2).unwrap();
         let run = reader.take_bytes(4).unwrap();
         assert_eq!(run.as_ptr(), payload[2..].as_ptr());
+    }
+
+    #[test]
+    fn runs_of_a_borrowed_payload_share_one_copy() {
+        let payload = [0, 1, 2, 3, 4, 5, 6, 7];
+        let mut reader = Reader::borrowed(&payload);
+        reader.take(1).unwrap();
+        let first = reader.take_bytes(2).unwrap();
+        reader.take(1).unwrap();
+        let second = reader.take_bytes(3).unwrap();
+        assert_eq!((&first[..], &second[..]), (&payload[1..3], &payload[4..7]));
+        assert_eq!(second.as_ptr(), first.as_ptr().wrapping_add(3));
     }
 
     #[test]

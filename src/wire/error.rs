@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::frame::CommandField;
 use super::message::Command;
+use crate::network::Chain;
 
 /// Why received bytes were refused.
 ///
@@ -196,9 +197,135 @@ pub enum ErrorKind {
         /// The transaction count that follows it.
         txs: u64,
     },
-    /// The message contradicts itself.
+    /// A run of bytes is longer than it may be.
+    #[error("bytes: {0}")]
+    VarBytesTooLong(Excess),
+    /// Too many transactions in a block, or inputs or outputs in a transaction.
+    #[error("transactions, inputs or outputs: {0}")]
+    TooManyTxs(Excess),
+    /// A transaction is serialised in a way that does not exist: 0, 1 and 2 do.
+    #[error("transaction serialisation type {0}, none above 2 exists")]
+    UnknownTxType(u16),
+    /// The halves of a transaction have different numbers of inputs.
+    #[error("{witness} inputs in the witness where the prefix has {prefix}")]
+    MismatchedWitnessCount {
+        /// Inputs in the prefix.
+        prefix: u64,
+        /// Inputs in the witness.
+        witness: u64,
+    },
+    /// A committed filter that is to be sent is too large: bytes.
+    #[error("filter bytes: {0}")]
+    FilterTooLarge(Excess),
+    /// Too many hashes in the proof of a committed filter.
+    #[error("proof hashes: {0}")]
+    TooManyProofs(Excess),
+    /// Too many types of committed filters.
+    #[error("filter types: {0}")]
+    TooManyFilterTypes(Excess),
+    /// Too many headers of committed filters.
+    #[error("filter headers: {0}")]
+    TooManyFilterHeaders(Excess),
+    /// Too many committed filters.
+    #[error("filters: {0}")]
+    TooManyCFilters(Excess),
+    /// Too many blocks in a mining or initial state.
+    #[error("block hashes: {0}")]
+    TooManyBlocks(Excess),
+    /// Too many votes in a mining or initial state.
+    #[error("vote hashes: {0}")]
+    TooManyVotes(Excess),
+    /// Too many treasury spends in an initial state.
+    #[error("treasury spend hashes: {0}")]
+    TooManyTSpends(Excess),
+    /// Too many types of initial state.
+    #[error("initial state types: {0}")]
+    TooManyInitStateTypes(Excess),
+    /// The name of a type of initial state that is to be asked for is too long: bytes.
+    #[error("initial state type bytes: {0}")]
+    InitStateTypeTooLong(Excess),
+    /// An `addrv2` without an address.
+    #[error("no addresses, at least 1 required")]
+    TooFewAddrs,
+    /// A type of network address that does not exist: 1, 2 and 3 do.
+    #[error("network address type {0}, none but 1 to 3 exists")]
+    UnknownNetAddrType(u8),
+    /// The script class of a mix that is to be offered is too long: bytes.
+    #[error("script class bytes: {0}")]
+    MixPairReqScriptClassTooLong(Excess),
+    /// Too many unspent outputs in the offer of a mix.
+    #[error("unspent outputs: {0}")]
+    TooManyMixPairReqUTXOs(Excess),
+    /// Too many mixing messages that the sender has seen.
+    #[error("messages seen: {0}")]
+    TooManyPrevMixMsgs(Excess),
+    /// The message contradicts itself, or the connection that it is to be sent on.
     #[error("{0}")]
-    InvalidMsg(&'static str),
+    InvalidMsg(Invalid),
+}
+
+/// What is wrong with a message that is [`InvalidMsg`](ErrorKind::InvalidMsg).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// What is to be sent to a peer, or put into a message, is of the other chain.
+    #[error("of {of}, not of {expected}")]
+    OtherChain {
+        /// The chain that it is of.
+        of: Chain,
+        /// The chain that it should be of.
+        expected: Chain,
+    },
+    /// A `reject` has a hash exactly if it is of a `block` or `tx`.
+    #[error("a reject has a hash exactly if it is of a block or tx")]
+    RejectHash,
+    /// An amount below zero.
+    #[error("amount {0} is negative")]
+    NegativeAmount(i64),
+    /// A mark of a change output that is neither 0 nor 1.
+    #[error("{0} where 0 or 1 says whether there is a change output")]
+    ChangeFlag(u8),
+    /// Lists that belong together differ in length.
+    #[error("{ciphertexts} ciphertexts for {seen} key exchanges seen")]
+    UnequalLists {
+        /// Ciphertexts.
+        ciphertexts: usize,
+        /// Key exchanges seen.
+        seen: usize,
+    },
+    /// A matrix of values without rows or columns where there must be some.
+    #[error("{rows} rows of {columns} values, at least 1 of each required")]
+    EmptyMatrix {
+        /// Rows.
+        rows: u64,
+        /// Values in each.
+        columns: u64,
+    },
+    /// Values that do not fill a matrix.
+    #[error("{values} values where {rows} rows of {columns} are needed")]
+    RaggedMatrix {
+        /// Values there are.
+        values: usize,
+        /// Rows; saturating.
+        rows: u32,
+        /// Values that each row should have; saturating.
+        columns: u32,
+    },
+    /// Too many rows of values.
+    #[error("rows: {0}")]
+    TooManyRows(Excess),
+    /// Too many values in a row.
+    #[error("columns: {0}")]
+    TooManyColumns(Excess),
+    /// Too many values.
+    #[error("values: {0}")]
+    TooManyValues(Excess),
+    /// A value that is to be sent is too long: bytes.
+    #[error("value bytes: {0}")]
+    ValueTooLong(Excess),
+    /// A size of mixed messages other than 20 bytes.
+    #[error("mixed messages of {0} bytes, only 20 are allowed")]
+    MixedMessageSize(u64),
 }
 
 impl ErrorKind {
@@ -223,6 +350,25 @@ impl ErrorKind {
             Self::TooManyLocators(_) => "TooManyLocators",
             Self::TooManyHeaders(_) => "TooManyHeaders",
             Self::HeaderContainsTxs { .. } => "HeaderContainsTxs",
+            Self::VarBytesTooLong(_) => "VarBytesTooLong",
+            Self::TooManyTxs(_) => "TooManyTxs",
+            Self::UnknownTxType(_) => "UnknownTxType",
+            Self::MismatchedWitnessCount { .. } => "MismatchedWitnessCount",
+            Self::FilterTooLarge(_) => "FilterTooLarge",
+            Self::TooManyProofs(_) => "TooManyProofs",
+            Self::TooManyFilterTypes(_) => "TooManyFilterTypes",
+            Self::TooManyFilterHeaders(_) => "TooManyFilterHeaders",
+            Self::TooManyCFilters(_) => "TooManyCFilters",
+            Self::TooManyBlocks(_) => "TooManyBlocks",
+            Self::TooManyVotes(_) => "TooManyVotes",
+            Self::TooManyTSpends(_) => "TooManyTSpends",
+            Self::TooManyInitStateTypes(_) => "TooManyInitStateTypes",
+            Self::InitStateTypeTooLong(_) => "InitStateTypeTooLong",
+            Self::TooFewAddrs => "TooFewAddrs",
+            Self::UnknownNetAddrType(_) => "UnknownNetAddrType",
+            Self::MixPairReqScriptClassTooLong(_) => "MixPairReqScriptClassTooLong",
+            Self::TooManyMixPairReqUTXOs(_) => "TooManyMixPairReqUTXOs",
+            Self::TooManyPrevMixMsgs(_) => "TooManyPrevMixMsgs",
             Self::InvalidMsg(_) => "InvalidMsg",
         }
     }
@@ -239,7 +385,8 @@ pub(crate) fn at_most(
     if seen <= allowed { Ok(()) } else { Err(kind(Excess { seen, allowed })) }
 }
 
-struct Hex<'a>(&'a [u8]);
+/// Bytes as hexadecimal in their order.
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use zerocopy::little_endian::{I32, I64, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{Payload, Protocol, Reader, Writer};
-use super::error::{ErrorKind, at_most};
+use super::error::{ErrorKind, Invalid, at_most};
 use crate::hash::Hash;
 use crate::network::Chain;
 
@@ -59,6 +59,37 @@ macro_rules! header_fields {
     };
 }
 
+impl BlockHeader {
+    /// The chain that has headers of this form.
+    pub const fn chain(&self) -> Chain {
+        match self.equihash_solution {
+            Some(_) => Chain::Exchangecoin,
+            None => Chain::Decred,
+        }
+    }
+
+    /// The hash of the header as it is on the wire: the identity of the block.
+    pub fn block_hash(&self) -> Hash {
+        let solution = self.equihash_solution.as_ref().map_or(&[][..], |solution| solution);
+        self.chain().hash_function().digest(&[self.fields().as_bytes(), solution])
+    }
+
+    /// Appends the header as it is on the wire.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.fields().as_bytes());
+        bytes.extend(self.equihash_solution.iter().flatten());
+    }
+}
+
+/// Whether something `of` one chain may go where `expected` is.
+pub(super) fn check_chain(of: Chain, expected: Chain) -> Result<(), ErrorKind> {
+    if of == expected {
+        Ok(())
+    } else {
+        Err(ErrorKind::InvalidMsg(Invalid::OtherChain { of, expected }))
+    }
+}
+
 header_fields! {
     /// The version of the block.
     version: i32 = I32, I32::get, I32::new;
@@ -107,7 +138,8 @@ pub struct BlockHeaderRef<'a> {
 }
 
 impl<'a> BlockHeaderRef<'a> {
-    fn new(chain: Chain, raw: &'a [u8]) -> Option<Self> {
+    /// The header that `raw` begins with.
+    pub(super) fn new(chain: Chain, raw: &'a [u8]) -> Option<Self> {
         let raw = raw.get(..chain.header_len())?;
         let (fields, _) = Fields::ref_from_prefix(raw).ok()?;
         Some(Self { chain, raw, fields })
@@ -163,31 +195,16 @@ impl Headers {
     ///
     /// # Errors
     ///
-    /// [`InvalidMsg`](ErrorKind::InvalidMsg) if a header has an Equihash solution where
-    /// the chain has none, or the other way round.
+    /// [`OtherChain`](Invalid::OtherChain) if a header has an Equihash solution where the
+    /// chain has none, or the other way round.
     pub fn new<'a>(
         chain: Chain,
         headers: impl IntoIterator<Item = &'a BlockHeader>,
     ) -> Result<Self, ErrorKind> {
         let mut entries = Vec::new();
         for header in headers {
-            match (chain, &header.equihash_solution) {
-                (Chain::Exchangecoin, Some(solution)) => {
-                    entries.extend_from_slice(header.fields().as_bytes());
-                    entries.extend_from_slice(solution);
-                }
-                (Chain::Decred, None) => entries.extend_from_slice(header.fields().as_bytes()),
-                (Chain::Exchangecoin, None) => {
-                    return Err(ErrorKind::InvalidMsg(
-                        "a header of Exchangecoin has an Equihash solution",
-                    ));
-                }
-                (Chain::Decred, Some(_)) => {
-                    return Err(ErrorKind::InvalidMsg(
-                        "a header of Decred has no Equihash solution",
-                    ));
-                }
-            }
+            check_chain(header.chain(), chain)?;
+            header.write(&mut entries);
             entries.push(NO_TRANSACTIONS);
         }
         Ok(Self { chain, entries: entries.into() })
@@ -256,9 +273,7 @@ impl Payload for Headers {
 
     fn encode(&self, writer: &mut Writer, protocol: Protocol) -> Result<(), ErrorKind> {
         at_most(self.len(), MAX_HEADERS, ErrorKind::TooManyHeaders)?;
-        if self.chain != protocol.chain {
-            return Err(ErrorKind::InvalidMsg("the headers are of another chain"));
-        }
+        check_chain(self.chain, protocol.chain)?;
         writer.varint(self.len() as u64);
         writer.shared(&self.entries);
         Ok(())
@@ -295,6 +310,7 @@ mod tests {
             assert_eq!(headers.len(), 2);
             assert!(headers.iter().all(|header| header.raw() == view.raw()));
             assert_eq!(headers.get(1).unwrap().block_hash(), view.block_hash());
+            assert_eq!(view.to_header().block_hash(), view.block_hash());
             assert!(headers.get(2).is_none());
         }
     }

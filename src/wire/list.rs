@@ -71,6 +71,11 @@ impl<T: Record> List<T> {
         too_many: fn(Excess) -> ErrorKind,
     ) -> Result<Self, ErrorKind> {
         let count = reader.count(limit, too_many)?;
+        Self::read_records(reader, count)
+    }
+
+    /// Reads `count` records, which something else has told the number of.
+    pub(crate) fn read_records(reader: &mut Reader<'_>, count: usize) -> Result<Self, ErrorKind> {
         let bytes = reader.take_bytes(count.saturating_mul(size_of::<T>()))?;
         Ok(Self { bytes, records: PhantomData })
     }

@@ -1,24 +1,36 @@
 //! The table of messages.
 //!
 //! Each row names a message, its command, the protocol versions that have it on either
-//! chain, and its largest payload; rows with a type in brackets are decoded into that
-//! type. Everything else about commands is derived from these rows.
+//! chain, and its largest payload; the type in brackets, if there is one, is its payload's.
+//! Everything else about commands is derived from these rows.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 
 use super::addr::NetAddress;
+use super::addr_v2::NetAddressV2;
+use super::block::Block;
 use super::codec::{Payload, Protocol, Reader, Writer};
 use super::error::{DecodeError, ErrorKind, at_most};
+use super::filter::{
+    CFHeaders, CFTypes, CFilter, CFilterV2, CFiltersV2, GetCFHeaders, GetCFilter, GetCFilterV2,
+    GetCFsV2,
+};
 use super::frame::{CommandField, MAX_PAYLOAD, TrailingBytes};
 use super::header::Headers;
 use super::inv::{FeeFilter, InvVect};
 use super::list::List;
 use super::locator::LocatorRequest;
+use super::mix::{
+    MixConfirm, MixCphrTxt, MixDCNet, MixFactPoly, MixKeyXchg, MixPairReq, MixSecrets, MixSlotRes,
+};
 use super::ping::{Ping, Pong};
 use super::reject::Reject;
+use super::state::{GetInitState, InitState, MiningState};
+use super::tx::Tx;
 use super::version::Version;
 use crate::network::Chain;
 
@@ -64,27 +76,22 @@ const BLOCK_SIZED: Option<Rule> = Some(Rule {
 const NONE: Option<Rule> = None;
 
 macro_rules! messages {
-    (
-        typed { $($(#[$doc:meta])* $name:ident $(($payload:ty))? = $command:literal, $excc:expr, $dcr:expr;)* }
-        opaque { $($(#[$odoc:meta])* $oname:ident = $ocommand:literal, $oexcc:expr, $odcr:expr;)* }
-    ) => {
+    ($($(#[$doc:meta])* $name:ident $(($payload:ty))? = $command:literal, $excc:expr, $dcr:expr;)*) => {
         /// The name of a message.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Command {
             $($(#[$doc])* $name,)*
-            $($(#[$odoc])* $oname,)*
         }
 
         impl Command {
             /// Every command of either chain.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$oname,)*];
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The command on the wire, without its padding.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $command,)*
-                    $(Self::$oname => $ocommand,)*
                 }
             }
 
@@ -92,15 +99,12 @@ macro_rules! messages {
                 match (self, chain) {
                     $((Self::$name, Chain::Exchangecoin) => $excc,
                       (Self::$name, Chain::Decred) => $dcr,)*
-                    $((Self::$oname, Chain::Exchangecoin) => $oexcc,
-                      (Self::$oname, Chain::Decred) => $odcr,)*
                 }
             }
 
             fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($command => Some(Self::$name),)*
-                    $($ocommand => Some(Self::$oname),)*
                     _ => None,
                 }
             }
@@ -111,8 +115,6 @@ macro_rules! messages {
         #[non_exhaustive]
         pub enum Message {
             $($(#[$doc])* $name $(($payload))?,)*
-            /// A message of the chain whose payload this crate does not take apart.
-            Opaque(Opaque),
         }
 
         impl Message {
@@ -120,7 +122,6 @@ macro_rules! messages {
             pub const fn command(&self) -> Command {
                 match self {
                     $(Self::$name { .. } => Command::$name,)*
-                    Self::Opaque(opaque) => opaque.command,
                 }
             }
 
@@ -132,10 +133,6 @@ macro_rules! messages {
                 match command {
                     $(Command::$name => {
                         Ok(Self::$name $((<$payload>::decode(reader, protocol)?))?)
-                    })*
-                    $(Command::$oname => {
-                        let payload = reader.take_bytes(reader.remaining())?;
-                        Ok(Self::Opaque(Opaque { command, payload }))
                     })*
                 }
             }
@@ -150,10 +147,6 @@ macro_rules! messages {
                     $(messages!(@bind $name payload $($payload)?) => {
                         messages!(@write writer protocol payload $($payload)?)
                     })*
-                    Self::Opaque(opaque) => {
-                        writer.shared(&opaque.payload);
-                        Ok(())
-                    }
                 }
             }
         }
@@ -167,7 +160,6 @@ macro_rules! messages {
 }
 
 messages! {
-    typed {
         /// Opens the handshake.
         Version(Box<Version>) = "version", upto(358), upto(358);
         /// Acknowledges a `version`.
@@ -188,6 +180,10 @@ messages! {
         GetData(List<InvVect>) = "getdata", upto(1_800_003), upto(1_800_003);
         /// What of a `getdata` the sender does not have.
         NotFound(List<InvVect>) = "notfound", upto(1_800_003), upto(1_800_003);
+        /// A block.
+        Block(Block) = "block", BLOCK_SIZED, BLOCK_SIZED;
+        /// A transaction.
+        Tx(Tx) = "tx", BLOCK_SIZED, BLOCK_SIZED;
         /// Asks whether the other side is alive.
         Ping(Ping) = "ping", upto(8), upto(8);
         /// Answers a `ping`.
@@ -200,59 +196,52 @@ messages! {
         FeeFilter(FeeFilter) = "feefilter", since(5, 8), since(5, 8);
         /// Says that a message was not accepted.
         Reject(Box<Reject>) = "reject", gated_until(8, MAX_PAYLOAD), NONE;
-    }
-    opaque {
-        /// A block.
-        Block = "block", BLOCK_SIZED, BLOCK_SIZED;
-        /// A transaction.
-        Tx = "tx", BLOCK_SIZED, BLOCK_SIZED;
         /// Asks for the blocks and votes that mining builds on.
         GetMinings = "getminings", upto(0), upto(0);
         /// The blocks and votes that mining builds on.
-        MiningState = "miningstate", upto(1_546), upto(1_546);
+        MiningState(MiningState) = "miningstate", upto(1_546), upto(1_546);
         /// Asks for the state that a starting node needs.
-        GetInitState = "getinitstate", gated_since(8, 1_057), gated_since(8, 1_057);
+        GetInitState(GetInitState) = "getinitstate", gated_since(8, 1_057), gated_since(8, 1_057);
         /// The state that a starting node needs.
-        InitState = "initstate", gated_since(8, 1_763), gated_since(8, 1_763);
+        InitState(Box<InitState>) = "initstate", gated_since(8, 1_763), gated_since(8, 1_763);
         /// Asks for a committed filter of version 1.
-        GetCFilter = "getcfilter", since(6, 33), since(6, 33);
+        GetCFilter(GetCFilter) = "getcfilter", since(6, 33), since(6, 33);
         /// Asks for headers of committed filters of version 1.
-        GetCFHeaders = "getcfheaders", since(6, 16_036), since(6, 16_036);
+        GetCFHeaders(GetCFHeaders) = "getcfheaders", since(6, 16_036), since(6, 16_036);
         /// Asks which committed filters of version 1 there are.
         GetCFTypes = "getcftypes", since(6, 0), since(6, 0);
         /// A committed filter of version 1.
-        CFilter = "cfilter", since(6, 262_182), since(6, 262_182);
+        CFilter(CFilter) = "cfilter", since(6, 262_182), since(6, 262_182);
         /// Headers of committed filters of version 1.
-        CFHeaders = "cfheaders", since(6, 64_036), since(6, 64_036);
+        CFHeaders(CFHeaders) = "cfheaders", since(6, 64_036), since(6, 64_036);
         /// Which committed filters of version 1 there are.
-        CFTypes = "cftypes", since(6, 259), since(6, 259);
+        CFTypes(CFTypes) = "cftypes", since(6, 259), since(6, 259);
         /// Asks for a committed filter of version 2.
-        GetCFilterV2 = "getcfilterv2", since(7, 32), since(7, 32);
+        GetCFilterV2(GetCFilterV2) = "getcfilterv2", since(7, 32), since(7, 32);
         /// A committed filter of version 2.
-        CFilterV2 = "cfilterv2", since(7, 263_210), since(7, 263_210);
-        /// Addresses of nodes, Tor's among them.
-        AddrV2 = "addrv2", NONE, gated_since(12, 51_003);
+        CFilterV2(Box<CFilterV2>) = "cfilterv2", since(7, 263_210), since(7, 263_210);
         /// Asks for a run of committed filters of version 2.
-        GetCFsV2 = "getcfsv2", NONE, since(11, 64);
+        GetCFsV2(GetCFsV2) = "getcfsv2", NONE, since(11, 64);
         /// A run of committed filters of version 2.
-        CFiltersV2 = "cfiltersv2", NONE, since(11, 26_321_001);
+        CFiltersV2(CFiltersV2) = "cfiltersv2", NONE, since(11, 26_321_001);
+        /// Addresses of nodes, Tor's among them.
+        AddrV2(Vec<NetAddressV2>) = "addrv2", NONE, gated_since(12, 51_003);
         /// Offers to mix.
-        MixPairReq = "mixpairreq", NONE, gated_since(10, 8_476_848);
+        MixPairReq(Box<MixPairReq>) = "mixpairreq", NONE, gated_since(10, 8_476_848);
         /// Exchanges the keys of a mix.
-        MixKeyXchg = "mixkeyxchg", NONE, gated_since(10, 17_815);
+        MixKeyXchg(Box<MixKeyXchg>) = "mixkeyxchg", NONE, gated_since(10, 17_815);
         /// Exchanges the ciphertexts of a mix.
-        MixCphrTxt = "mixcphrtxt", NONE, gated_since(10, 552_584);
+        MixCphrTxt(Box<MixCphrTxt>) = "mixcphrtxt", NONE, gated_since(10, 552_584);
         /// Reserves slots of a mix.
-        MixSlotRes = "mixslotres", NONE, gated_since(10, 17_318_030);
+        MixSlotRes(Box<MixSlotRes>) = "mixslotres", NONE, gated_since(10, 17_318_030);
         /// The solution of a mix's slot reservation.
-        MixFactPoly = "mixfactpoly", NONE, gated_since(10, 49_291);
+        MixFactPoly(Box<MixFactPoly>) = "mixfactpoly", NONE, gated_since(10, 49_291);
         /// The DC-net of a mix.
-        MixDCNet = "mixdcnet", NONE, gated_since(10, 20_988_047);
+        MixDCNet(Box<MixDCNet>) = "mixdcnet", NONE, gated_since(10, 20_988_047);
         /// The signed transaction of a mix.
-        MixConfirm = "mixconfirm", NONE, gated_since(10, 1_016_520);
+        MixConfirm(Box<MixConfirm>) = "mixconfirm", NONE, gated_since(10, 1_016_520);
         /// The secrets of a failed mix.
-        MixSecrets = "mixsecrets", NONE, gated_since(10, 70_831);
-    }
+        MixSecrets(Box<MixSecrets>) = "mixsecrets", NONE, gated_since(10, 70_831);
 }
 
 impl Command {
@@ -306,24 +295,6 @@ impl fmt::Display for Command {
     }
 }
 
-/// A message that is carried, but not taken apart: its payload is bounded and its
-/// checksum holds, and that is all that is known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Opaque {
-    /// The name of the message.
-    pub command: Command,
-    /// Its payload.
-    pub payload: Bytes,
-}
-
-impl Opaque {
-    /// A message with exactly that payload.
-    pub fn new(command: Command, payload: impl Into<Bytes>) -> Self {
-        Self { command, payload: payload.into() }
-    }
-}
-
 impl Message {
     /// The message that `payload` is the payload of.
     ///
@@ -359,8 +330,31 @@ impl Message {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::frame::{EncodedMessage, HEADER_LEN};
     use super::*;
+    use crate::network::Network;
+
+    fn encode(message: &Message) -> Result<EncodedMessage, ErrorKind> {
+        let network = Network::DCR_MAINNET;
+        EncodedMessage::new(&network, network.chain().newest_version(), message)
+            .map_err(|error| error.kind().clone())
+    }
+
+    /// Encodes and decodes a message of Decred's, and returns the size of its payload.
+    pub(in crate::wire) fn round_trip(message: &Message) -> usize {
+        let frame = encode(message).unwrap().parts().concat();
+        let payload = Bytes::from(frame).slice(HEADER_LEN..);
+        let protocol = Protocol::new(Chain::Decred, Chain::Decred.newest_version());
+        let decoded = Message::decode(message.command(), &payload, protocol, TrailingBytes::Reject);
+        assert_eq!(decoded.as_ref(), Ok(message));
+        payload.len()
+    }
+
+    /// Why a message of Decred's cannot be encoded.
+    pub(in crate::wire) fn refusal(message: &Message) -> ErrorKind {
+        encode(message).unwrap_err()
+    }
 
     #[test]
     fn the_chains_have_as_many_commands_as_their_nodes() {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::codec::{Payload, Protocol, Reader, Writer, check_strict};
-use super::error::ErrorKind;
+use super::error::{ErrorKind, Invalid};
 use crate::hash::Hash;
 
 /// Why something was rejected. Unknown numbers are carried as they are.
@@ -63,9 +63,7 @@ impl Payload for Reject {
         check_strict(self.command.as_bytes())?;
         check_strict(self.reason.as_bytes())?;
         if self.hash.is_some() != has_hash(&self.command) {
-            return Err(ErrorKind::InvalidMsg(
-                "a reject has a hash exactly if it is of a block or tx",
-            ));
+            return Err(ErrorKind::InvalidMsg(Invalid::RejectHash));
         }
         writer.string(&self.command);
         writer.bytes(&[self.code.0]);

@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use excc_peer::wire::{
     Command, Decoder, EncodedMessage, InvVect, Message, PeerAddress, Services, TrailingBytes,
-    Version,
+    Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
-    CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Instant, Network, PeerState, Timer,
+    Chain, CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Instant, Network, PeerState,
+    Timer,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
@@ -74,6 +75,13 @@ pub(crate) fn block(n: u32) -> InvVect {
 }
 
 /// The frame of a message that can be encoded.
+/// A transaction that pays to a script of that many bytes.
+pub(crate) fn paying(chain: Chain, script_len: usize) -> Tx {
+    let pk_script = vec![0; script_len].into();
+    let outputs = vec![TxOut { value: 1, version: 0, pk_script }];
+    Transaction { outputs, ..Transaction::default() }.encode(chain).expect("a valid transaction")
+}
+
 pub(crate) fn frame(network: Network, version: u32, message: impl Into<Message>) -> Bytes {
     EncodedMessage::new(&network, version, &message.into()).expect("can be encoded").to_bytes()
 }

@@ -7,9 +7,8 @@ use excc_peer::wire::{Command, HEADER_LEN};
 use excc_peer::{Hash, Network};
 use serde_json::Value;
 
-/// Where a frame's header has its command and the length of its payload.
+/// Where a frame's header has its command.
 const COMMAND: Range<usize> = 4..16;
-const PAYLOAD_LEN: Range<usize> = 16..20;
 
 /// One line: a stream of bytes, and what a Go node made of it.
 pub(crate) struct Line(Value);
@@ -128,12 +127,6 @@ pub(crate) fn command_of(frame: &[u8]) -> Option<Command> {
     let field = &frame.get(..HEADER_LEN)?[COMMAND];
     let padding = field.iter().rev().take_while(|&&byte| byte == 0).count();
     command(&field[..field.len() - padding])
-}
-
-/// The length of the payload that a frame's header claims.
-pub(crate) fn payload_len_of(frame: &[u8]) -> Option<usize> {
-    let len = frame.get(PAYLOAD_LEN)?.try_into().ok()?;
-    Some(u32::from_le_bytes(len) as usize)
 }
 
 fn command(name: &[u8]) -> Option<Command> {

@@ -1,7 +1,7 @@
 //! The queue of what leaves: receipts, limits, and what becomes of it at the end.
 
 use bytes::Buf;
-use excc_peer::wire::{Command, EncodedMessage, ErrorKind, FeeFilter, Message, Opaque, Ping, Pong};
+use excc_peer::wire::{EncodedMessage, ErrorKind, FeeFilter, Message, Ping, Pong};
 use excc_peer::{CloseReason, Event, Network, Overflow, SendErrorKind};
 
 use crate::common::*;
@@ -100,8 +100,7 @@ fn a_message_that_the_version_in_force_lacks_is_given_back() {
     let error = peer.state.send_encoded(encoded.clone()).unwrap_err();
     assert_eq!(error.message, encoded);
     assert!(matches!(error.kind, SendErrorKind::Encode(_)));
-    let addrs = Message::Opaque(Opaque::new(Command::AddrV2, vec![0]));
-    assert!(peer.state.send(addrs).is_err());
+    assert!(peer.state.send(Message::AddrV2(Vec::new())).is_err());
 }
 
 #[test]

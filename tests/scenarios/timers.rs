@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use excc_peer::wire::{Command, EncodedMessage, Message, Opaque, Ping, Pong};
+use excc_peer::wire::{EncodedMessage, Message, Ping, Pong};
 use excc_peer::{CloseReason, Event, Instant, Timer};
 
 use crate::common::*;
@@ -205,9 +205,9 @@ fn a_pong_in_time_ends_its_deadline() {
     assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
 }
 
-/// A frame of that many bytes.
+/// A frame of that many bytes, 54 of which are not the script that makes it so large.
 fn sized(len: usize) -> Message {
-    Message::Opaque(Opaque::new(Command::Block, vec![0; len - 24]))
+    Message::Tx(paying(EXCC.chain(), len - 54))
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use excc_peer::wire::{
     BlockHeader, Command, FeeFilter, Headers, InvType, InvVect, LocatorRequest, Message,
-    NetAddress, Opaque, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode, Services,
-    TrailingBytes, Version,
+    NetAddress, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode, Services, TrailingBytes,
+    Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
     AddressHiding, Chain, Config, ConfigError, Direction, Hash, Network, Overflow, Relay,
@@ -137,18 +137,22 @@ impl<'a> Script<'a> {
                 hash: self.one_of(&[None, Some(Hash::ZERO)]),
             }
             .into(),
+            18 => Message::Tx(self.tx(protocol.chain)),
             _ => {
-                let opaque: Vec<Command> = Command::ALL
-                    .iter()
-                    .copied()
-                    .skip_while(|command| *command != Command::Block)
-                    .collect();
-                let command = self.one_of(&opaque);
+                let command = self.one_of(Command::ALL);
                 let len = self.byte();
-                let payload = vec![self.byte(); usize::from(len) * 64];
-                Message::Opaque(Opaque::new(command, Bytes::from(payload)))
+                let payload = Bytes::from(vec![self.byte(); usize::from(len) * 64]);
+                let trailing = TrailingBytes::Ignore;
+                Message::decode(command, &payload, protocol, trailing).unwrap_or(Message::GetAddr)
             }
         }
+    }
+
+    fn tx(&mut self, chain: Chain) -> Tx {
+        let pk_script = vec![0; usize::from(self.byte()) * 64].into();
+        let output = TxOut { value: 1, version: 0, pk_script };
+        let transaction = Transaction { outputs: vec![output], ..Transaction::default() };
+        transaction.encode(chain).expect("a valid transaction")
     }
 
     fn version(&mut self, protocol: Protocol) -> Version {

@@ -1,0 +1,138 @@
+//! Events and statistics as data, for `serde`.
+//!
+//! Names and forms are those of the reference nodes' logs where these have the thing:
+//! services and nonces as decimal strings, counts and heights as numbers. An [`Instant`]
+//! is a number of nanoseconds, a round-trip time one of microseconds.
+
+use core::time::Duration;
+
+use serde_core::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::error::CloseReason;
+use super::event::{Direction, Event, SendId};
+use super::stats::{CommandStats, Stats};
+use crate::time::Instant;
+use crate::wire::Text;
+
+/// What happened as `event`, and what belongs to it beside that:
+/// `{"event":"message","command":"ping","fields":{"nonce":"7"}}`.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event", self.name())?;
+        match self {
+            Self::VersionReceived(version) => map.serialize_entry("fields", &**version)?,
+            Self::VerAckReceived => {}
+            Self::Established(terms) => {
+                map.serialize_entry("negotiated", &terms.version)?;
+                map.serialize_entry("time_offset", &terms.time_offset)?;
+            }
+            Self::Message(message) => {
+                map.serialize_entry("command", &message.command())?;
+                map.serialize_entry("fields", &message.fields())?;
+            }
+            Self::RoundTrip { nonce, time } => {
+                map.serialize_entry("nonce", &Text(nonce))?;
+                map.serialize_entry("micros", &micros(*time))?;
+            }
+            Self::Sent(id) | Self::NotSent(id) => map.serialize_entry("id", id)?,
+            Self::Closed(reason) => {
+                map.serialize_entry("reason", reason)?;
+                map.serialize_entry("violation", &reason.is_violation())?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Event {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::VersionReceived(_) => "version",
+            Self::VerAckReceived => "verack",
+            Self::Established(_) => "established",
+            Self::Message(_) => "message",
+            Self::RoundTrip { .. } => "round_trip",
+            Self::Sent(_) => "sent",
+            Self::NotSent(_) => "not_sent",
+            Self::Closed(_) => "closed",
+        }
+    }
+}
+
+/// The text that the reason is shown as.
+impl Serialize for CloseReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for SendId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Text(self).serialize(serializer)
+    }
+}
+
+/// Nanoseconds since the epoch that the caller chose.
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_nanos().serialize(serializer)
+    }
+}
+
+impl Serialize for Stats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_struct("Stats", 26)?;
+        map.serialize_field("addr", &Text(self.remote))?;
+        map.serialize_field("inbound", &(self.direction == Direction::Inbound))?;
+        map.serialize_field("connected_at", &self.connected_at)?;
+        map.serialize_field("services", &self.services)?;
+        map.serialize_field("user_agent", &self.user_agent)?;
+        map.serialize_field("version", &self.advertised_version)?;
+        map.serialize_field("negotiated", &self.negotiated_version)?;
+        map.serialize_field("starting_height", &self.start_height)?;
+        map.serialize_field("last_block", &self.last_block)?;
+        map.serialize_field("time_offset", &self.time_offset)?;
+        map.serialize_field("relay", &self.relay)?;
+        map.serialize_field("wants_headers", &self.wants_headers)?;
+        map.serialize_field("fee_filter", &self.fee_filter.map(Text))?;
+        map.serialize_field("last_send", &self.last_send)?;
+        map.serialize_field("last_recv", &self.last_receive)?;
+        map.serialize_field("bytes_sent", &self.bytes_sent)?;
+        map.serialize_field("bytes_recv", &self.bytes_received)?;
+        map.serialize_field("last_ping_nonce", &self.outstanding_ping.map(Text))?;
+        map.serialize_field("last_ping", &self.last_ping)?;
+        map.serialize_field("last_ping_micros", &self.round_trip.map(micros))?;
+        map.serialize_field("queued_frames", &self.queued_frames)?;
+        map.serialize_field("queued_bytes", &self.queued_bytes)?;
+        map.serialize_field("waiting_announcements", &self.waiting_announcements)?;
+        map.serialize_field("waiting_events", &self.waiting_events)?;
+        map.serialize_field("known_inventory", &self.known_inventory)?;
+        map.serialize_field("commands", &Commands(&self.commands))?;
+        map.end()
+    }
+}
+
+/// Traffic under the name of its command.
+struct Commands<'a>(&'a [CommandStats]);
+
+impl Serialize for Commands<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|stats| (stats.command, stats)))
+    }
+}
+
+impl Serialize for CommandStats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_struct("CommandStats", 4)?;
+        map.serialize_field("messages_recv", &self.received.messages)?;
+        map.serialize_field("bytes_recv", &self.received.bytes)?;
+        map.serialize_field("messages_sent", &self.sent.messages)?;
+        map.serialize_field("bytes_sent", &self.sent.bytes)?;
+        map.end()
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,248 @@
+//! Network addresses of any kind: `addrv2`.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::addr::{MAX_ADDRS, Services};
+use super::codec::{Payload, Protocol, Reader, Writer};
+use super::error::{ErrorKind, Hex, at_most};
+use super::version::LAST_SECOND;
+
+const IPV4: u8 = 1;
+const IPV6: u8 = 2;
+const TOR_V3: u8 = 3;
+
+/// Bytes of the shortest address there is, one of IPv4.
+const SHORTEST: usize = 23;
+
+/// The address of a host, on one of the networks that `addrv2` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum HostAddress {
+    /// An IPv4 address.
+    Ipv4(Ipv4Addr),
+    /// An IPv6 address.
+    Ipv6(Ipv6Addr),
+    /// A Tor service of version 3, by its public key.
+    TorV3([u8; 32]),
+}
+
+impl HostAddress {
+    /// The IP address, if it is one.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match *self {
+            Self::Ipv4(ip) => Some(IpAddr::V4(ip)),
+            Self::Ipv6(ip) => Some(IpAddr::V6(ip)),
+            Self::TorV3(_) => None,
+        }
+    }
+
+    /// The number that the wire has for this type of address.
+    pub const fn type_number(&self) -> u8 {
+        match self {
+            Self::Ipv4(_) => IPV4,
+            Self::Ipv6(_) => IPV6,
+            Self::TorV3(_) => TOR_V3,
+        }
+    }
+
+    /// Hands the bytes of the address on the wire to `put`.
+    pub(super) fn put<R>(&self, put: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Self::Ipv4(ip) => put(&ip.octets()),
+            Self::Ipv6(ip) => put(&ip.octets()),
+            Self::TorV3(key) => put(key),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>, type_number: u8) -> Result<Self, ErrorKind> {
+        match type_number {
+            IPV4 => Ok(Self::Ipv4(reader.array::<4>()?.into())),
+            IPV6 => Ok(Self::Ipv6(reader.array::<16>()?.into())),
+            TOR_V3 => Ok(Self::TorV3(reader.array()?)),
+            unknown => Err(ErrorKind::UnknownNetAddrType(unknown)),
+        }
+    }
+}
+
+/// An IPv4 address that is mapped into IPv6 becomes IPv4: Decred's nodes ban who sends
+/// it as IPv6.
+impl From<IpAddr> for HostAddress {
+    fn from(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::Ipv4(ip),
+            IpAddr::V6(ip) => Self::Ipv6(ip),
+        }
+    }
+}
+
+/// The public key of a Tor service is shown in hexadecimal.
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipv4(ip) => ip.fmt(f),
+            Self::Ipv6(ip) => ip.fmt(f),
+            Self::TorV3(key) => Hex(key).fmt(f),
+        }
+    }
+}
+
+/// An address as `addrv2` gossips it: Decred from protocol version 12.
+///
+/// Nothing is validated but the time: any port, any address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
+pub struct NetAddressV2 {
+    /// When the node was last seen, in Unix seconds: at most 9,223,371,974,719,179,007,
+    /// which is the last second that Decred's nodes can represent.
+    pub timestamp: u64,
+    /// The services offered.
+    pub services: Services,
+    /// Where the node is.
+    pub addr: HostAddress,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl NetAddressV2 {
+    /// The IP address of a node last seen at `timestamp`, in Unix seconds.
+    pub fn new(timestamp: u64, services: Services, addr: SocketAddr) -> Self {
+        Self { timestamp, services, addr: addr.ip().into(), port: addr.port() }
+    }
+
+    /// Address and port, if it is an IP address.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.addr.ip()?, self.port))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ErrorKind> {
+        let timestamp = reader.u64()?;
+        check_timestamp(timestamp)?;
+        let services = Services::from_bits_retain(reader.u64()?);
+        let type_number = reader.u8()?;
+        let addr = HostAddress::read(reader, type_number)?;
+        Ok(Self { timestamp, services, addr, port: reader.u16()? })
+    }
+
+    fn write(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
+        check_timestamp(self.timestamp)?;
+        writer.bytes(&self.timestamp.to_le_bytes());
+        writer.bytes(&self.services.bits().to_le_bytes());
+        writer.bytes(&[self.addr.type_number()]);
+        self.addr.put(|octets| writer.bytes(octets));
+        writer.bytes(&self.port.to_le_bytes());
+        Ok(())
+    }
+}
+
+fn check_timestamp(timestamp: u64) -> Result<(), ErrorKind> {
+    at_most(timestamp, LAST_SECOND, ErrorKind::InvalidTimestamp)
+}
+
+fn check_some(count: usize) -> Result<(), ErrorKind> {
+    if count == 0 { Err(ErrorKind::TooFewAddrs) } else { Ok(()) }
+}
+
+/// The addresses of an `addrv2`: at least 1, and at most [`MAX_ADDRS`].
+impl Payload for Vec<NetAddressV2> {
+    fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
+        let count = reader.count(MAX_ADDRS, ErrorKind::TooManyAddrs)?;
+        check_some(count)?;
+        let mut addresses = Self::with_capacity(count.min(reader.remaining() / SHORTEST));
+        for _ in 0..count {
+            addresses.push(NetAddressV2::read(reader)?);
+        }
+        Ok(addresses)
+    }
+
+    fn encode(&self, writer: &mut Writer, _: Protocol) -> Result<(), ErrorKind> {
+        check_some(self.len())?;
+        writer.count(self.len(), MAX_ADDRS, ErrorKind::TooManyAddrs)?;
+        self.iter().try_for_each(|address| address.write(writer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use alloc::vec;
+    use std::string::ToString;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::network::{Chain, Network};
+    use crate::wire::error::Excess;
+    use crate::wire::frame::{EncodedMessage, HEADER_LEN, TrailingBytes};
+    use crate::wire::message::{Command, Message};
+
+    const SEEN: NetAddressV2 = NetAddressV2 {
+        timestamp: LAST_SECOND,
+        services: Services::NODE_NETWORK,
+        addr: HostAddress::Ipv4(Ipv4Addr::new(203, 0, 113, 7)),
+        port: 0x1234,
+    };
+
+    fn encoded(addresses: Vec<NetAddressV2>) -> Result<Bytes, ErrorKind> {
+        EncodedMessage::new(&Network::DCR_MAINNET, 12, &Message::AddrV2(addresses))
+            .map(|encoded| encoded.to_bytes().slice(HEADER_LEN..))
+            .map_err(|error| error.kind().clone())
+    }
+
+    fn decoded(payload: &Bytes) -> Result<Message, ErrorKind> {
+        let protocol = Protocol::new(Chain::Decred, 12);
+        Message::decode(Command::AddrV2, payload, protocol, TrailingBytes::Reject)
+            .map_err(|error| error.kind().clone())
+    }
+
+    #[test]
+    fn every_type_takes_as_many_bytes_as_it_needs() {
+        for (addr, len) in [
+            (SEEN.addr, SHORTEST),
+            (HostAddress::Ipv6(Ipv6Addr::LOCALHOST), 35),
+            (HostAddress::TorV3([7; 32]), 51),
+        ] {
+            let addresses = vec![NetAddressV2 { addr, ..SEEN }; 2];
+            let payload = encoded(addresses.clone()).unwrap();
+            assert_eq!(payload.len(), 1 + 2 * len);
+            assert_eq!(decoded(&payload), Ok(Message::AddrV2(addresses)));
+        }
+    }
+
+    #[test]
+    fn ports_begin_with_their_low_byte() {
+        assert!(encoded(vec![SEEN]).unwrap().ends_with(&[203, 0, 113, 7, 0x34, 0x12]));
+    }
+
+    #[test]
+    fn there_are_1_to_1000_addresses() {
+        assert_eq!(encoded(vec![]), Err(ErrorKind::TooFewAddrs));
+        let tor = NetAddressV2 { addr: HostAddress::TorV3([7; 32]), ..SEEN };
+        let most = encoded(vec![tor; MAX_ADDRS]).unwrap();
+        assert_eq!(most.len(), Command::AddrV2.max_payload(Protocol::new(Chain::Decred, 12)));
+        assert_eq!(decoded(&most), Ok(Message::AddrV2(vec![tor; MAX_ADDRS])));
+        let excess = Excess { seen: 1_001, allowed: 1_000 };
+        assert_eq!(encoded(vec![SEEN; 1_001]), Err(ErrorKind::TooManyAddrs(excess)));
+    }
+
+    #[test]
+    fn times_beyond_the_last_second_are_not_sent() {
+        let beyond = NetAddressV2 { timestamp: LAST_SECOND + 1, ..SEEN };
+        let excess = Excess { seen: LAST_SECOND + 1, allowed: LAST_SECOND };
+        assert_eq!(encoded(vec![SEEN, beyond]), Err(ErrorKind::InvalidTimestamp(excess)));
+    }
+
+    #[test]
+    fn ip_addresses_are_of_the_type_that_they_are() {
+        let new = |addr: &str| NetAddressV2::new(1, Services::empty(), addr.parse().unwrap());
+        assert_eq!(new("[::ffff:203.0.113.7]:9108"), new("203.0.113.7:9108"));
+        for addr in ["203.0.113.7:9108", "[2001:db8::7]:1"] {
+            assert_eq!(new(addr).socket_addr(), Some(addr.parse().unwrap()));
+        }
+        let tor = NetAddressV2 { addr: HostAddress::TorV3([7; 32]), ..SEEN };
+        assert_eq!(tor.socket_addr(), None);
+        assert_eq!(tor.addr.to_string(), "07".repeat(32));
+        assert_eq!(SEEN.addr.to_string(), "203.0.113.7");
+    }
+}

@@ -1,0 +1,87 @@
+//! The ciphertexts of a mix: `mixcphrtxt`.
+
+use super::{Ciphertext, MAX_MIX_PEERS};
+use crate::hash::Hash;
+use crate::wire::codec::{Reader, Writer};
+use crate::wire::error::{ErrorKind, Invalid};
+use crate::wire::list::List;
+
+/// `mixcphrtxt`: a shared secret for every peer of a mix, each under that peer's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
+pub struct MixCphrTxt {
+    /// The signature of the sender.
+    pub signature: [u8; 64],
+    /// The public key of the sender.
+    pub identity: [u8; 33],
+    /// The session that the message is of.
+    pub session_id: [u8; 32],
+    /// The run of the session, counted from 0.
+    pub run: u32,
+    /// The ciphertexts: at most [`MAX_MIX_PEERS`], and as many as key exchanges seen.
+    pub ciphertexts: List<Ciphertext>,
+    /// The hashes of the `mixkeyxchg`s of the run.
+    pub seen_key_exchanges: List<Hash>,
+}
+
+impl MixCphrTxt {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ErrorKind> {
+        let signature = reader.array()?;
+        let identity = reader.array()?;
+        let session_id = reader.array()?;
+        let run = reader.u32()?;
+        let count = reader.count(MAX_MIX_PEERS, ErrorKind::TooManyPrevMixMsgs)?;
+        let ciphertexts = List::read_records(reader, count)?;
+        let seen_key_exchanges = List::read_records(reader, count)?;
+        Ok(Self { signature, identity, session_id, run, ciphertexts, seen_key_exchanges })
+    }
+
+    /// Writes what is signed: all fields but the signature.
+    pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
+        let (ciphertexts, seen) = (self.ciphertexts.len(), self.seen_key_exchanges.len());
+        if ciphertexts != seen {
+            return Err(ErrorKind::InvalidMsg(Invalid::UnequalLists { ciphertexts, seen }));
+        }
+        writer.bytes(&self.identity);
+        writer.bytes(&self.session_id);
+        writer.bytes(&self.run.to_le_bytes());
+        self.ciphertexts.write(writer, MAX_MIX_PEERS, ErrorKind::TooManyPrevMixMsgs)?;
+        writer.shared(self.seen_key_exchanges.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::Command;
+    use crate::wire::mix::CIPHERTEXT_LEN;
+    use crate::wire::mix::testing::*;
+
+    fn shared(ciphertexts: usize, seen: usize) -> MixCphrTxt {
+        MixCphrTxt {
+            signature: SIGNATURE,
+            identity: IDENTITY,
+            session_id: SESSION_ID,
+            run: RUN,
+            ciphertexts: (0..ciphertexts).map(|n| [n as u8; CIPHERTEXT_LEN].into()).collect(),
+            seen_key_exchanges: hashes(seen),
+        }
+    }
+
+    #[test]
+    fn ciphertexts_come_back() {
+        round_trip(shared(0, 0));
+        let most = round_trip(shared(MAX_MIX_PEERS, MAX_MIX_PEERS));
+        assert_eq!(most.len(), max_payload(Command::MixCphrTxt));
+    }
+
+    #[test]
+    fn there_is_a_ciphertext_for_each_key_exchange() {
+        for (ciphertexts, seen) in [(1, 2), (514, 513)] {
+            let unequal = ErrorKind::InvalidMsg(Invalid::UnequalLists { ciphertexts, seen });
+            assert_eq!(encoded(shared(ciphertexts, seen)), Err(unequal));
+        }
+        assert_eq!(encoded(shared(513, 513)), Err(ONE_TOO_MANY_SEEN));
+    }
+}

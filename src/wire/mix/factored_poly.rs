@@ -1,0 +1,105 @@
+//! The solution of a mix's slot reservation: `mixfactpoly`.
+
+use super::{
+    MAX_MIX_MESSAGES, MAX_MIX_VALUE, read_seen, too_many_values, value_too_long, write_seen,
+};
+use crate::hash::Hash;
+use crate::wire::codec::{Reader, Writer};
+use crate::wire::error::ErrorKind;
+use crate::wire::list::List;
+use crate::wire::var_list::VarList;
+
+/// `mixfactpoly`: the roots of the polynomial that the slot reservations of a mix make.
+///
+/// The limit of its payload leaves no room for the length of each root, as in Decred's
+/// nodes: with the most roots of the most bytes, and the most hashes, it cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
+pub struct MixFactPoly {
+    /// The signature of the sender.
+    pub signature: [u8; 64],
+    /// The public key of the sender.
+    pub identity: [u8; 33],
+    /// The session that the message is of.
+    pub session_id: [u8; 32],
+    /// The run of the session, counted from 0.
+    pub run: u32,
+    /// The roots: at most [`MAX_MIX_MESSAGES`], of at most [`MAX_MIX_VALUE`] bytes each.
+    pub roots: VarList<[u8]>,
+    /// The hashes of the `mixslotres`s of the run: at most
+    /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
+    pub seen_slot_reserves: List<Hash>,
+}
+
+impl MixFactPoly {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ErrorKind> {
+        let signature = reader.array()?;
+        let identity = reader.array()?;
+        let session_id = reader.array()?;
+        let run = reader.u32()?;
+        let count = reader.count(MAX_MIX_MESSAGES, too_many_values)?;
+        let roots = VarList::read(reader, count, MAX_MIX_VALUE, ErrorKind::VarBytesTooLong)?;
+        let seen_slot_reserves = read_seen(reader)?;
+        Ok(Self { signature, identity, session_id, run, roots, seen_slot_reserves })
+    }
+
+    /// Writes what is signed: all fields but the signature.
+    pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
+        writer.bytes(&self.identity);
+        writer.bytes(&self.session_id);
+        writer.bytes(&self.run.to_le_bytes());
+        writer.count(self.roots.len(), MAX_MIX_MESSAGES, too_many_values)?;
+        self.roots.write(writer, MAX_MIX_VALUE, value_too_long)?;
+        write_seen(&self.seen_slot_reserves, writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::wire::message::{Command, Message};
+    use crate::wire::mix::sealed::MixMessage as _;
+    use crate::wire::mix::testing::*;
+
+    fn poly(roots: usize, len: usize, seen: usize) -> MixFactPoly {
+        MixFactPoly {
+            signature: SIGNATURE,
+            identity: IDENTITY,
+            session_id: SESSION_ID,
+            run: RUN,
+            roots: (0..roots).map(|n| vec![n as u8; len]).collect(),
+            seen_slot_reserves: hashes(seen),
+        }
+    }
+
+    #[test]
+    fn roots_come_back() {
+        round_trip(poly(0, 0, 0));
+        round_trip(poly(1_024, 32, 480));
+        round_trip(poly(1_024, 31, 512));
+    }
+
+    #[test]
+    fn the_largest_message_is_too_large_to_be_sent() {
+        let largest = poly(1_024, 32, 512);
+        let too_large = ErrorKind::PayloadTooLarge(excess(50_315, 49_291));
+        assert_eq!(encoded(largest.clone()), Err(too_large));
+
+        let payload = [&SIGNATURE[..], &largest.signed_fields().unwrap()].concat();
+        let received = decoded(Command::MixFactPoly, &payload);
+        assert_eq!(received, Ok(Message::from(largest)));
+    }
+
+    #[test]
+    fn roots_beyond_a_limit_are_not_sent() {
+        for (message, error) in [
+            (poly(1_025, 0, 0), too_many_values(excess(1_025, 1_024))),
+            (poly(1, 33, 0), value_too_long(excess(33, 32))),
+            (poly(0, 0, 513), ONE_TOO_MANY_SEEN),
+        ] {
+            assert_eq!(encoded(message), Err(error));
+        }
+    }
+}

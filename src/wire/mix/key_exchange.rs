@@ -1,0 +1,96 @@
+//! The keys of a mix: `mixkeyxchg`.
+
+use super::{read_seen, write_seen};
+use crate::hash::Hash;
+use crate::wire::codec::{Reader, Writer};
+use crate::wire::error::ErrorKind;
+use crate::wire::list::List;
+
+/// Bytes of a post-quantum public key in a `mixkeyxchg`.
+pub const PQ_KEY_LEN: usize = 1_218;
+
+/// `mixkeyxchg`: the sender's keys for one run of a mix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
+pub struct MixKeyXchg {
+    /// The signature of the sender.
+    pub signature: [u8; 64],
+    /// The public key of the sender.
+    pub identity: [u8; 33],
+    /// The session that the message is of.
+    pub session_id: [u8; 32],
+    /// When the session began, in Unix seconds.
+    pub epoch: u64,
+    /// The run of the session, counted from 0.
+    pub run: u32,
+    /// The place of the sender among the peers of the session.
+    pub position: u32,
+    /// A public key for a Diffie-Hellman exchange over secp256k1.
+    pub ecdh: [u8; 33],
+    /// A public key for Streamlined NTRU Prime 4591^761, which a `mixcphrtxt` answers.
+    pub pqpk: [u8; PQ_KEY_LEN],
+    /// The [commitment](super::MixSecrets::commitment) to the secrets of the run.
+    pub commitment: Hash,
+    /// The hashes of the `mixpairreq`s of the session: at most
+    /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
+    pub seen_pair_requests: List<Hash>,
+}
+
+impl MixKeyXchg {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ErrorKind> {
+        Ok(Self {
+            signature: reader.array()?,
+            identity: reader.array()?,
+            session_id: reader.array()?,
+            epoch: reader.u64()?,
+            run: reader.u32()?,
+            position: reader.u32()?,
+            ecdh: reader.array()?,
+            pqpk: reader.array()?,
+            commitment: reader.record()?,
+            seen_pair_requests: read_seen(reader)?,
+        })
+    }
+
+    /// Writes what is signed: all fields but the signature.
+    pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
+        writer.bytes(&self.identity);
+        writer.bytes(&self.session_id);
+        writer.bytes(&self.epoch.to_le_bytes());
+        writer.bytes(&self.run.to_le_bytes());
+        writer.bytes(&self.position.to_le_bytes());
+        writer.bytes(&self.ecdh);
+        writer.bytes(&self.pqpk);
+        writer.bytes(self.commitment.as_ref());
+        write_seen(&self.seen_pair_requests, writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::Command;
+    use crate::wire::mix::testing::*;
+
+    fn keys(seen: usize) -> MixKeyXchg {
+        MixKeyXchg {
+            signature: SIGNATURE,
+            identity: IDENTITY,
+            session_id: SESSION_ID,
+            epoch: 5,
+            run: RUN,
+            position: 6,
+            ecdh: [7; 33],
+            pqpk: [8; PQ_KEY_LEN],
+            commitment: Hash::from_bytes([9; 32]),
+            seen_pair_requests: hashes(seen),
+        }
+    }
+
+    #[test]
+    fn keys_come_back() {
+        round_trip(keys(0));
+        assert_eq!(round_trip(keys(512)).len(), max_payload(Command::MixKeyXchg));
+        assert_eq!(encoded(keys(513)), Err(ONE_TOO_MANY_SEEN));
+    }
+}

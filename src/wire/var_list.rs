@@ -1,0 +1,274 @@
+//! Runs of strings of bytes that each tell their length.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use bytes::Bytes;
+
+use super::codec::{Cursor, Reader, Writer, check_strict, put_varint};
+use super::error::{ErrorKind, Excess, at_most};
+
+/// What a [`VarList`] may be of: `[u8]`, or `str` of printable ASCII.
+///
+/// Sealed: these two are all there are.
+pub trait VarItem: sealed::VarItem {}
+
+impl VarItem for [u8] {}
+impl VarItem for str {}
+
+mod sealed {
+    use crate::wire::error::ErrorKind;
+
+    pub trait VarItem {
+        fn check(bytes: &[u8]) -> Result<(), ErrorKind>;
+        /// The item of bytes that have been checked.
+        fn from_bytes(bytes: &[u8]) -> &Self;
+        fn as_bytes(&self) -> &[u8];
+    }
+}
+
+impl sealed::VarItem for [u8] {
+    fn check(_: &[u8]) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> &Self {
+        bytes
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl sealed::VarItem for str {
+    fn check(bytes: &[u8]) -> Result<(), ErrorKind> {
+        check_strict(bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> &Self {
+        // A list of text holds nothing else: checked where it was read, and text from the
+        // beginning where it was built.
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// A list of byte strings or texts of any lengths, backed by the very bytes they have on
+/// the wire.
+///
+/// A received list is a slice of its frame's payload; cloning it counts a reference. A
+/// new one comes from an iterator; whether its items are short enough, and its texts
+/// printable ASCII, is tested when it is encoded.
+///
+/// ```
+/// use excc_peer::wire::VarList;
+///
+/// let list: VarList<str> = ["headblocks", "tspends"].into_iter().collect();
+/// assert_eq!(list.len(), 2);
+/// assert_eq!(list.iter().last(), Some("tspends"));
+/// ```
+pub struct VarList<T: ?Sized> {
+    /// Each item after its length.
+    bytes: Bytes,
+    len: usize,
+    items: PhantomData<fn() -> T>,
+}
+
+impl<T: VarItem + ?Sized> VarList<T> {
+    /// A list of nothing.
+    pub const fn new() -> Self {
+        Self { bytes: Bytes::new(), len: 0, items: PhantomData }
+    }
+
+    /// How many items there are.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> VarIter<'_, T> {
+        VarIter { rest: Cursor::new(&self.bytes), len: self.len, items: PhantomData }
+    }
+
+    /// The wire form of the items, without their count.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Reads `count` items of at most `limit` bytes each.
+    pub(crate) fn read(
+        reader: &mut Reader<'_>,
+        count: usize,
+        limit: usize,
+        too_long: fn(Excess) -> ErrorKind,
+    ) -> Result<Self, ErrorKind> {
+        let mut ahead = reader.fork();
+        for _ in 0..count {
+            T::check(ahead.var_bytes(limit, too_long)?)?;
+        }
+        let bytes = reader.take_until(&ahead)?;
+        Ok(Self { bytes, len: count, items: PhantomData })
+    }
+
+    /// Writes the items, without their count.
+    pub(crate) fn write(
+        &self,
+        writer: &mut Writer,
+        limit: usize,
+        too_long: fn(Excess) -> ErrorKind,
+    ) -> Result<(), ErrorKind> {
+        for item in self {
+            at_most(item.as_bytes().len(), limit, too_long)?;
+            T::check(item.as_bytes())?;
+        }
+        writer.shared(&self.bytes);
+        Ok(())
+    }
+}
+
+impl<T: VarItem + ?Sized, I: AsRef<T>> FromIterator<I> for VarList<T> {
+    fn from_iter<It: IntoIterator<Item = I>>(items: It) -> Self {
+        let mut bytes = Vec::new();
+        let mut len = 0;
+        for item in items {
+            let item = item.as_ref().as_bytes();
+            put_varint(item.len() as u64, |part| bytes.extend_from_slice(part));
+            bytes.extend_from_slice(item);
+            len += 1;
+        }
+        Self { bytes: bytes.into(), len, items: PhantomData }
+    }
+}
+
+/// The items of a [`VarList`].
+pub struct VarIter<'a, T: ?Sized> {
+    rest: Cursor<'a>,
+    len: usize,
+    items: PhantomData<fn() -> &'a T>,
+}
+
+impl<'a, T: VarItem + ?Sized> VarIter<'a, T> {
+    /// Takes the next `len` items, or what is left of them, as an iterator of their own.
+    pub(crate) fn take_items(&mut self, len: usize) -> Self {
+        let len = len.min(self.len);
+        let taken = Self { len, ..self.clone() };
+        self.by_ref().take(len).for_each(drop);
+        taken
+    }
+}
+
+impl<'a, T: VarItem + ?Sized + 'a> Iterator for VarIter<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        self.len = self.len.checked_sub(1)?;
+        let item = self.rest.var_bytes(usize::MAX, ErrorKind::VarBytesTooLong).ok()?;
+        Some(T::from_bytes(item))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len, Some(self.len))
+    }
+}
+
+impl<'a, T: VarItem + ?Sized + 'a> ExactSizeIterator for VarIter<'a, T> {}
+
+impl<T: ?Sized> Clone for VarIter<'_, T> {
+    fn clone(&self) -> Self {
+        Self { rest: self.rest.fork(), len: self.len, items: PhantomData }
+    }
+}
+
+impl<'a, T: VarItem + ?Sized> IntoIterator for &'a VarList<T> {
+    type Item = &'a T;
+    type IntoIter = VarIter<'a, T>;
+
+    fn into_iter(self) -> VarIter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T: ?Sized> Clone for VarList<T> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), len: self.len, items: PhantomData }
+    }
+}
+
+impl<T: VarItem + ?Sized> Default for VarList<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Equal lists have equal bytes.
+impl<T: ?Sized> PartialEq for VarList<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<T: ?Sized> Eq for VarList<T> {}
+
+impl<T: VarItem + ?Sized + fmt::Debug> fmt::Debug for VarList<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 4;
+
+    fn read(payload: &[u8], count: usize) -> Result<VarList<str>, ErrorKind> {
+        let mut reader = Reader::borrowed(payload);
+        VarList::read(&mut reader, count, LIMIT, ErrorKind::VarStringTooLong)
+    }
+
+    #[test]
+    fn a_built_list_is_the_list_that_is_read() {
+        let built: VarList<str> = ["a", "", "bcd"].into_iter().collect();
+        assert_eq!(&built.as_bytes()[..], b"\x01a\x00\x03bcd");
+        assert_eq!(read(built.as_bytes(), 3), Ok(built.clone()));
+        assert!(built.iter().eq(["a", "", "bcd"]));
+        assert_eq!(built.iter().len(), 3);
+        assert_eq!(VarList::<[u8]>::from_iter([[0; 0]; 0]), VarList::new());
+    }
+
+    #[test]
+    fn the_items_taken_are_those_passed_over() {
+        let list: VarList<str> = ["a", "", "bcd"].into_iter().collect();
+        let mut rest = list.iter();
+        assert!(rest.take_items(2).eq(["a", ""]));
+        assert!(rest.take_items(2).eq(["bcd"]));
+        assert_eq!((rest.take_items(2).len(), rest.len()), (0, 0));
+    }
+
+    #[test]
+    fn items_are_judged_when_read_and_when_written() {
+        let long = Excess { seen: 5, allowed: 4 };
+        assert_eq!(read(b"\x05abcde", 1), Err(ErrorKind::VarStringTooLong(long)));
+        let strict = ErrorKind::MalformedStrictString { byte: b'\n', at: 1 };
+        assert_eq!(read(b"\x02a\n", 1), Err(strict.clone()));
+        assert_eq!(read(b"\x02a", 1), Err(ErrorKind::Truncated { needed: 2, remaining: 1 }));
+
+        let write = |text| {
+            let list: VarList<str> = [text].into_iter().collect();
+            list.write(&mut Writer::default(), LIMIT, ErrorKind::InitStateTypeTooLong)
+        };
+        assert_eq!(write("abcde"), Err(ErrorKind::InitStateTypeTooLong(long)));
+        assert_eq!(write("a\n"), Err(strict));
+        assert_eq!(write("abcd"), Ok(()));
+    }
+}
