@@ -1,7 +1,6 @@
 //! What the remote is known to have.
 
 use alloc::vec::Vec;
-use core::hash::Hasher;
 use core::time::Duration;
 
 use hashbrown::HashTable;
@@ -37,6 +36,8 @@ struct Slot {
     newer: u16,
     older: u16,
     expires: Instant,
+    /// The vector's.
+    hash: u64,
 }
 
 impl KnownInventory {
@@ -90,7 +91,7 @@ impl KnownInventory {
         if self.capacity == 0 {
             return;
         }
-        let slot = Slot { vector, newer: NONE, older: NONE, expires };
+        let slot = Slot { vector, newer: NONE, older: NONE, expires, hash };
         let at = if self.slots.len() < self.capacity {
             self.slots.push(slot);
             (self.slots.len() - 1) as u16
@@ -102,8 +103,8 @@ impl KnownInventory {
             at
         };
         self.link_newest(at);
-        let (key, slots) = (self.key, &self.slots);
-        self.index.insert_unique(hash, at, |&at| self::hash(key, &slots[usize::from(at)].vector));
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |&at| slots[usize::from(at)].hash);
     }
 
     fn find(&self, vector: &InvVect, hash: u64) -> Option<u16> {
@@ -111,7 +112,7 @@ impl KnownInventory {
     }
 
     fn forget(&mut self, at: u16) {
-        let hash = hash(self.key, &self.slots[usize::from(at)].vector);
+        let hash = self.slots[usize::from(at)].hash;
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == at) {
             entry.remove();
         }
@@ -149,9 +150,7 @@ impl KnownInventory {
 }
 
 fn hash(key: (u64, u64), vector: &InvVect) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(key.0, key.1);
-    hasher.write(vector.as_bytes());
-    hasher.finish()
+    SipHasher13::new_with_keys(key.0, key.1).hash(vector.as_bytes())
 }
 
 #[cfg(test)]
