@@ -1,0 +1,105 @@
+//! Prints how the costs of receiving and sending compare, as the table in the README.
+//!
+//! What is compared is measured in turns, over and over, and of each the fastest turn
+//! counts, so that it hardly matters what else the machine does at the time. Ratios say
+//! more of another machine than times do, though it matters whether its processor has
+//! instructions for SHA-256.
+
+mod shapes;
+
+use std::env;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use shapes::{Case, bitcoin_crate as theirs, cases, work};
+
+/// How long each message is measured.
+const TIME: Duration = Duration::from_secs(2);
+
+/// A turn takes as many inputs as have so many bytes, or one: the clock cannot tell the
+/// time that a single small message takes.
+const TURN: usize = 16 * 1024;
+
+/// One turn. Gives the seconds that each input took.
+type Turn = Box<dyn FnMut() -> f64>;
+
+fn main() {
+    // Anything but `cargo bench` only wants to know whether it works.
+    let time = if env::args().any(|arg| arg == "--bench") { TIME } else { Duration::ZERO };
+
+    println!("Speed of the checksum alone = 1, then speed of the `bitcoin` crate = 1:\n");
+    println!(
+        "| message | bytes | decoder | peer | encoding \
+         | decoding | decoding, no checksum | building and encoding |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    for case in cases() {
+        println!("{}", row(case, time));
+    }
+}
+
+fn row(case: Case, time: Duration) -> String {
+    let (shape, len) = (case.shape, case.payload_len());
+    let (message, parts, their_message) = (case.message(), case.parts(), theirs::message(shape));
+    let turns = [
+        turn(len, case.received(), work::checksum(case)),
+        turn(len, case.received(), work::decode(case)),
+        turn(len, case.received(), work::receive(case)),
+        turn(len, move || message.clone(), work::encode(case)),
+        turn(len, case.received_payload(), work::parse(case)),
+        turn(len, move || parts.clone(), work::build(case)),
+        turn(len, theirs::received(shape), theirs::decode),
+        turn(len, theirs::received(shape), theirs::parse(shape)),
+        turn(len, move || their_message.clone(), theirs::encode),
+    ];
+    let [checksum, decode, receive, encode, parse, build, their_decode, their_parse, their_encode] =
+        fastest(turns, time);
+
+    let near_one = |ratio| format!("{ratio:.2}");
+    let times = |ratio| if ratio < 100.0 { format!("{ratio:.1}") } else { "> 100".into() };
+    let columns = [
+        case.to_string(),
+        len.to_string(),
+        near_one(checksum / decode),
+        near_one(checksum / receive),
+        near_one(checksum / encode),
+        times(their_decode / decode),
+        times(their_parse / parse),
+        times(their_encode / build),
+    ];
+    format!("| {} |", columns.join(" | "))
+}
+
+/// The fastest turn of each; they take turns for `time`, and once at least.
+fn fastest<const N: usize>(mut turns: [Turn; N], time: Duration) -> [f64; N] {
+    let mut fastest = [f64::INFINITY; N];
+    let start = Instant::now();
+    loop {
+        for (turn, fastest) in turns.iter_mut().zip(&mut fastest) {
+            *fastest = fastest.min(turn());
+        }
+        if start.elapsed() >= time {
+            return fastest;
+        }
+    }
+}
+
+/// Turns of `work` on inputs of `len` bytes. Neither making inputs nor dropping anything is
+/// measured.
+fn turn<I, O>(
+    len: usize,
+    mut input: impl FnMut() -> I + 'static,
+    mut work: impl FnMut(&mut I) -> O + 'static,
+) -> Turn {
+    let count = (TURN / len).max(1);
+    Box::new(move || {
+        let mut inputs: Vec<_> = (0..count).map(|_| input()).collect();
+        let mut outputs = Vec::with_capacity(count);
+        let start = Instant::now();
+        for input in black_box(&mut inputs) {
+            outputs.push(work(input));
+        }
+        black_box(&mut outputs);
+        start.elapsed().as_secs_f64() / count as f64
+    })
+}

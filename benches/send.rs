@@ -1,0 +1,73 @@
+//! What it costs to make the frames that are sent, beside the one thing that cannot be
+//! saved: the checksum over every byte; and beside the `bitcoin` crate. Compare one message
+//! across the groups.
+
+mod shapes;
+
+use divan::counter::ItemsCount;
+use divan::{AllocProfiler, Bencher};
+
+use shapes::{Case, SHAPES, Shape, bitcoin_crate as theirs, cases, work};
+
+/// Shows which of them allocate. It makes allocating slower, so that those which do should
+/// be compared by the benchmark `ratios`, which goes without.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = cases())]
+fn checksum_only(bencher: Bencher<'_, '_>, case: &Case) {
+    bencher
+        .counter(case.bytes_count())
+        .counter(case.shape.items_count())
+        .with_inputs(case.received())
+        .bench_local_refs(work::checksum(*case));
+}
+
+/// Messages that are there: lists of a `Vec`, transactions and blocks as bytes.
+#[divan::bench(args = cases())]
+fn encode(bencher: Bencher<'_, '_>, case: &Case) {
+    let message = case.message();
+    bencher
+        .counter(case.bytes_count())
+        .counter(case.shape.items_count())
+        .with_inputs(|| message.clone())
+        .bench_local_refs(work::encode(*case));
+}
+
+/// Messages that are first made from their parts: headers, transactions and blocks become
+/// bytes, lists are those of a `Vec` again.
+#[divan::bench(args = cases())]
+fn build_and_encode(bencher: Bencher<'_, '_>, case: &Case) {
+    let parts = case.parts();
+    bencher
+        .counter(case.bytes_count())
+        .counter(case.shape.items_count())
+        .with_inputs(|| parts.clone())
+        .bench_local_refs(work::build(*case));
+}
+
+/// Builds and encodes always, as its messages are values.
+#[divan::bench(args = SHAPES)]
+fn bitcoin_crate(bencher: Bencher<'_, '_>, shape: Shape) {
+    let message = theirs::message(shape);
+    bencher
+        .counter(theirs::bytes_count(shape))
+        .counter(shape.items_count())
+        .with_inputs(|| message.clone())
+        .bench_local_refs(theirs::encode);
+}
+
+/// One block, encoded once, through the queues of many peers; an item is a peer.
+#[divan::bench(args = [1, 1_000])]
+fn relay_block(bencher: Bencher<'_, '_>, peers: usize) {
+    let case = Case::EXCC_BLOCK;
+    let frame = case.encode(&case.message());
+    bencher
+        .counter(ItemsCount::new(peers))
+        .with_inputs(|| frame.clone())
+        .bench_local_refs(work::relay(case, peers));
+}
