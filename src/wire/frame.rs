@@ -34,11 +34,27 @@ impl CommandField {
         &self.0
     }
 
-    /// What is left without the padding, if that is printable ASCII.
-    pub(crate) fn name(&self) -> Option<&str> {
-        let name = self.trimmed();
-        check_strict(name).ok()?;
-        str::from_utf8(name).ok()
+    /// The field of a command.
+    pub(crate) const fn of(command: Command) -> Self {
+        let name = command.as_str().as_bytes();
+        let mut field = [0; 12];
+        let mut at = 0;
+        while at < name.len() {
+            field[at] = name[at];
+            at += 1;
+        }
+        Self(field)
+    }
+
+    /// The field as a number, by which a command is found at once.
+    pub(crate) const fn key(&self) -> u128 {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.0;
+        u128::from_le_bytes([a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0])
+    }
+
+    /// Whether it is printable ASCII followed by zero bytes.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        check_strict(self.trimmed()).is_ok()
     }
 
     fn trimmed(&self) -> &[u8] {
@@ -49,11 +65,7 @@ impl CommandField {
 
 impl From<Command> for CommandField {
     fn from(command: Command) -> Self {
-        let mut field = [0; 12];
-        for (to, from) in field.iter_mut().zip(command.as_str().as_bytes()) {
-            *to = *from;
-        }
-        Self(field)
+        Self::of(command)
     }
 }
 

@@ -95,16 +95,25 @@ macro_rules! messages {
                 }
             }
 
-            const fn rule(self, chain: Chain) -> Option<Rule> {
-                match (self, chain) {
-                    $((Self::$name, Chain::Exchangecoin) => $excc,
-                      (Self::$name, Chain::Decred) => $dcr,)*
-                }
+            const fn rule(self, chain: Chain) -> Option<&'static Rule> {
+                const EXCHANGECOIN: &[Option<Rule>] = &[$($excc,)*];
+                const DECRED: &[Option<Rule>] = &[$($dcr,)*];
+                let rules = match chain {
+                    Chain::Exchangecoin => EXCHANGECOIN,
+                    Chain::Decred => DECRED,
+                };
+                rules[self as usize].as_ref()
             }
 
-            fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($command => Some(Self::$name),)*
+            /// The command whose field on the wire is that number.
+            const fn from_key(key: u128) -> Option<Self> {
+                #[allow(non_upper_case_globals, reason = "named as the commands are")]
+                mod keys {
+                    $(pub(super) const $name: u128 =
+                        super::CommandField::of(super::Command::$name).key();)*
+                }
+                match key {
+                    $(keys::$name => Some(Self::$name),)*
                     _ => None,
                 }
             }
@@ -247,10 +256,11 @@ messages! {
 impl Command {
     /// The command in a frame's header, if the chain has it.
     pub(crate) fn from_field(field: &CommandField, chain: Chain) -> Result<Self, ErrorKind> {
-        let name = field.name().ok_or(ErrorKind::MalformedCmd(*field))?;
-        Self::from_name(name)
-            .filter(|command| command.rule(chain).is_some())
-            .ok_or(ErrorKind::UnknownCmd(*field))
+        match Self::from_key(field.key()) {
+            Some(command) if command.rule(chain).is_some() => Ok(command),
+            _ if field.is_well_formed() => Err(ErrorKind::UnknownCmd(*field)),
+            _ => Err(ErrorKind::MalformedCmd(*field)),
+        }
     }
 
     /// The largest payload in bytes: 0 where the chain or the version has no such message.
@@ -275,7 +285,7 @@ impl Command {
         let version = protocol.version;
         match self.rule(protocol.chain) {
             None => Err(ErrorKind::UnknownCmd(self.into())),
-            Some(Rule { first, last, .. }) if version < first || version > last => {
+            Some(&Rule { first, last, .. }) if version < first || version > last => {
                 let last = last.min(protocol.chain.newest_version());
                 Err(ErrorKind::MsgInvalidForPVer { version, first, last })
             }
@@ -318,14 +328,15 @@ impl Message {
         protocol: Protocol,
         trailing: TrailingBytes,
     ) -> Result<Self, DecodeError> {
-        let decoded = command
-            .check_version(protocol)
-            .and_then(|()| Self::read(command, &mut reader, protocol))
-            .and_then(|message| match (trailing, reader.remaining()) {
-                (TrailingBytes::Ignore, _) | (TrailingBytes::Reject, 0) => Ok(message),
-                (TrailingBytes::Reject, left) => Err(ErrorKind::TrailingBytes(left)),
-            });
-        decoded.map_err(|kind| DecodeError::in_message(command, kind))
+        let mut decode = || {
+            command.check_version(protocol)?;
+            let message = Self::read(command, &mut reader, protocol)?;
+            if trailing == TrailingBytes::Reject {
+                reader.end()?;
+            }
+            Ok(message)
+        };
+        decode().map_err(|kind| DecodeError::in_message(command, kind))
     }
 }
 
@@ -369,10 +380,9 @@ pub(super) mod tests {
     fn every_command_is_found_by_its_name() {
         for command in Command::ALL {
             assert!(command.as_str().len() <= 12);
-            assert_eq!(Command::from_name(command.as_str()), Some(*command));
+            assert_eq!(Command::from_key(CommandField::of(*command).key()), Some(*command));
         }
-        assert_eq!(Command::from_name("Ping"), None);
-        assert_eq!(Command::from_name(""), None);
+        assert_eq!(Command::from_key(0), None);
     }
 
     #[test]
