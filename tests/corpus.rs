@@ -2,8 +2,14 @@
 
 #[path = "../fuzz/src/frame.rs"]
 mod frame;
+#[path = "../fuzz/src/message.rs"]
+mod message;
 #[path = "../fuzz/src/peer/mod.rs"]
 mod peer;
+#[path = "../fuzz/src/sound.rs"]
+mod sound;
+#[path = "../fuzz/src/walk.rs"]
+mod walk;
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -25,6 +31,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 #[test]
 fn every_stream_is_decoded_soundly() {
     replay("frame", frame::run);
+}
+
+#[test]
+fn every_payload_is_decoded_soundly() {
+    replay("message", message::run);
 }
 
 #[test]

@@ -4,5 +4,9 @@
 
 #[path = "../src/frame.rs"]
 mod frame;
+#[path = "../src/sound.rs"]
+mod sound;
+#[path = "../src/walk.rs"]
+mod walk;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| frame::run(data));

@@ -3,13 +3,14 @@
 //! The first byte chooses the network, the second the protocol version, the third what
 //! [`Settings`] says; the stream follows.
 
-use std::fmt::{self, Write};
-
 use bytes::{Bytes, BytesMut};
 use excc_peer::Network;
 use excc_peer::wire::{
-    DecodeError, Decoder, EncodedMessage, Frame, HEADER_LEN, MAX_PAYLOAD, Message, TrailingBytes,
+    DecodeError, Decoder, Frame, HEADER_LEN, MAX_PAYLOAD, Message, TrailingBytes,
 };
+
+use crate::sound::Terms;
+use crate::walk::show;
 
 /// Decodes what `data` describes.
 ///
@@ -21,7 +22,7 @@ pub(crate) fn run(data: &[u8]) {
     let settings = Settings::new(network, version, flags);
     let mut stream = stream.to_vec();
     if settings.mends {
-        mend(&settings.network, &mut stream);
+        mend(&settings.terms.network, &mut stream);
     }
 
     let whole = settings.decode([&stream[..]]);
@@ -37,9 +38,7 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 struct Settings {
-    network: Network,
-    version: u32,
-    trailing: TrailingBytes,
+    terms: Terms,
     reject_limit: usize,
     /// Whether the stream's magics, lengths and checksums are set right beforehand: no
     /// fuzzer guesses a hash.
@@ -50,7 +49,7 @@ impl Settings {
     fn new(network: u8, version: u8, flags: u8) -> Self {
         let network = Network::ALL[usize::from(network) % Network::ALL.len()];
         let chain = network.chain();
-        Self {
+        let terms = Terms {
             network,
             // One beyond the newest, too.
             version: u32::from(version) % (chain.newest_version() + 2),
@@ -59,14 +58,16 @@ impl Settings {
                 1 => TrailingBytes::Reject,
                 _ => TrailingBytes::of(chain),
             },
+        };
+        Self {
+            terms,
             reject_limit: if flags & 4 == 0 { MAX_PAYLOAD } else { 64 },
             mends: flags & 8 == 0,
         }
     }
 
     fn decoder(&self) -> Decoder {
-        let mut decoder = Decoder::new(self.network, self.version);
-        decoder.set_trailing_bytes(self.trailing);
+        let mut decoder = self.terms.decoder();
         decoder.set_reject_limit(self.reject_limit);
         decoder
     }
@@ -109,37 +110,13 @@ impl Settings {
         outcome
     }
 
-    /// A message that was decoded can be encoded, and comes back as it was.
     fn check(&self, frame: &Frame, bytes: &[u8]) {
-        let Frame { message, len, .. } = frame;
-        let protocol = self.decoder().protocol();
+        let Frame { message, .. } = frame;
         let payload = Bytes::copy_from_slice(&bytes[HEADER_LEN..]);
-        let direct = Message::decode(message.command(), &payload, protocol, self.trailing);
+        let Terms { trailing, .. } = self.terms;
+        let direct = Message::decode(message.command(), &payload, self.terms.protocol(), trailing);
         assert_eq!(direct.as_ref(), Ok(message));
-        walk(message);
-
-        let encoded = EncodedMessage::new(&self.network, self.version, message)
-            .expect("what was decoded can be encoded");
-        let frame = encoded.to_bytes();
-        assert_eq!(frame.len(), encoded.len());
-        assert_eq!(encoded.command(), message.command());
-
-        let mut buffer = BytesMut::from(&frame[..]);
-        let mut decoder = Decoder::new(self.network, self.version);
-        decoder.set_trailing_bytes(TrailingBytes::Reject);
-        let again = decoder.decode(&mut buffer).expect("valid").expect("whole");
-        assert_eq!((&again.message, again.len), (message, frame.len()));
-        assert_eq!(decoder.end(buffer.len()), Ok(()));
-        let encoded_again = EncodedMessage::new(&self.network, self.version, &again.message);
-        assert_eq!(encoded_again, Ok(encoded));
-
-        // Every other message has one form only.
-        if !matches!(message, Message::Version(_)) {
-            assert!(bytes[HEADER_LEN..].starts_with(&frame[HEADER_LEN..]));
-            if self.trailing == TrailingBytes::Reject {
-                assert_eq!(frame.len(), *len);
-            }
-        }
+        self.terms.check(message, &payload);
     }
 }
 
@@ -200,45 +177,4 @@ fn assert_fused(decoder: &mut Decoder, error: &DecodeError) {
     assert_eq!(decoder.end(0).as_ref(), Err(error));
     assert_eq!(more.len(), 2 * HEADER_LEN);
     show(error);
-}
-
-/// Visits everything that a message lends.
-fn walk(message: &Message) {
-    match message {
-        Message::Headers(headers) => {
-            assert_eq!(headers.iter().len(), headers.len());
-            assert!(headers.get(headers.len()).is_none());
-            for (index, header) in headers.iter().enumerate() {
-                assert_eq!(headers.get(index).expect("within").raw(), header.raw());
-            }
-            if let Some(last) = headers.iter().next_back() {
-                assert!(!last.block_hash().is_zero());
-                let has_solution = headers.chain() == excc_peer::Chain::Exchangecoin;
-                assert_eq!(last.equihash_solution().is_some(), has_solution);
-            }
-        }
-        Message::Addr(list) => list.iter().for_each(|entry| show(&entry.address().socket_addr())),
-        Message::Inv(list) | Message::GetData(list) | Message::NotFound(list) => {
-            assert_eq!(list.as_bytes().len(), list.len() * 36);
-            list.iter().for_each(show);
-        }
-        other => show_debug(other),
-    }
-}
-
-/// Formatting must not panic; nobody reads the text.
-fn show(value: &impl fmt::Display) {
-    write!(Nowhere, "{value}").expect("nowhere has room");
-}
-
-fn show_debug(value: &impl fmt::Debug) {
-    write!(Nowhere, "{value:?}").expect("nowhere has room");
-}
-
-struct Nowhere;
-
-impl Write for Nowhere {
-    fn write_str(&mut self, _: &str) -> fmt::Result {
-        Ok(())
-    }
 }

@@ -372,7 +372,9 @@ impl Writer {
             self.inline_len += bytes.len();
             return;
         }
-        self.copied.extend_from_slice(&core::mem::take(&mut self.tail));
+        let tail = core::mem::take(&mut self.tail);
+        self.copied.reserve(tail.len() + bytes.len());
+        self.copied.extend_from_slice(&tail);
         self.copied.extend_from_slice(bytes);
     }
 

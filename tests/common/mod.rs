@@ -74,7 +74,6 @@ pub(crate) fn block(n: u32) -> InvVect {
     InvVect::block(hash(n))
 }
 
-/// The frame of a message that can be encoded.
 /// A transaction that pays to a script of that many bytes.
 pub(crate) fn paying(chain: Chain, script_len: usize) -> Tx {
     let pk_script = vec![0; script_len].into();
@@ -82,6 +81,7 @@ pub(crate) fn paying(chain: Chain, script_len: usize) -> Tx {
     Transaction { outputs, ..Transaction::default() }.encode(chain).expect("a valid transaction")
 }
 
+/// The frame of a message that can be encoded.
 pub(crate) fn frame(network: Network, version: u32, message: impl Into<Message>) -> Bytes {
     EncodedMessage::new(&network, version, &message.into()).expect("can be encoded").to_bytes()
 }
