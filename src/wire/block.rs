@@ -119,7 +119,7 @@ impl Block {
     /// The parts of the block, to be kept or changed. Transactions are not copied.
     pub fn to_parts(&self) -> BlockParts {
         let keep = |transactions: Transactions<'_>| {
-            transactions.map(|tx| tx.to_tx(|raw| self.raw.slice_ref(raw))).collect()
+            transactions.map(|tx| tx.kept(|raw| self.raw.slice_ref(raw))).collect()
         };
         BlockParts {
             header: self.header().to_header(),
@@ -301,6 +301,7 @@ mod tests {
             let views = read.transactions().map(|tx| tx.tx_hash());
             assert!(views.eq(parts.transactions.iter().map(Tx::tx_hash)));
             assert_eq!(read.to_parts(), parts);
+            assert!(read.transactions().map(|tx| tx.to_tx()).eq(parts.transactions));
         }
     }
 

@@ -46,7 +46,7 @@ struct Rule {
     gated: bool,
 }
 
-/// At most `limit` bytes, at every version until one of the methods below says otherwise.
+/// At most `limit` bytes, at every version.
 const fn upto(limit: usize) -> Option<Rule> {
     since(0, limit)
 }

@@ -42,7 +42,7 @@ impl<'a> TxRef<'a> {
     }
 
     /// A transaction of the same bytes, kept by `keep`.
-    pub(in crate::wire) fn to_tx(self, keep: impl FnOnce(&'a [u8]) -> Bytes) -> Tx {
+    pub(in crate::wire) fn kept(&self, keep: impl FnOnce(&'a [u8]) -> Bytes) -> Tx {
         Tx { chain: self.chain, raw: keep(self.raw), layout: self.layout }
     }
 
@@ -129,6 +129,11 @@ impl<'a> TxRef<'a> {
     pub fn full_hash(&self) -> Hash {
         let (prefix, witness) = (self.tx_hash(), self.witness_hash());
         self.chain.hash_function().digest(&[prefix.as_ref(), witness.as_ref()])
+    }
+
+    /// A copy that lives by itself.
+    pub fn to_tx(&self) -> Tx {
+        self.kept(Bytes::copy_from_slice)
     }
 
     /// The parts of the transaction, to be kept or changed, copied.
