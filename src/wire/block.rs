@@ -48,7 +48,7 @@ pub struct Block {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Tree {
     /// Offset of the first.
-    start: u32,
+    start: usize,
     count: u32,
 }
 
@@ -64,8 +64,8 @@ impl Tree {
         for _ in 0..count {
             TxRef::skip(cursor)?;
         }
-        // A block is smaller than a payload, and what it counts takes bytes.
-        Ok(Self { start: start as u32, count: count as u32 })
+        // The limit is one that 32 bits can tell.
+        Ok(Self { start, count: count as u32 })
     }
 }
 
@@ -129,7 +129,7 @@ impl Block {
     }
 
     fn tree(&self, tree: Tree) -> Transactions<'_> {
-        let rest = Cursor::new(self.raw.get(tree.start as usize..).unwrap_or_default());
+        let rest = Cursor::new(self.raw.get(tree.start..).unwrap_or_default());
         Transactions { chain: self.chain, rest, left: tree.count as usize }
     }
 }
@@ -240,7 +240,7 @@ impl BlockParts {
             let count = transactions.len();
             at_most(count, max_txs_per_tree(protocol), ErrorKind::TooManyTxs)?;
             put_varint(count as u64, |part| bytes.extend_from_slice(part));
-            let start = bytes.len() as u32;
+            let start = bytes.len();
             for tx in transactions {
                 check_chain(tx.chain(), chain)?;
                 bytes.extend_from_slice(tx.raw());

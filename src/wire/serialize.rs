@@ -11,6 +11,7 @@ use serde_core::ser::{Serialize, SerializeStruct, Serializer};
 use super::addr::{NetAddress, PeerAddress, Services};
 use super::addr_v2::{HostAddress, NetAddressV2};
 use super::block::Block;
+use super::error::Hex;
 use super::filter::{
     CFHeaders, CFTypes, CFilter, CFilterV2, CFiltersV2, FilterType, GetCFHeaders, GetCFilter,
     GetCFilterV2, GetCFsV2,
@@ -475,15 +476,6 @@ pub(crate) struct Text<T>(pub(crate) T);
 impl<T: fmt::Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
-    }
-}
-
-/// Bytes as hexadecimal in their order.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -189,6 +189,12 @@ impl<T: ?Sized> Clone for VarIter<'_, T> {
     }
 }
 
+impl<T: VarItem + ?Sized + fmt::Debug> fmt::Debug for VarIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
 impl<'a, T: VarItem + ?Sized> IntoIterator for &'a VarList<T> {
     type Item = &'a T;
     type IntoIter = VarIter<'a, T>;

@@ -215,6 +215,12 @@ impl<'a> Iterator for Inputs<'a> {
 
 impl ExactSizeIterator for Inputs<'_> {}
 
+impl fmt::Debug for Inputs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
 /// An input where it lies in a transaction.
 #[derive(Clone, Copy)]
 pub struct TxInRef<'a> {
@@ -284,6 +290,12 @@ impl<'a> Iterator for Outputs<'a> {
 }
 
 impl ExactSizeIterator for Outputs<'_> {}
+
+impl fmt::Debug for Outputs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
 
 /// An output where it lies in a transaction.
 #[derive(Clone, Copy)]
