@@ -5,9 +5,11 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::codec::{Cursor, Payload, Protocol, Reader, Writer, put_varint, varint_len};
+use super::codec::{
+    Cursor, Payload, Protocol, Reader, Writer, check_chain, put_varint, varint_len,
+};
 use super::error::{DecodeError, EncodeError, ErrorKind, at_most};
-use super::header::{BlockHeader, BlockHeaderRef, check_chain};
+use super::header::{BlockHeader, BlockHeaderRef};
 use super::message::Command;
 use super::tx::{Tx, TxRef};
 use crate::hash::Hash;

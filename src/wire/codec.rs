@@ -7,7 +7,7 @@ use core::ops::{Deref, DerefMut};
 use bytes::Bytes;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::error::{ErrorKind, Excess, at_most};
+use super::error::{ErrorKind, Excess, Invalid, at_most};
 use super::frame::{HEADER_LEN, MAX_PAYLOAD};
 use crate::network::Chain;
 
@@ -26,6 +26,15 @@ impl Protocol {
     /// The messages of `chain` as they are at `version`.
     pub const fn new(chain: Chain, version: u32) -> Self {
         Self { chain, version }
+    }
+}
+
+/// Whether something `of` one chain may go where `expected` is.
+pub(crate) fn check_chain(of: Chain, expected: Chain) -> Result<(), ErrorKind> {
+    if of == expected {
+        Ok(())
+    } else {
+        Err(ErrorKind::InvalidMsg(Invalid::OtherChain { of, expected }))
     }
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use zerocopy::little_endian::{I32, I64, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::codec::{Payload, Protocol, Reader, Writer};
-use super::error::{ErrorKind, Invalid, at_most};
+use super::codec::{Payload, Protocol, Reader, Writer, check_chain};
+use super::error::{ErrorKind, at_most};
 use crate::hash::Hash;
 use crate::network::Chain;
 
@@ -78,15 +78,6 @@ impl BlockHeader {
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.fields().as_bytes());
         bytes.extend(self.equihash_solution.iter().flatten());
-    }
-}
-
-/// Whether something `of` one chain may go where `expected` is.
-pub(super) fn check_chain(of: Chain, expected: Chain) -> Result<(), ErrorKind> {
-    if of == expected {
-        Ok(())
-    } else {
-        Err(ErrorKind::InvalidMsg(Invalid::OtherChain { of, expected }))
     }
 }
 
@@ -195,7 +186,7 @@ impl Headers {
     ///
     /// # Errors
     ///
-    /// [`OtherChain`](Invalid::OtherChain) if a header has an Equihash solution where the
+    /// [`OtherChain`](super::Invalid::OtherChain) if a header has an Equihash solution where the
     /// chain has none, or the other way round.
     pub fn new<'a>(
         chain: Chain,

@@ -1,6 +1,6 @@
 //! The ciphertexts of a mix: `mixcphrtxt`.
 
-use super::{Ciphertext, MAX_MIX_PEERS};
+use super::{Ciphertext, MAX_MIX_PEERS, write_head};
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
 use crate::wire::error::{ErrorKind, Invalid};
@@ -42,9 +42,7 @@ impl MixCphrTxt {
         if ciphertexts != seen {
             return Err(ErrorKind::InvalidMsg(Invalid::UnequalLists { ciphertexts, seen }));
         }
-        writer.bytes(&self.identity);
-        writer.bytes(&self.session_id);
-        writer.bytes(&self.run.to_le_bytes());
+        write_head(&self.identity, &self.session_id, self.run, writer);
         self.ciphertexts.write(writer, MAX_MIX_PEERS, ErrorKind::TooManyPrevMixMsgs)?;
         writer.shared(self.seen_key_exchanges.as_bytes());
         Ok(())

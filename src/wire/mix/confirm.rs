@@ -1,11 +1,10 @@
 //! The transaction of a mix: `mixconfirm`.
 
-use super::{read_seen, write_seen};
+use super::{read_seen, write_head, write_seen};
 use crate::hash::Hash;
 use crate::network::Chain;
-use crate::wire::codec::{Reader, Writer};
+use crate::wire::codec::{Reader, Writer, check_chain};
 use crate::wire::error::ErrorKind;
-use crate::wire::header::check_chain;
 use crate::wire::list::List;
 use crate::wire::tx::Tx;
 
@@ -46,9 +45,7 @@ impl MixConfirm {
     /// Writes what is signed: all fields but the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         check_chain(self.mix.chain(), Chain::Decred)?;
-        writer.bytes(&self.identity);
-        writer.bytes(&self.session_id);
-        writer.bytes(&self.run.to_le_bytes());
+        write_head(&self.identity, &self.session_id, self.run, writer);
         writer.bytes(self.mix.raw());
         write_seen(&self.seen_dc_nets, writer)
     }

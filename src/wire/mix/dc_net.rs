@@ -2,7 +2,7 @@
 
 use super::{
     DcNetMessage, MAX_MIX_MESSAGES, check_filled, read_seen, too_many_columns, too_many_rows,
-    write_seen,
+    write_head, write_seen,
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
@@ -128,9 +128,7 @@ impl MixDCNet {
 
     /// Writes what is signed: all fields but the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
-        writer.bytes(&self.identity);
-        writer.bytes(&self.session_id);
-        writer.bytes(&self.run.to_le_bytes());
+        write_head(&self.identity, &self.session_id, self.run, writer);
         self.dc_net.write(writer)?;
         write_seen(&self.seen_slot_reserves, writer)
     }

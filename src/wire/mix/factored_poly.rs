@@ -1,7 +1,8 @@
 //! The solution of a mix's slot reservation: `mixfactpoly`.
 
 use super::{
-    MAX_MIX_MESSAGES, MAX_MIX_VALUE, read_seen, too_many_values, value_too_long, write_seen,
+    MAX_MIX_MESSAGES, MAX_MIX_VALUE, read_seen, too_many_values, value_too_long, write_head,
+    write_seen,
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
@@ -45,9 +46,7 @@ impl MixFactPoly {
 
     /// Writes what is signed: all fields but the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
-        writer.bytes(&self.identity);
-        writer.bytes(&self.session_id);
-        writer.bytes(&self.run.to_le_bytes());
+        write_head(&self.identity, &self.session_id, self.run, writer);
         writer.count(self.roots.len(), MAX_MIX_MESSAGES, too_many_values)?;
         self.roots.write(writer, MAX_MIX_VALUE, value_too_long)?;
         write_seen(&self.seen_slot_reserves, writer)

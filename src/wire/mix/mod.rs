@@ -188,6 +188,13 @@ mix_messages! {
     MixPairReq MixKeyXchg MixCphrTxt MixSlotRes MixFactPoly MixDCNet MixConfirm MixSecrets
 }
 
+/// Writes what most messages have after the signature.
+fn write_head(identity: &[u8; 33], session_id: &[u8; 32], run: u32, writer: &mut Writer) {
+    writer.bytes(identity);
+    writer.bytes(session_id);
+    writer.bytes(&run.to_le_bytes());
+}
+
 /// Reads the hashes of the messages seen, with which all but `mixpairreq` and
 /// `mixcphrtxt` end.
 fn read_seen(reader: &mut Reader<'_>) -> Result<List<Hash>, ErrorKind> {

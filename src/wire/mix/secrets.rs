@@ -2,7 +2,7 @@
 
 use super::{
     DcNetMessage, MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_VALUE, MixMessage, read_seen,
-    too_many_values, value_too_long, write_seen,
+    too_many_values, value_too_long, write_head, write_seen,
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
@@ -72,9 +72,7 @@ impl MixSecrets {
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         // Decred's nodes complain of this first.
         at_most(self.seen_secrets.len(), MAX_MIX_PEERS, ErrorKind::TooManyPrevMixMsgs)?;
-        writer.bytes(&self.identity);
-        writer.bytes(&self.session_id);
-        writer.bytes(&self.run.to_le_bytes());
+        write_head(&self.identity, &self.session_id, self.run, writer);
         writer.bytes(&self.seed);
         writer.count(self.slot_reserve_msgs.len(), MAX_MIX_MESSAGES, too_many_values)?;
         self.slot_reserve_msgs.write(writer, MAX_MIX_VALUE, value_too_long)?;

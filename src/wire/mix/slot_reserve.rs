@@ -2,7 +2,7 @@
 
 use super::{
     MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_VALUE, check_filled, read_seen, too_many_columns,
-    too_many_rows, value_too_long, write_seen,
+    too_many_rows, value_too_long, write_head, write_seen,
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
@@ -123,9 +123,7 @@ impl MixSlotRes {
 
     /// Writes what is signed: all fields but the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
-        writer.bytes(&self.identity);
-        writer.bytes(&self.session_id);
-        writer.bytes(&self.run.to_le_bytes());
+        write_head(&self.identity, &self.session_id, self.run, writer);
         self.dc_mix.write(writer)?;
         write_seen(&self.seen_ciphertexts, writer)
     }

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use zerocopy::little_endian::{I64, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::codec::{Cursor, Payload, Protocol, Reader, Writer};
+use super::codec::{Cursor, Payload, Protocol, Reader, Writer, check_chain};
 use super::error::{DecodeError, ErrorKind};
 use super::frame::MAX_PAYLOAD;
-use super::header::check_chain;
 use super::list::{Record, sealed::Sealed};
 use super::message::Command;
 use crate::hash::Hash;
