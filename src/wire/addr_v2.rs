@@ -172,10 +172,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::network::{Chain, Network};
+    use crate::network::Chain;
     use crate::wire::error::Excess;
-    use crate::wire::frame::{EncodedMessage, HEADER_LEN, TrailingBytes};
-    use crate::wire::message::{Command, Message};
+    use crate::wire::message::{Command, Message, tests};
 
     const SEEN: NetAddressV2 = NetAddressV2 {
         timestamp: LAST_SECOND,
@@ -185,15 +184,11 @@ mod tests {
     };
 
     fn encoded(addresses: Vec<NetAddressV2>) -> Result<Bytes, ErrorKind> {
-        EncodedMessage::new(&Network::DCR_MAINNET, 12, &Message::AddrV2(addresses))
-            .map(|encoded| encoded.to_bytes().slice(HEADER_LEN..))
-            .map_err(|error| error.kind().clone())
+        tests::encoded(Message::AddrV2(addresses))
     }
 
-    fn decoded(payload: &Bytes) -> Result<Message, ErrorKind> {
-        let protocol = Protocol::new(Chain::Decred, 12);
-        Message::decode(Command::AddrV2, payload, protocol, TrailingBytes::Reject)
-            .map_err(|error| error.kind().clone())
+    fn decoded(payload: &[u8]) -> Result<Message, ErrorKind> {
+        tests::decoded(Command::AddrV2, payload)
     }
 
     #[test]

@@ -346,25 +346,27 @@ pub(super) mod tests {
     use super::*;
     use crate::network::Network;
 
-    fn encode(message: &Message) -> Result<EncodedMessage, ErrorKind> {
-        let network = Network::DCR_MAINNET;
-        EncodedMessage::new(&network, network.chain().newest_version(), message)
+    const DECRED: Protocol = Protocol::new(Chain::Decred, 12);
+
+    /// The payload of a message of Decred's.
+    pub(in crate::wire) fn encoded(message: impl Into<Message>) -> Result<Bytes, ErrorKind> {
+        EncodedMessage::new(&Network::DCR_MAINNET, DECRED.version, &message.into())
+            .map(|encoded| encoded.to_bytes().slice(HEADER_LEN..))
             .map_err(|error| error.kind().clone())
     }
 
-    /// Encodes and decodes a message of Decred's, and returns the size of its payload.
-    pub(in crate::wire) fn round_trip(message: &Message) -> usize {
-        let frame = encode(message).unwrap().parts().concat();
-        let payload = Bytes::from(frame).slice(HEADER_LEN..);
-        let protocol = Protocol::new(Chain::Decred, Chain::Decred.newest_version());
-        let decoded = Message::decode(message.command(), &payload, protocol, TrailingBytes::Reject);
-        assert_eq!(decoded.as_ref(), Ok(message));
-        payload.len()
+    pub(in crate::wire) fn decoded(command: Command, payload: &[u8]) -> Result<Message, ErrorKind> {
+        let payload = Bytes::copy_from_slice(payload);
+        Message::decode(command, &payload, DECRED, TrailingBytes::Reject)
+            .map_err(|error| error.kind().clone())
     }
 
-    /// Why a message of Decred's cannot be encoded.
-    pub(in crate::wire) fn refusal(message: &Message) -> ErrorKind {
-        encode(message).unwrap_err()
+    /// Encodes a message of Decred's, takes it back from its payload, and returns that.
+    pub(in crate::wire) fn round_trip(message: impl Into<Message>) -> Bytes {
+        let message = message.into();
+        let payload = encoded(message.clone()).unwrap();
+        assert_eq!(decoded(message.command(), &payload), Ok(message));
+        payload
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! What the tests of all messages share.
 
-use bytes::Bytes;
-
 use super::*;
-use crate::network::Network;
-use crate::wire::frame::{EncodedMessage, HEADER_LEN, TrailingBytes};
+pub(super) use crate::wire::message::tests::{decoded, encoded, round_trip};
 
 pub(super) const SIGNATURE: [u8; 64] = [1; 64];
 pub(super) const IDENTITY: [u8; 33] = [2; 33];
@@ -18,28 +15,6 @@ pub(super) fn head() -> Vec<u8> {
 
 pub(super) fn hashes(count: usize) -> List<Hash> {
     (0..count).map(|n| Hash::from_bytes([n as u8; 32])).collect()
-}
-
-/// The payload of a message.
-pub(super) fn encoded(message: impl Into<Message>) -> Result<Bytes, ErrorKind> {
-    EncodedMessage::new(&Network::DCR_MAINNET, 12, &message.into())
-        .map(|encoded| encoded.to_bytes().slice(HEADER_LEN..))
-        .map_err(|error| error.kind().clone())
-}
-
-pub(super) fn decoded(command: Command, payload: &[u8]) -> Result<Message, ErrorKind> {
-    let payload = Bytes::copy_from_slice(payload);
-    let protocol = Protocol::new(Chain::Decred, 12);
-    Message::decode(command, &payload, protocol, TrailingBytes::Reject)
-        .map_err(|error| error.kind().clone())
-}
-
-/// Encodes a message, takes it back from its payload, and returns that.
-pub(super) fn round_trip(message: impl Into<Message>) -> Bytes {
-    let message = message.into();
-    let payload = encoded(message.clone()).unwrap();
-    assert_eq!(decoded(message.command(), &payload), Ok(message));
-    payload
 }
 
 pub(super) fn max_payload(command: Command) -> usize {
