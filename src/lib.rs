@@ -115,7 +115,7 @@ pub use hash::{Hash, HashFunction, ParseHashError};
 pub use network::{Chain, Network, UnknownNetwork};
 pub use peer::{
     AddressHiding, Announced, CloseReason, CommandStats, Config, ConfigBuilder, ConfigError,
-    Direction, Established, Event, Outgoing, Overflow, PeerState, Relay, SendError, SendErrorKind,
-    SendId, SentNonces, Stats, Timer, Traffic, Transmit,
+    Direction, Established, Event, Outgoing, Overflow, PeerState, PushedAddrs, Relay, SendError,
+    SendErrorKind, SendId, SentNonces, Stats, Timer, Traffic, Transmit,
 };
 pub use time::Instant;

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use crate::wire::{Command, DecodeError, EncodeError, ErrorKind};
+use crate::wire::{Command, DecodeError, EncodeError, ErrorKind, InvVect, Services};
 
 /// Why a peer is closed. The first reason stands; later inputs return it again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,15 @@ pub enum CloseReason {
         /// What [`min_remote_version`](crate::ConfigBuilder::min_remote_version) asks for.
         minimum: u32,
     },
+    /// The remote does not offer what
+    /// [`required_services`](crate::ConfigBuilder::required_services) asks for.
+    #[error("services {required} are required and {offered} offered")]
+    MissingServices {
+        /// What the remote offers.
+        offered: Services,
+        /// What is required.
+        required: Services,
+    },
     /// The handshake took longer than
     /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
     #[error("handshake not finished in time")]
@@ -65,6 +74,15 @@ pub enum CloseReason {
     /// A `ping` went unanswered for [`pong_timeout`](crate::ConfigBuilder::pong_timeout).
     #[error("no pong in time")]
     PongTimeout,
+    /// A request was not answered within its
+    /// [`response_timeout`](crate::ConfigBuilder::response_timeout).
+    #[error("no answer to {request}{} in time", OfVector(.vector))]
+    Stall {
+        /// The request.
+        request: Command,
+        /// Of a `getdata`, a vector that is overdue.
+        vector: Option<InvVect>,
+    },
     /// A frame that had begun to leave did not finish in time: the remote does not read.
     #[error("the remote does not read")]
     WriteStall,
@@ -77,6 +95,18 @@ pub enum CloseReason {
         /// The most allowed.
         limit: usize,
     },
+}
+
+/// The vector in the text of a stall, where there is one.
+struct OfVector<'a>(&'a Option<InvVect>);
+
+impl fmt::Display for OfVector<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(vector) => write!(f, " of {vector}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl CloseReason {
@@ -128,6 +158,22 @@ pub enum SendErrorKind {
         /// The most allowed.
         limit: usize,
     },
+    /// With the vectors of this `getdata`, more would be asked for and not answered than
+    /// [`max_requested`](crate::ConfigBuilder::max_requested) allows.
+    #[error("{requested} vectors would be asked for, at most {limit} allowed")]
+    TooManyRequested {
+        /// Vectors asked for, those of this message included.
+        requested: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// The network's nodes ban who sends such a message, hang up on it or never answer it: an
+    /// `inv`, `getdata` or `addr` of nothing; a `getdata` with a type that is not served;
+    /// `getcfilter`, `getcfheaders` and `getcftypes`, whose filters are gone; on Decred
+    /// `getminings` and `miningstate`. It can be
+    /// [sent all the same](crate::ConfigBuilder::send_unwelcome).
+    #[error("nodes do not put up with this {0}")]
+    Unwelcome(Command),
     /// The message cannot be sent at the negotiated version, or not at all.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -195,6 +241,17 @@ pub enum ConfigError {
         /// The ping interval.
         ping: Duration,
     },
+    /// A message that comes slowly would have less time than one that does not come.
+    #[error("a slow message must have {idle:?} at least, which silence has, not {slow:?}")]
+    SlowMessageTimeout {
+        /// The time for a slow message.
+        slow: Duration,
+        /// The idle timeout.
+        idle: Duration,
+    },
+    /// Only requests have a response timeout.
+    #[error("a {0} is not answered")]
+    NotARequest(Command),
     /// The trickle interval ends before it begins.
     #[error("a trickle interval from {0:?} to {1:?} is empty")]
     TrickleInterval(Duration, Duration),

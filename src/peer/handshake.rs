@@ -12,16 +12,16 @@ pub(super) enum VerAckRule {
     /// At any time after its `version`: Exchangecoin's node sends it behind whatever it
     /// queued before, and is heard before it comes.
     Late,
-    /// After so many other messages at most, which are held until then: Decred below
-    /// protocol version 12.
+    /// After so many other messages at most, which are held until then: Decred. Below
+    /// protocol version 12 there may be some.
     Within(usize),
 }
 
 impl VerAckRule {
-    pub(super) const fn of(protocol: Protocol) -> Self {
+    pub(super) const fn of(protocol: Protocol, max_before_verack: usize) -> Self {
         match protocol.chain {
             Chain::Exchangecoin => Self::Late,
-            Chain::Decred if protocol.version < 12 => Self::Within(2),
+            Chain::Decred if protocol.version < 12 => Self::Within(max_before_verack),
             Chain::Decred => Self::Within(0),
         }
     }
@@ -43,13 +43,15 @@ pub(super) enum Phase {
 pub(super) struct Handshake {
     phase: Phase,
     has_verack: bool,
+    /// How many messages may precede the remote's `verack`, where it is waited for.
+    may_precede: usize,
     /// Messages that came before their time, with the sizes of their frames.
     held: Vec<(Message, usize)>,
 }
 
 impl Handshake {
     pub(super) const fn new() -> Self {
-        Self { phase: Phase::AwaitsVersion, has_verack: false, held: Vec::new() }
+        Self { phase: Phase::AwaitsVersion, has_verack: false, may_precede: 0, held: Vec::new() }
     }
 
     pub(super) const fn phase(&self) -> Phase {
@@ -58,6 +60,12 @@ impl Handshake {
 
     pub(super) const fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
+    }
+
+    /// Waits for the remote's `verack`, and holds so many other messages until then.
+    pub(super) const fn await_verack(&mut self, may_precede: usize) {
+        self.phase = Phase::AwaitsVerAck;
+        self.may_precede = may_precede;
     }
 
     pub(super) const fn has_verack(&self) -> bool {
@@ -70,19 +78,16 @@ impl Handshake {
 
     /// Whether a message of that name may come now. Asked as soon as its header is there,
     /// so that nothing is received in vain.
-    pub(super) fn admits(&self, command: Command, protocol: Protocol) -> Result<(), CloseReason> {
+    pub(super) fn admits(&self, command: Command) -> Result<(), CloseReason> {
         match (self.phase, command) {
             (Phase::AwaitsVersion, Command::Version) => Ok(()),
             (Phase::AwaitsVersion, other) => Err(CloseReason::NotVersion(other)),
             (_, Command::Version) => Err(CloseReason::DuplicateVersion),
             (_, Command::VerAck) if self.has_verack => Err(CloseReason::DuplicateVerAck),
-            (Phase::AwaitsVerAck, other) if other != Command::VerAck => {
-                match VerAckRule::of(protocol) {
-                    VerAckRule::Within(others) if self.held.len() >= others => {
-                        Err(CloseReason::NotVerAck(other))
-                    }
-                    _ => Ok(()),
-                }
+            (Phase::AwaitsVerAck, other)
+                if other != Command::VerAck && self.held.len() >= self.may_precede =>
+            {
+                Err(CloseReason::NotVerAck(other))
             }
             _ => Ok(()),
         }
@@ -104,16 +109,15 @@ mod tests {
     use super::*;
     use crate::wire::Ping;
 
-    const EXCC: Protocol = Protocol::new(Chain::Exchangecoin, 8);
     const DCR_11: Protocol = Protocol::new(Chain::Decred, 11);
     const DCR_12: Protocol = Protocol::new(Chain::Decred, 12);
 
     #[test]
     fn nothing_comes_before_a_version() {
         let handshake = Handshake::new();
-        assert_eq!(handshake.admits(Command::Version, EXCC), Ok(()));
+        assert_eq!(handshake.admits(Command::Version), Ok(()));
         for command in [Command::VerAck, Command::Ping] {
-            assert_eq!(handshake.admits(command, EXCC), Err(CloseReason::NotVersion(command)));
+            assert_eq!(handshake.admits(command), Err(CloseReason::NotVersion(command)));
         }
     }
 
@@ -121,25 +125,28 @@ mod tests {
     fn each_opening_comes_once() {
         let mut handshake = Handshake::new();
         handshake.set_phase(Phase::Established);
-        assert_eq!(handshake.admits(Command::VerAck, EXCC), Ok(()));
+        assert_eq!(handshake.admits(Command::VerAck), Ok(()));
         handshake.set_verack();
-        assert_eq!(handshake.admits(Command::VerAck, EXCC), Err(CloseReason::DuplicateVerAck));
-        assert_eq!(handshake.admits(Command::Version, EXCC), Err(CloseReason::DuplicateVersion));
-        assert_eq!(handshake.admits(Command::Ping, EXCC), Ok(()));
+        assert_eq!(handshake.admits(Command::VerAck), Err(CloseReason::DuplicateVerAck));
+        assert_eq!(handshake.admits(Command::Version), Err(CloseReason::DuplicateVersion));
+        assert_eq!(handshake.admits(Command::Ping), Ok(()));
     }
 
     #[test]
     fn as_many_messages_precede_a_verack_as_the_version_allows() {
         for (protocol, allowed) in [(DCR_11, 2), (DCR_12, 0)] {
+            let VerAckRule::Within(may_precede) = VerAckRule::of(protocol, 2) else {
+                panic!("Decred's nodes wait for a verack");
+            };
             let mut handshake = Handshake::new();
-            handshake.set_phase(Phase::AwaitsVerAck);
+            handshake.await_verack(may_precede);
             for nonce in 0..allowed {
-                assert_eq!(handshake.admits(Command::Ping, protocol), Ok(()));
+                assert_eq!(handshake.admits(Command::Ping), Ok(()));
                 handshake.hold(Message::Ping(Ping { nonce }), 32);
             }
             let refused = Err(CloseReason::NotVerAck(Command::Ping));
-            assert_eq!(handshake.admits(Command::Ping, protocol), refused);
-            assert_eq!(handshake.admits(Command::VerAck, protocol), Ok(()));
+            assert_eq!(handshake.admits(Command::Ping), refused);
+            assert_eq!(handshake.admits(Command::VerAck), Ok(()));
             assert_eq!(handshake.take_held().len(), allowed as usize);
         }
     }

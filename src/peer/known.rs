@@ -4,10 +4,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use hashbrown::HashTable;
-use rand_core::CryptoRng;
-use siphasher::sip::SipHasher13;
-use zerocopy::IntoBytes;
 
+use super::keyed::Key;
 use crate::time::Instant;
 use crate::wire::InvVect;
 
@@ -19,10 +17,8 @@ pub(super) const MAX_CAPACITY: usize = NONE as usize;
 
 /// A bounded set of inventory vectors: the one least recently looked up or inserted
 /// goes first, and each is forgotten some time after its insertion.
-///
-/// The remote chooses what is inserted, so that the hash is keyed.
 pub(super) struct KnownInventory {
-    key: (u64, u64),
+    key: Key,
     capacity: usize,
     lifetime: Duration,
     index: HashTable<u16>,
@@ -42,13 +38,9 @@ struct Slot {
 
 impl KnownInventory {
     /// An empty set, which takes no memory until something is inserted.
-    pub(super) fn new<R: CryptoRng + ?Sized>(
-        capacity: usize,
-        lifetime: Duration,
-        rng: &mut R,
-    ) -> Self {
+    pub(super) fn new(capacity: usize, lifetime: Duration, key: Key) -> Self {
         Self {
-            key: (rng.next_u64(), rng.next_u64()),
+            key,
             capacity: capacity.min(MAX_CAPACITY),
             lifetime,
             index: HashTable::new(),
@@ -63,13 +55,18 @@ impl KnownInventory {
         self.slots.len()
     }
 
+    /// The key of its hashes, for other sets of the same peer.
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// Whether `vector` is known at `now`; if so it counts as used.
     pub(super) fn contains(&mut self, vector: &InvVect, now: Instant) -> bool {
-        let found = self.find(vector, hash(self.key, vector));
+        let found = self.find(vector, self.key.hash(vector));
         match found.and_then(|at| self.slots.get(usize::from(at)).map(|slot| (at, slot.expires))) {
             Some((at, expires)) if now < expires => {
                 self.use_slot(at);
@@ -82,7 +79,7 @@ impl KnownInventory {
     /// Makes `vector` known from `now` on.
     pub(super) fn insert(&mut self, vector: InvVect, now: Instant) {
         let expires = now + self.lifetime;
-        let hash = hash(self.key, &vector);
+        let hash = self.key.hash(&vector);
         if let Some(at) = self.find(&vector, hash) {
             self.slots[usize::from(at)].expires = expires;
             self.use_slot(at);
@@ -149,10 +146,6 @@ impl KnownInventory {
     }
 }
 
-fn hash(key: (u64, u64), vector: &InvVect) -> u64 {
-    SipHasher13::new_with_keys(key.0, key.1).hash(vector.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::collections::VecDeque;
@@ -167,7 +160,7 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(900);
 
     fn set(capacity: usize) -> KnownInventory {
-        KnownInventory::new(capacity, LIFETIME, &mut ChaCha8Rng::seed_from_u64(0))
+        KnownInventory::new(capacity, LIFETIME, Key::new(&mut ChaCha8Rng::seed_from_u64(0)))
     }
 
     fn vector(n: u8) -> InvVect {

@@ -3,11 +3,14 @@
 mod config;
 mod error;
 mod event;
+mod getters;
 mod handshake;
+mod keyed;
 mod known;
 mod nonces;
 mod outbox;
 mod ping;
+mod push;
 mod queue;
 mod random;
 mod receive;
@@ -15,15 +18,17 @@ mod schedule;
 mod send;
 #[cfg(feature = "serde")]
 mod serialize;
+mod stall;
 mod stats;
 mod timers;
 mod transmit;
 mod trickle;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use bytes::BytesMut;
 use rand_core::CryptoRng;
@@ -33,16 +38,20 @@ pub use error::{CloseReason, ConfigError, SendError, SendErrorKind};
 pub use event::{Announced, Direction, Established, Event, Relay, SendId};
 pub use nonces::SentNonces;
 pub use outbox::Outgoing;
+pub use push::PushedAddrs;
 pub use stats::{CommandStats, Stats, Traffic};
 pub use timers::Timer;
 pub use transmit::Transmit;
 
 use handshake::{Handshake, Phase};
+use keyed::Key;
 use known::KnownInventory;
 use outbox::Outbox;
 use ping::Pinger;
-use queue::give_back;
+use push::LastRequests;
+use queue::{give_back, push_back};
 use random::Random;
+use stall::Requests;
 use stats::Counters;
 use timers::Timers;
 use trickle::Trickle;
@@ -93,6 +102,10 @@ pub struct PeerState {
     pinger: Pinger,
     trickle: Trickle,
     known: KnownInventory,
+    /// None until something is asked for.
+    requests: Option<Box<Requests>>,
+    /// None until a helper asks for something.
+    last_requests: Option<Box<LastRequests>>,
     timers: Timers,
     outbox: Outbox,
     /// Receipts of frames that were abandoned when the peer closed.
@@ -115,6 +128,10 @@ struct Input {
     /// Since when the application holds the remote back; its deadlines were put off by
     /// what was before.
     held_since: Option<Instant>,
+    /// How long the application has held the remote back, before that.
+    held: Duration,
+    /// When the last message was complete, by the clock of the time not held back.
+    message_at: Instant,
     /// Whether the remote has ended its stream.
     has_ended: bool,
 }
@@ -185,14 +202,16 @@ impl PeerState {
             fee_filter: None,
             pinger: Pinger::default(),
             trickle: Trickle::default(),
-            known: KnownInventory::new(config.known_capacity, config.known_lifetime, rng),
+            known: KnownInventory::new(config.known_capacity, config.known_lifetime, Key::new(rng)),
+            requests: None,
+            last_requests: None,
             timers,
             outbox: Outbox::default(),
             unsent: VecDeque::new(),
             events: VecDeque::new(),
             event_bytes: 0,
             counters: Counters::default(),
-            input: Input::default(),
+            input: Input { message_at: now, ..Input::default() },
             closed: None,
             told_closed: false,
             config,
@@ -248,7 +267,8 @@ impl PeerState {
 /// # Commands
 impl PeerState {
     /// Queues a message. Its [`Event::Sent`] follows when its last byte has left. A `ping`
-    /// is measured like those of [`ping`](Self::ping).
+    /// is measured like those of [`ping`](Self::ping), and requests must be
+    /// [answered in time](ConfigBuilder::response_timeout).
     ///
     /// Possible from [`Event::VersionReceived`] on; nothing leaves before our `verack`.
     ///
@@ -258,18 +278,14 @@ impl PeerState {
     /// queue is full under [`Overflow::Close`].
     pub fn send(&mut self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
         let message = message.into();
-        let ping = match &message {
-            Message::Ping(ping) => Some(ping.nonce),
-            _ => None,
-        };
-        match self.encode_to_send(&message).and_then(|frame| self.push_receipt(frame, ping)) {
+        match self.encode_to_send(&message).and_then(|frame| self.push_receipt(frame)) {
             Ok(id) => Ok(id),
             Err(kind) => Err(SendError { kind, message }),
         }
     }
 
     /// Queues a message that is encoded already, without encoding or hashing it again: the
-    /// way to send one block to many peers. A `ping` sent like this is not measured.
+    /// way to send one block to many peers.
     ///
     /// # Errors
     ///
@@ -281,7 +297,7 @@ impl PeerState {
         let checked = self.check_sendable(message.command()).and_then(|()| {
             Ok(message.check(self.config.network.magic(), self.decoder.protocol())?)
         });
-        match checked.and_then(|()| self.push_receipt(message.clone(), None)) {
+        match checked.and_then(|()| self.push_receipt(message.clone())) {
             Ok(id) => Ok(id),
             Err(kind) => Err(SendError { kind, message }),
         }
@@ -427,92 +443,6 @@ impl PeerState {
     }
 }
 
-/// # Getters
-impl PeerState {
-    /// The earliest deadline and what it is for.
-    pub fn next_deadline(&self) -> Option<(Timer, Instant)> {
-        self.timers.next()
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &Arc<Config> {
-        &self.config
-    }
-
-    /// The remote's address, as given at construction.
-    pub const fn remote(&self) -> SocketAddr {
-        self.remote
-    }
-
-    /// Who opened the connection.
-    pub const fn direction(&self) -> Direction {
-        self.direction
-    }
-
-    /// The remote's `version`, once it came.
-    pub fn remote_version(&self) -> Option<&Arc<Version>> {
-        self.remote_version.as_ref()
-    }
-
-    /// The protocol version in force: our highest until one is negotiated.
-    pub const fn protocol_version(&self) -> u32 {
-        self.decoder.protocol().version
-    }
-
-    /// Whether the handshake is done and the peer is not closed.
-    pub fn is_established(&self) -> bool {
-        self.closed.is_none() && self.handshake.phase() == Phase::Established
-    }
-
-    /// Whether the remote's `verack` came.
-    pub const fn verack_received(&self) -> bool {
-        self.handshake.has_verack()
-    }
-
-    /// Whether the remote asked for blocks to be announced by `headers`.
-    pub const fn wants_headers(&self) -> bool {
-        self.wants_headers
-    }
-
-    /// Why the peer is closed, once it is.
-    pub const fn close_reason(&self) -> Option<&CloseReason> {
-        self.closed.as_ref()
-    }
-
-    /// A snapshot of what the peer has done so far.
-    pub fn stats(&self) -> Stats {
-        let version = self.remote_version.as_deref();
-        Stats {
-            remote: self.remote,
-            direction: self.direction,
-            connected_at: self.started,
-            services: version.map(|version| version.services),
-            user_agent: version.map(|version| version.user_agent.clone()),
-            advertised_version: version.map(|version| version.protocol_version.cast_unsigned()),
-            negotiated_version: version.map(|_| self.protocol_version()),
-            start_height: version.map(|version| version.start_height),
-            last_block: self.last_block,
-            time_offset: version.map(|_| self.time_offset),
-            relay: version.map(|version| version.relay),
-            wants_headers: self.wants_headers,
-            fee_filter: self.fee_filter,
-            last_send: self.counters.last_send,
-            last_receive: self.counters.last_receive,
-            bytes_sent: self.counters.bytes_sent,
-            bytes_received: self.counters.bytes_received,
-            outstanding_ping: self.pinger.outstanding(),
-            last_ping: self.pinger.last(),
-            round_trip: self.pinger.round_trip(),
-            queued_frames: self.outbox.frames(),
-            queued_bytes: self.outbox.limited(),
-            waiting_announcements: self.trickle.len(),
-            waiting_events: self.events.len(),
-            known_inventory: self.known.len(),
-            commands: self.counters.commands().to_vec(),
-        }
-    }
-}
-
 /// What all of them share.
 impl PeerState {
     fn set_now(&mut self, now: Instant) {
@@ -520,7 +450,9 @@ impl PeerState {
         // Events are taken without a word of the time, so that the remote is credited with
         // all of it up to now.
         if let Some(since) = self.input.held_since.take() {
-            self.timers.put_off(self.now - since);
+            let held = self.now - since;
+            self.timers.put_off(held);
+            self.input.held = self.input.held.saturating_add(held);
             self.note_hold();
         }
     }
@@ -530,6 +462,11 @@ impl PeerState {
         if self.input.held_since.is_none() && self.holds_back() {
             self.input.held_since = Some(self.now);
         }
+    }
+
+    /// The time, less that in which the application held the remote back.
+    fn heard(&self) -> Instant {
+        Instant::ZERO + self.now.since_epoch().saturating_sub(self.input.held)
     }
 
     /// The wall clock, in Unix seconds, within what both chains can represent.
@@ -547,6 +484,7 @@ impl PeerState {
             self.closed = Some(reason);
             self.unsent = self.outbox.abandon();
             self.trickle.clear();
+            self.requests = None;
             self.timers.clear_all();
         }
     }
@@ -561,7 +499,7 @@ impl PeerState {
 
     fn tell(&mut self, event: Event, bytes: usize) {
         self.event_bytes += bytes;
-        self.events.push_back((event, bytes));
+        push_back(&mut self.events, (event, bytes));
         self.note_hold();
     }
 
@@ -574,25 +512,5 @@ impl PeerState {
 
     fn has_room(&self) -> bool {
         !self.holds_back() && self.outbox.pongs() < MAX_PONGS
-    }
-}
-
-/// As in `127.0.0.1:9666 (outbound)`.
-impl fmt::Display for PeerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.remote, self.direction)
-    }
-}
-
-impl fmt::Debug for PeerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerState")
-            .field("remote", &self.remote)
-            .field("direction", &self.direction)
-            .field("phase", &self.handshake.phase())
-            .field("protocol", &self.decoder.protocol())
-            .field("next_deadline", &self.next_deadline())
-            .field("closed", &self.closed)
-            .finish_non_exhaustive()
     }
 }

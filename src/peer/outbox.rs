@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use bytes::Buf;
 
 use super::event::SendId;
-use super::queue::give_back;
+use super::queue::{give_back, push_back};
+use super::stall::DataId;
 use crate::wire::{Command, EncodedMessage};
 
 /// Why a frame is in the queue, and so what follows when it has left.
@@ -17,13 +18,25 @@ pub(super) enum Purpose {
     Ping {
         nonce: u64,
     },
-    /// The application is told. Where it sent a `ping`, its nonce, to be measured.
+    /// The application is told.
     Receipt {
         id: SendId,
-        ping: Option<u64>,
+        starts: Starts,
     },
     /// A batch of announcements.
     Trickle,
+}
+
+/// What a message of the application's starts when it has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Starts {
+    Nothing,
+    /// The time of a `ping`, by its nonce.
+    RoundTrip(u64),
+    /// The time of the answers to a `getdata`.
+    Data(DataId),
+    /// The time of the answer to another request.
+    Answer(Command),
 }
 
 impl Purpose {
@@ -101,9 +114,9 @@ impl Outbox {
         let queued = Queued { frame, purpose };
         if self.is_open || purpose == Purpose::Handshake {
             self.bytes += queued.frame.len();
-            self.queue.push_back(queued);
+            push_back(&mut self.queue, queued);
         } else {
-            self.held.push_back(queued);
+            push_back(&mut self.held, queued);
         }
     }
 
@@ -273,7 +286,7 @@ mod tests {
         outbox.open();
         for frame in frames() {
             let id = outbox.next_receipt();
-            outbox.push(frame, Purpose::Receipt { id, ping: None });
+            outbox.push(frame, Purpose::Receipt { id, starts: Starts::Nothing });
         }
         outbox
     }
@@ -323,7 +336,7 @@ mod tests {
                 prop_assert_eq!(outbox.bytes(), expected.len() - written.len());
             }
             prop_assert_eq!(written, expected);
-            prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt { id: SendId(n), ping: None }).collect::<Vec<_>>());
+            prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt { id: SendId(n), starts: Starts::Nothing }).collect::<Vec<_>>());
             prop_assert_eq!(outbox.limited(), 0);
         }
     }

@@ -5,6 +5,15 @@ use alloc::collections::VecDeque;
 /// Room that an empty queue keeps, so that a short one never allocates anew.
 const KEPT: usize = 128;
 
+/// Appends to a queue, which is given room for one at first: most queues never hold more,
+/// and a peer has several.
+pub(super) fn push_back<T>(queue: &mut VecDeque<T>, value: T) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
+    }
+    queue.push_back(value);
+}
+
 /// Gives memory back that an empty queue holds from a time when it was long.
 pub(super) fn give_back<T>(queue: &mut VecDeque<T>) {
     if queue.is_empty() && queue.capacity() > 2 * KEPT {
@@ -15,6 +24,13 @@ pub(super) fn give_back<T>(queue: &mut VecDeque<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_of_one_has_room_for_one() {
+        let mut queue = VecDeque::new();
+        push_back(&mut queue, 7_u64);
+        assert_eq!((queue.capacity(), queue.front()), (1, Some(&7)));
+    }
 
     #[test]
     fn only_a_long_queue_that_ran_empty_gives_memory_back() {

@@ -16,6 +16,7 @@ impl PeerState {
     /// Takes frames while there is room for what they bring.
     pub(super) fn receive(&mut self, buffer: &mut BytesMut) -> Result<(), CloseReason> {
         self.input.is_held = false;
+        let is_longer = buffer.len() > self.input.left;
         loop {
             self.check_open()?;
             if !self.has_room() {
@@ -28,7 +29,12 @@ impl PeerState {
             self.counters.bytes_received += (before - buffer.len()) as u64;
             match taken {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => {
+                    if is_longer {
+                        self.extend_idle_timer();
+                    }
+                    break;
+                }
                 Err(reason) => {
                     self.close_with(reason.clone());
                     return Err(reason);
@@ -45,7 +51,7 @@ impl PeerState {
     /// Takes one frame. Tells whether there was a whole one.
     fn receive_frame(&mut self, buffer: &mut BytesMut) -> Result<bool, CloseReason> {
         let Some(header) = self.decoder.header(buffer)? else { return Ok(false) };
-        self.handshake.admits(header.command, self.decoder.protocol())?;
+        self.handshake.admits(header.command)?;
         let Some(frame) = self.decoder.payload(buffer)? else { return Ok(false) };
 
         self.counters.received(header.command, frame.len, self.now);
@@ -67,17 +73,22 @@ impl PeerState {
         let advertised = version.protocol_version;
         let negotiated = config.protocol_version.min(advertised.cast_unsigned());
         let minimum = config.min_remote_version;
+        let required = config.required_services;
         let review = config.review_version;
 
         self.decoder.set_version(negotiated);
         self.time_offset = version.timestamp.saturating_sub(self.wall_clock());
-        self.last_block = Some(version.start_height.into());
+        self.last_block = Some(version.start_height.max(0).into());
         let version = Arc::new(version);
         self.remote_version = Some(version.clone());
         self.tell(Event::VersionReceived(version), 0);
 
         if i64::from(advertised) < i64::from(minimum) {
             return Err(CloseReason::ProtocolVersionTooOld { advertised, minimum });
+        }
+        let offered = self.remote_services();
+        if !offered.contains(required) {
+            return Err(CloseReason::MissingServices { offered, required });
         }
         if review {
             self.handshake.set_phase(Phase::UnderReview);
@@ -92,7 +103,7 @@ impl PeerState {
         if self.direction == Direction::Inbound {
             self.push_version();
         }
-        match VerAckRule::of(self.decoder.protocol()) {
+        match VerAckRule::of(self.decoder.protocol(), self.config.max_before_verack) {
             VerAckRule::Late => {
                 self.push(&Message::VerAck, Purpose::Handshake);
                 self.establish();
@@ -100,11 +111,11 @@ impl PeerState {
                     self.timers.set(Timer::VerAck, self.now + timeout);
                 }
             }
-            VerAckRule::Within(_) => {
+            VerAckRule::Within(may_precede) => {
                 if self.direction == Direction::Inbound {
                     self.push(&Message::VerAck, Purpose::Handshake);
                 }
-                self.handshake.set_phase(Phase::AwaitsVerAck);
+                self.handshake.await_verack(may_precede);
             }
         }
     }
@@ -147,7 +158,22 @@ impl PeerState {
             Message::SendHeaders => self.wants_headers = true,
             Message::FeeFilter(filter) => self.fee_filter = Some(filter.min_fee),
             Message::Inv(announced) => self.learn(announced),
+            Message::NotFound(missing) => self.answer_vectors(missing),
+            Message::Tx(tx) if self.follows_inventory() => self.got(InvVect::tx(tx.tx_hash())),
+            Message::Block(block) if self.follows_inventory() => {
+                self.got(InvVect::block(block.block_hash()));
+            }
+            message if self.follows_inventory() => {
+                if let Some(Ok(hash)) = message.as_mix().map(|mix| mix.message_hash()) {
+                    self.got(InvVect::mix(hash));
+                }
+            }
             _ => {}
+        }
+        if let Some(requests) = &mut self.requests
+            && requests.answer(message.command())
+        {
+            self.set_stall_timer();
         }
         self.tell(Event::Message(message), len);
         if let Some(event) = round_trip {
@@ -162,6 +188,24 @@ impl PeerState {
         let skipped = announced.len().saturating_sub(self.known.capacity());
         for vector in announced.iter().skip(skipped) {
             self.known.insert(*vector, self.now);
+        }
+    }
+
+    /// Whether it matters which transaction or block came.
+    fn follows_inventory(&self) -> bool {
+        self.known.capacity() > 0 || self.requested() > 0
+    }
+
+    /// The remote sent what `vector` names: it has it, and has answered for it.
+    fn got(&mut self, vector: InvVect) {
+        self.known.insert(vector, self.now);
+        self.answer_vectors(&[vector]);
+    }
+
+    fn answer_vectors(&mut self, vectors: &[InvVect]) {
+        if let Some(requests) = self.requests.as_mut().filter(|requests| requests.vectors() > 0) {
+            vectors.iter().for_each(|vector| requests.answer_vector(vector));
+            self.set_stall_timer();
         }
     }
 }

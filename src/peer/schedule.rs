@@ -6,10 +6,7 @@ use super::PeerState;
 use super::error::CloseReason;
 use super::outbox::Purpose;
 use super::timers::Timer;
-use crate::wire::{Message, Ping};
-
-/// Bytes of a frame that give it one more second to leave.
-const WRITE_RATE: usize = 256 * 1024;
+use crate::wire::{Command, InvVect, Message, Ping};
 
 impl PeerState {
     pub(super) fn fire(&mut self, timer: Timer) {
@@ -26,6 +23,13 @@ impl PeerState {
                 }
                 self.set_ping_timer();
             }
+            Timer::Stall => match self.overdue() {
+                Some((request, vector)) => {
+                    self.close_with(CloseReason::Stall { request, vector });
+                }
+                // The application held the remote back meanwhile.
+                None => self.set_stall_timer(),
+            },
             Timer::Trickle => self.send_trickle(),
         }
     }
@@ -47,6 +51,30 @@ impl PeerState {
         if let Some(timeout) = self.config.idle_timeout {
             self.timers.set(Timer::Idle, self.now + timeout);
         }
+        self.input.message_at = self.heard();
+    }
+
+    /// Bytes of a message that is not complete came.
+    pub(super) fn extend_idle_timer(&mut self) {
+        if let (Some(idle), Some(slow)) =
+            (self.config.idle_timeout, self.config.slow_message_timeout)
+        {
+            let latest = self.input.message_at + slow + self.input.held;
+            self.timers.extend(Timer::Idle, latest.min(self.now + idle));
+        }
+    }
+
+    /// Sets the time by which the next answer is due.
+    pub(super) fn set_stall_timer(&mut self) {
+        match self.requests.as_ref().and_then(|requests| requests.due()) {
+            Some(due) => self.timers.set(Timer::Stall, due + self.input.held),
+            None => self.timers.clear(Timer::Stall),
+        }
+    }
+
+    /// A request that should have been answered.
+    fn overdue(&self) -> Option<(Command, Option<InvVect>)> {
+        self.requests.as_ref()?.overdue(self.heard())
     }
 
     pub(super) fn set_ping_timer(&mut self) {
@@ -58,7 +86,7 @@ impl PeerState {
     /// Gives the frame that leaves now its time.
     pub(super) fn set_write_timer(&mut self) {
         if let (Some(timeout), Some(len)) = (self.config.write_timeout, self.outbox.leaving()) {
-            let for_size = Duration::from_secs((len / WRITE_RATE) as u64);
+            let for_size = Duration::from_secs(len as u64 / u64::from(self.config.write_rate));
             self.timers.set(Timer::Write, self.now + timeout.saturating_add(for_size));
         }
     }

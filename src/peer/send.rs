@@ -7,13 +7,14 @@ use super::PeerState;
 use super::config::Overflow;
 use super::error::{CloseReason, SendErrorKind};
 use super::event::SendId;
-use super::outbox::Purpose;
+use super::outbox::{Purpose, Starts};
+use super::stall::{self, Requests};
 use super::timers::Timer;
-use super::trickle;
 use crate::network::Chain;
+use crate::time::Instant;
 use crate::wire::{
     Command, EncodeError, EncodedMessage, HEADER_LEN, InvType, InvVect, Message, PeerAddress,
-    Services, Version,
+    Version,
 };
 
 /// The protocol version that first had mixing messages.
@@ -21,6 +22,9 @@ const MIX_VERSION: u32 = 10;
 
 /// Most bytes of a trickled `inv` besides its vectors: the header and the count.
 const INV_OVERHEAD: usize = HEADER_LEN + 3;
+
+/// Bytes of a frame whose payload is a list of nothing.
+const EMPTY_LIST: usize = HEADER_LEN + 1;
 
 /// The fewest bytes that must be allowed in the queue for announcements to leave at all.
 pub(super) const LEAST_QUEUE: usize = INV_OVERHEAD + size_of::<InvVect>();
@@ -31,13 +35,11 @@ const RETRY: Duration = Duration::from_millis(100);
 impl PeerState {
     pub(super) fn push_version(&mut self) {
         let config = &self.config;
-        let remote_services =
-            self.remote_version.as_ref().map_or(Services::empty(), |version| version.services);
         let version = Version {
             protocol_version: self.protocol_version().cast_signed(),
             services: config.services,
             timestamp: self.wall_clock(),
-            receiver: config.receiver(self.remote, remote_services),
+            receiver: config.receiver(self.remote, self.remote_services()),
             sender: PeerAddress::from_parts(config.services, Ipv6Addr::UNSPECIFIED, 0),
             nonce: self.nonce,
             user_agent: config.user_agent.clone(),
@@ -67,6 +69,92 @@ impl PeerState {
         Ok(self.encode(message)?)
     }
 
+    /// Queues a message of the application's.
+    pub(super) fn push_receipt(&mut self, frame: EncodedMessage) -> Result<SendId, SendErrorKind> {
+        if !self.config.send_unwelcome {
+            self.check_welcome(&frame)?;
+        }
+        self.check_requested(&frame)?;
+        self.make_room(frame.len())?;
+        let id = self.outbox.next_receipt();
+        let starts = self.expect(&frame);
+        self.outbox.push(frame, Purpose::Receipt { id, starts });
+        Ok(id)
+    }
+
+    /// Whether the network's nodes put up with a message.
+    fn check_welcome(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
+        let chain = self.config.network.chain();
+        let is_served = |kind| match kind {
+            InvType::MIX => chain == Chain::Decred,
+            kind => stall::is_answered(kind),
+        };
+        let is_welcome = match frame.command() {
+            Command::Inv | Command::Addr => frame.len() > EMPTY_LIST,
+            Command::GetData => {
+                frame.len() > EMPTY_LIST && frame.vectors().iter().all(|one| is_served(one.kind))
+            }
+            Command::GetCFilter | Command::GetCFHeaders | Command::GetCFTypes => false,
+            Command::GetMinings | Command::MiningState => chain != Chain::Decred,
+            _ => true,
+        };
+        if is_welcome { Ok(()) } else { Err(SendErrorKind::Unwelcome(frame.command())) }
+    }
+
+    /// Whether so many vectors more may be asked for.
+    fn check_requested(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
+        let vectors = match frame.command() {
+            Command::GetData if self.config.response_timeout(Command::GetData).is_some() => {
+                frame.vectors()
+            }
+            _ => return Ok(()),
+        };
+        let limit = self.config.max_requested;
+        let requested = self.requested().saturating_add(vectors.len());
+        if requested > limit {
+            return Err(SendErrorKind::TooManyRequested { requested, limit });
+        }
+        Ok(())
+    }
+
+    /// How many vectors are asked for and not answered.
+    pub(super) fn requested(&self) -> usize {
+        self.requests.as_ref().map_or(0, |requests| requests.vectors())
+    }
+
+    /// Notes what must follow on a message that is queued.
+    fn expect(&mut self, frame: &EncodedMessage) -> Starts {
+        let command = frame.command();
+        if let Some(nonce) = frame.ping_nonce() {
+            return Starts::RoundTrip(nonce);
+        }
+        if self.config.response_timeout(command).is_none() {
+            return Starts::Nothing;
+        }
+        let key = self.known.key();
+        let requests = self.requests.get_or_insert_with(|| Requests::new(key).into());
+        if command == Command::GetData {
+            return Starts::Data(requests.ask_for(frame.vectors()));
+        }
+        requests.ask(command);
+        Starts::Answer(command)
+    }
+
+    /// The last byte of a request left.
+    pub(super) fn on_request_left(&mut self, request: Starts) {
+        let heard = self.heard();
+        let due = |command| {
+            self.config.response_timeout(command).map_or(Instant::MAX, |timeout| heard + timeout)
+        };
+        let Some(requests) = &mut self.requests else { return };
+        match request {
+            Starts::Data(id) => requests.data_left(id, due(Command::GetData)),
+            Starts::Answer(command) => requests.left(command, due(command)),
+            Starts::Nothing | Starts::RoundTrip(_) => {}
+        }
+        self.set_stall_timer();
+    }
+
     /// Whether the application may send a message of that name now.
     pub(super) fn check_sendable(&self, command: Command) -> Result<(), SendErrorKind> {
         self.check_open().map_err(SendErrorKind::Closed)?;
@@ -77,18 +165,6 @@ impl PeerState {
             return Err(SendErrorKind::NotReady);
         }
         Ok(())
-    }
-
-    /// Queues a message of the application's; of a `ping`, its nonce is known.
-    pub(super) fn push_receipt(
-        &mut self,
-        frame: EncodedMessage,
-        ping: Option<u64>,
-    ) -> Result<SendId, SendErrorKind> {
-        self.make_room(frame.len())?;
-        let id = self.outbox.next_receipt();
-        self.outbox.push(frame, Purpose::Receipt { id, ping });
-        Ok(id)
     }
 
     /// Sees to it that so many more bytes may be queued.
@@ -125,8 +201,8 @@ impl PeerState {
     pub(super) fn send_trickle(&mut self) {
         while self.trickle.len() > 0 {
             let most = match self.config.overflow {
-                Overflow::Refuse => self.vectors_with_room().min(trickle::BATCH),
-                Overflow::Close => trickle::BATCH,
+                Overflow::Refuse => self.vectors_with_room().min(self.config.inv_batch),
+                Overflow::Close => self.config.inv_batch,
             };
             if most == 0 {
                 return self.timers.set(Timer::Trickle, self.now + RETRY);

@@ -82,7 +82,7 @@ impl Serialize for Instant {
 
 impl Serialize for Stats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_struct("Stats", 26)?;
+        let mut map = serializer.serialize_struct("Stats", 27)?;
         map.serialize_field("addr", &Text(self.remote))?;
         map.serialize_field("inbound", &(self.direction == Direction::Inbound))?;
         map.serialize_field("connected_at", &self.connected_at)?;
@@ -107,6 +107,7 @@ impl Serialize for Stats {
         map.serialize_field("queued_bytes", &self.queued_bytes)?;
         map.serialize_field("waiting_announcements", &self.waiting_announcements)?;
         map.serialize_field("waiting_events", &self.waiting_events)?;
+        map.serialize_field("requested", &self.requested)?;
         map.serialize_field("known_inventory", &self.known_inventory)?;
         map.serialize_field("commands", &Commands(&self.commands))?;
         map.end()

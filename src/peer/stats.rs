@@ -31,7 +31,8 @@ pub struct Stats {
     /// The height of the remote's best block in its `version`, which may be negative;
     /// none until then.
     pub start_height: Option<i32>,
-    /// The highest block the remote is known to have: its start height until raised by
+    /// The highest block the remote is known to have: its start height, or 0 where that is
+    /// negative, until raised by
     /// [`update_last_block`](crate::PeerState::update_last_block).
     pub last_block: Option<i64>,
     /// The remote's clock less ours, in seconds; none until its `version`.
@@ -65,6 +66,9 @@ pub struct Stats {
     pub waiting_announcements: usize,
     /// Events that wait for [`poll_event`](crate::PeerState::poll_event).
     pub waiting_events: usize,
+    /// Vectors asked for by `getdata` and not answered: what
+    /// [`max_requested`](crate::ConfigBuilder::max_requested) bounds.
+    pub requested: usize,
     /// Inventory vectors the remote is known to have.
     pub known_inventory: usize,
     /// Traffic by command, of those commands that there was any of.

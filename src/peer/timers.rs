@@ -19,6 +19,8 @@ pub enum Timer {
     Ping,
     /// A `pong` must have come.
     Pong,
+    /// A request must have been answered.
+    Stall,
     /// Waiting announcements are due.
     Trickle,
     /// The frame that is leaving must have left.
@@ -26,12 +28,13 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Handshake,
         Self::VerAck,
         Self::Idle,
         Self::Ping,
         Self::Pong,
+        Self::Stall,
         Self::Trickle,
         Self::Write,
     ];
@@ -45,6 +48,7 @@ impl fmt::Display for Timer {
             Self::Idle => "idle",
             Self::Ping => "ping",
             Self::Pong => "pong",
+            Self::Stall => "stall",
             Self::Trickle => "trickle",
             Self::Write => "write",
         })
@@ -53,32 +57,48 @@ impl fmt::Display for Timer {
 
 /// One deadline for each [`Timer`].
 #[derive(Default)]
-pub(super) struct Timers([Option<Deadline>; Timer::ALL.len()]);
+pub(super) struct Timers([Deadline; Timer::ALL.len()]);
 
 #[derive(Clone, Copy)]
 struct Deadline {
+    /// The end of time, which never comes, where none is set.
     at: Instant,
-    /// By how much it is put off once it falls due.
-    credit: Duration,
+    /// By how many nanoseconds it is put off once it falls due.
+    credit: u64,
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self { at: Instant::MAX, credit: 0 }
+    }
 }
 
 impl Timers {
     /// Sets a deadline. The end of time never comes.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        let deadline = Deadline { at, credit: Duration::ZERO };
-        self.0[timer as usize] = (at < Instant::MAX).then_some(deadline);
+        self.0[timer as usize] = Deadline { at, credit: 0 };
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.0[timer as usize] = Deadline::default();
+    }
+
+    /// Moves a deadline that is set, unless it would fall due after `at` anyway.
+    pub(super) fn extend(&mut self, timer: Timer, at: Instant) {
+        let deadline = &mut self.0[timer as usize];
+        if deadline.at + Duration::from_nanos(deadline.credit) < at {
+            *deadline = Deadline { at, credit: 0 };
+        }
     }
 
     /// Gives the remote more time for what it owes: as much as it was not heard. The
     /// deadline moves when it falls due, not before.
     pub(super) fn put_off(&mut self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         for timer in [Timer::VerAck, Timer::Idle, Timer::Pong] {
-            if let Some(deadline) = &mut self.0[timer as usize] {
-                deadline.credit = deadline.credit.saturating_add(by);
+            let deadline = &mut self.0[timer as usize];
+            if deadline.at < Instant::MAX {
+                deadline.credit = deadline.credit.saturating_add(nanos);
             }
         }
     }
@@ -88,15 +108,21 @@ impl Timers {
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
+        self.0[timer as usize].at < Instant::MAX
+    }
+
+    /// Every deadline that is set.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        Timer::ALL
+            .into_iter()
+            .zip(&self.0)
+            .filter(|(_, deadline)| deadline.at < Instant::MAX)
+            .map(|(timer, deadline)| (timer, deadline.at))
     }
 
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<(Timer, Instant)> {
-        Timer::ALL
-            .into_iter()
-            .filter_map(|timer| Some((timer, self.0[timer as usize]?.at)))
-            .min_by_key(|&(_, at)| at)
+        self.iter().min_by_key(|&(_, at)| at)
     }
 
     /// Takes the earliest deadline that is due, so that it is due no more.
@@ -106,11 +132,12 @@ impl Timers {
             if at > now {
                 return None;
             }
-            let deadline = self.0[timer as usize].take()?;
-            if deadline.credit.is_zero() {
+            let credit = self.0[timer as usize].credit;
+            self.clear(timer);
+            if credit == 0 {
                 return Some(timer);
             }
-            self.set(timer, at + deadline.credit);
+            self.set(timer, at + Duration::from_nanos(credit));
         }
     }
 }
@@ -143,6 +170,19 @@ mod tests {
         assert_eq!(timers.take_due(Instant::from_secs(10)), None);
         assert_eq!(timers.next(), Some((Timer::Pong, Instant::from_secs(17))));
         assert_eq!(timers.take_due(Instant::from_secs(17)), Some(Timer::Pong));
+    }
+
+    #[test]
+    fn a_deadline_is_only_ever_extended() {
+        let mut timers = Timers::default();
+        timers.extend(Timer::Idle, Instant::from_secs(1));
+        timers.set(Timer::Idle, Instant::from_secs(5));
+        timers.put_off(Duration::from_secs(2));
+        timers.extend(Timer::Idle, Instant::from_secs(6));
+        assert_eq!(timers.next(), Some((Timer::Idle, Instant::from_secs(5))));
+        assert_eq!(timers.take_due(Instant::from_secs(6)), None);
+        timers.extend(Timer::Idle, Instant::from_secs(9));
+        assert_eq!(timers.take_due(Instant::from_secs(9)), Some(Timer::Idle));
     }
 
     #[test]

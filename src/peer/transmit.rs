@@ -4,7 +4,7 @@ use bytes::Buf;
 
 use super::PeerState;
 use super::event::Event;
-use super::outbox::{Left, Outgoing, Purpose};
+use super::outbox::{Left, Outgoing, Purpose, Starts};
 use super::timers::Timer;
 
 /// The bytes a peer wants written, from [`transmit`](PeerState::transmit).
@@ -64,14 +64,20 @@ impl PeerState {
         self.timers.clear(Timer::Write);
         self.set_write_timer();
         match left.purpose {
-            Purpose::Receipt { id, ping } => {
-                if let Some(nonce) = ping {
-                    self.on_ping_left(nonce);
-                }
+            Purpose::Receipt { id, starts } => {
+                self.start(starts);
                 self.tell(Event::Sent(id), 0);
             }
             Purpose::Ping { nonce } => self.on_ping_left(nonce),
             Purpose::Handshake | Purpose::Pong | Purpose::Trickle => {}
+        }
+    }
+
+    fn start(&mut self, starts: Starts) {
+        match starts {
+            Starts::Nothing => {}
+            Starts::RoundTrip(nonce) => self.on_ping_left(nonce),
+            Starts::Data(_) | Starts::Answer(_) => self.on_request_left(starts),
         }
     }
 

@@ -4,12 +4,12 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::known::KnownInventory;
-use super::queue::give_back;
+use super::queue::{give_back, push_back};
 use super::random::Random;
 use crate::time::Instant;
 use crate::wire::{InvVect, List};
 
-/// Most vectors in one trickled `inv`.
+/// Most vectors in one trickled `inv`, unless another number is configured.
 pub(super) const BATCH: usize = 1_000;
 
 /// How long announcements wait: between the two durations, drawn anew each time.
@@ -39,7 +39,7 @@ impl Trickle {
     }
 
     pub(super) fn push(&mut self, vector: InvVect) {
-        self.waiting.push_back(vector);
+        push_back(&mut self.waiting, vector);
     }
 
     /// Takes the next batch, of so many at most, without what has become known meanwhile;
@@ -74,6 +74,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
 
+    use super::super::keyed::Key;
     use super::*;
     use crate::hash::Hash;
 
@@ -84,7 +85,8 @@ mod tests {
     }
 
     fn known() -> KnownInventory {
-        KnownInventory::new(10_000, Duration::from_secs(900), &mut ChaCha8Rng::seed_from_u64(0))
+        let key = Key::new(&mut ChaCha8Rng::seed_from_u64(0));
+        KnownInventory::new(10_000, Duration::from_secs(900), key)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{HEAD_LEN, Protocol, Reader, Writer, check_strict};
 use super::error::{DecodeError, EncodeError, ErrorKind, at_most};
+use super::inv::InvVect;
 use super::message::{Command, Message};
 use crate::network::{Chain, Network};
 
@@ -328,8 +329,8 @@ impl Decoder {
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodedMessage {
     command: Command,
+    head_len: u8,
     magic: u32,
-    head_len: usize,
     head: [u8; HEAD_LEN],
     body: Bytes,
 }
@@ -368,7 +369,8 @@ impl EncodedMessage {
         let mut head = [0; HEAD_LEN];
         head[..HEADER_LEN].copy_from_slice(header.as_bytes());
         head[HEADER_LEN..][..inline_len].copy_from_slice(inline);
-        Ok(Self { command, magic: network.magic(), head_len: HEADER_LEN + inline_len, head, body })
+        let head_len = (HEADER_LEN + inline_len) as u8;
+        Ok(Self { command, head_len, magic: network.magic(), head, body })
     }
 
     /// The name of the message.
@@ -379,18 +381,38 @@ impl EncodedMessage {
     /// Bytes of the frame, its header included.
     #[expect(clippy::len_without_is_empty, reason = "a frame has a header at least")]
     pub fn len(&self) -> usize {
-        self.head_len + self.body.len()
+        usize::from(self.head_len) + self.body.len()
     }
 
     /// The frame in two parts: the header with what of the payload is kept beside it, and
     /// the rest of the payload, which may be empty.
     pub fn parts(&self) -> [&[u8]; 2] {
-        [&self.head[..self.head_len], &self.body]
+        [&self.head[..self.head_len.into()], &self.body]
     }
 
     /// The frame in one piece.
     pub fn to_bytes(&self) -> Bytes {
         self.parts().concat().into()
+    }
+
+    /// The vectors of an `inv`, a `getdata` or a `notfound`; of other messages, none.
+    pub(crate) fn vectors(&self) -> &[InvVect] {
+        match self.command {
+            // A count of 3 bytes at most lies beside the header, and nothing else.
+            Command::Inv | Command::GetData | Command::NotFound => {
+                <[InvVect]>::ref_from_bytes(&self.body).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// The nonce of a `ping`.
+    pub(crate) fn ping_nonce(&self) -> Option<u64> {
+        let [head, _] = self.parts();
+        match self.command {
+            Command::Ping => head.last_chunk().map(|nonce| u64::from_le_bytes(*nonce)),
+            _ => None,
+        }
     }
 
     /// Whether a peer of `magic` may be sent this at the version of `protocol`: what

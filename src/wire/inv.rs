@@ -113,6 +113,11 @@ impl InvVect {
     pub const fn block(hash: Hash) -> Self {
         Self::new(InvType::BLOCK, hash)
     }
+
+    /// A mixing message.
+    pub const fn mix(hash: Hash) -> Self {
+        Self::new(InvType::MIX, hash)
+    }
 }
 
 impl fmt::Display for InvVect {

@@ -1,143 +1,23 @@
-//! How a peer presents itself and what it puts up with.
+//! From settings to a configuration that makes sense.
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use super::error::ConfigError;
-use super::known;
-use super::nonces::SentNonces;
-use super::send;
-use super::trickle::Interval;
-use crate::network::Network;
-use crate::wire::{MAX_PAYLOAD, PeerAddress, Services, TrailingBytes, check_user_agent};
+use super::super::error::ConfigError;
+use super::super::{known, nonces::SentNonces, send, stall, trickle, trickle::Interval};
+use super::{AddressHiding, Config, Overflow};
+use crate::network::{Chain, Network};
+use crate::wire::{Command, MAX_PAYLOAD, MAX_VECTORS, Services, TrailingBytes, check_user_agent};
 
-/// The configuration of a peer: made by a [`ConfigBuilder`], valid by construction, and
-/// shared by any number of peers through an `Arc`.
-///
-/// ```
-/// use std::time::Duration;
-/// use excc_peer::wire::Services;
-/// use excc_peer::{Config, Network};
-///
-/// let config = Config::builder(Network::EXCC_MAINNET)
-///     .user_agent("my-wallet", "2.1.0")
-///     .services(Services::empty())
-///     .start_height(123_456)
-///     .idle_timeout(Some(Duration::from_secs(300)))
-///     .build()?;
-/// assert_eq!(config.user_agent(), "/exccwire:1.0.0/my-wallet:2.1.0/");
-/// # Ok::<(), excc_peer::ConfigError>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct Config {
-    pub(super) network: Network,
-    pub(super) user_agent: String,
-    pub(super) services: Services,
-    pub(super) protocol_version: u32,
-    pub(super) min_remote_version: u32,
-    pub(super) start_height: i32,
-    pub(super) relay: bool,
-    pub(super) address_hiding: AddressHiding,
-    pub(super) trailing_bytes: TrailingBytes,
-    pub(super) max_reject: usize,
-    pub(super) sent_nonces: SentNonces,
-    pub(super) allow_self_connections: bool,
-    pub(super) review_version: bool,
-    pub(super) handshake_timeout: Duration,
-    pub(super) verack_timeout: Option<Duration>,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) ping_interval: Option<Duration>,
-    pub(super) pong_timeout: Option<Duration>,
-    pub(super) write_timeout: Option<Duration>,
-    pub(super) trickle: Interval,
-    pub(super) max_waiting_announcements: usize,
-    pub(super) known_capacity: usize,
-    pub(super) known_lifetime: Duration,
-    pub(super) max_queued_bytes: usize,
-    pub(super) overflow: Overflow,
-    pub(super) max_waiting_events: usize,
-    pub(super) max_waiting_event_bytes: usize,
-}
+/// How long nodes give one another to answer.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Config {
-    /// A builder with the values of the network's own nodes.
-    pub fn builder(network: Network) -> ConfigBuilder {
-        ConfigBuilder::new(network)
-    }
-
-    /// The network.
-    pub const fn network(&self) -> &Network {
-        &self.network
-    }
-
-    /// The whole user agent, its prefix included.
-    pub fn user_agent(&self) -> &str {
-        &self.user_agent
-    }
-
-    /// The highest protocol version that we speak.
-    pub const fn protocol_version(&self) -> u32 {
-        self.protocol_version
-    }
-
-    /// What we offer.
-    pub const fn services(&self) -> Services {
-        self.services
-    }
-
-    /// The handle to the nonces that this configuration's peers share.
-    pub const fn sent_nonces(&self) -> &SentNonces {
-        &self.sent_nonces
-    }
-
-    /// The same configuration with another height of our best block, for the connections
-    /// that are opened after it rose.
-    pub fn with_start_height(mut self, height: i32) -> Self {
-        self.start_height = height;
-        self
-    }
-
-    /// The remote's address as our `version` tells it.
-    pub(super) fn receiver(&self, remote: SocketAddr, services: Services) -> PeerAddress {
-        const HIDDEN: SocketAddr = SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0);
-        let is_hidden = match self.address_hiding {
-            AddressHiding::Never => false,
-            AddressHiding::Proxy(proxy) => proxy.to_canonical() == remote.ip().to_canonical(),
-            AddressHiding::Always => true,
-        };
-        PeerAddress::new(services, if is_hidden { HIDDEN } else { remote })
-    }
-}
-
-/// When the remote's address is left out of our `version`, so that the remote does not
-/// learn the address of a proxy of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum AddressHiding {
-    /// Never.
-    #[default]
-    Never,
-    /// If it is the address of this proxy, in whatever spelling.
-    Proxy(IpAddr),
-    /// Always.
-    Always,
-}
-
-/// What happens when more would be queued than
-/// [`max_queued_bytes`](ConfigBuilder::max_queued_bytes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// The message is given back; announcements go on waiting.
-    #[default]
-    Refuse,
-    /// The peer is closed, as Decred's node does it.
-    Close,
-}
+/// Most messages that are held until a `verack` comes.
+const MOST_BEFORE_VERACK: usize = 16;
 
 /// Makes a [`Config`]. What is not set is as the network's own nodes have it.
 #[derive(Debug, Clone)]
@@ -151,7 +31,7 @@ pub struct ConfigBuilder {
 }
 
 impl ConfigBuilder {
-    fn new(network: Network) -> Self {
+    pub(super) fn new(network: Network) -> Self {
         let chain = network.chain();
         Self {
             config: Config {
@@ -160,6 +40,7 @@ impl ConfigBuilder {
                 services: Services::empty(),
                 protocol_version: chain.advertised_version(),
                 min_remote_version: 0,
+                required_services: Services::empty(),
                 start_height: 0,
                 relay: true,
                 address_hiding: AddressHiding::Never,
@@ -168,16 +49,30 @@ impl ConfigBuilder {
                 sent_nonces: SentNonces::new(),
                 allow_self_connections: false,
                 review_version: false,
+                max_before_verack: 2,
                 handshake_timeout: Duration::from_secs(30),
                 verack_timeout: Some(Duration::from_secs(30)),
                 idle_timeout: Some(Duration::from_secs(120)),
+                slow_message_timeout: None,
                 ping_interval: None,
                 pong_timeout: None,
                 write_timeout: Some(Duration::from_secs(20)),
+                write_rate: 256 * 1024,
+                response_timeouts: vec![
+                    (Command::GetData, Some(RESPONSE_TIMEOUT)),
+                    (Command::GetInitState, Some(RESPONSE_TIMEOUT)),
+                ],
+                max_requested: 75_000,
+                duplicate_request_lifetime: match chain {
+                    Chain::Exchangecoin => 30 * RESPONSE_TIMEOUT,
+                    Chain::Decred => RESPONSE_TIMEOUT,
+                },
+                send_unwelcome: false,
                 trickle: Interval {
                     shortest: Duration::from_millis(100),
                     longest: Duration::from_millis(500),
                 },
+                inv_batch: trickle::BATCH,
                 max_waiting_announcements: 50_000,
                 known_capacity: 1_000,
                 known_lifetime: Duration::from_secs(15 * 60),
@@ -223,6 +118,12 @@ impl ConfigBuilder {
     /// and 9 on Decred, or our own where that is older still.
     pub fn min_remote_version(mut self, version: u32) -> Self {
         self.min_remote_version = Some(version);
+        self
+    }
+
+    /// What a remote must offer not to be hung up on. Nothing by default.
+    pub fn required_services(mut self, services: Services) -> Self {
+        self.config.required_services = services;
         self
     }
 
@@ -278,6 +179,15 @@ impl ConfigBuilder {
         self
     }
 
+    /// How many messages may come between the `version` and the `verack` of a Decred remote
+    /// below protocol version 12, where they are held until the `verack` comes: 2 by default,
+    /// and 16 at most. From version 12 on there may be none; on Exchangecoin any number may
+    /// come and is not held.
+    pub fn max_before_verack(mut self, messages: usize) -> Self {
+        self.config.max_before_verack = messages;
+        self
+    }
+
     /// How long the handshake may take: 30 s by default.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.config.handshake_timeout = timeout;
@@ -299,6 +209,17 @@ impl ConfigBuilder {
         self
     }
 
+    /// How long a message may take in all as long as bytes of it keep coming. By default the
+    /// idle timeout is the limit, however many bytes come; with this, they start it anew,
+    /// until a message has taken so long since the one before it was complete. Not shorter
+    /// than the idle timeout.
+    ///
+    /// At the default idle timeout of 120 s a block of 1.25 MiB must come with 11 kB/s.
+    pub fn slow_message_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.config.slow_message_timeout = timeout;
+        self
+    }
+
     /// How often a `ping` is sent: by default every 107 s, or at 0.4 of an idle timeout
     /// that is shorter than its own default.
     pub fn ping_interval(mut self, interval: Option<Duration>) -> Self {
@@ -313,10 +234,58 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long a frame that has begun to leave may take, besides one second for each 256
-    /// KiB of it: 20 s by default.
+    /// How long a frame that has begun to leave may take, besides what its
+    /// [size](Self::write_rate) gives it: 20 s by default.
     pub fn write_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.config.write_timeout = timeout;
+        self
+    }
+
+    /// How many bytes of a frame give it one more second to leave: 262,144 by default, and
+    /// 1 at least.
+    pub fn write_rate(mut self, bytes_per_second: u32) -> Self {
+        self.config.write_rate = bytes_per_second;
+        self
+    }
+
+    /// How long the remote may take to answer a request, from when its last byte has left;
+    /// by default 30 s for `getdata` and `getinitstate`. Other requests have no limit, as
+    /// nodes need not answer them: to a `getblocks` or a `mempool` nothing is to be said if
+    /// there is nothing to announce, and a node that is not synced passes a `getheaders` over.
+    ///
+    /// A `getdata` is answered vector by vector, for transactions, blocks and mixing messages;
+    /// of other types nodes say nothing. Any other request is answered by any message of the
+    /// right kind: `getheaders` by `headers`, `getblocks` and `mempool` by `inv`, `getaddr`
+    /// by `addr` or `addrv2`, `getminings` by `miningstate`, requests for committed filters by
+    /// the message of like name. The time in which the application
+    /// [holds the remote back](crate::PeerState::wants_read) does not count.
+    pub fn response_timeout(mut self, request: Command, timeout: Option<Duration>) -> Self {
+        let timeouts = &mut self.config.response_timeouts;
+        timeouts.retain(|(command, _)| *command != request);
+        timeouts.push((request, timeout));
+        self
+    }
+
+    /// Most inventory vectors that may be asked for by `getdata` and not answered: 75,000
+    /// by default. A `getdata` with more is given back. Counts only while `getdata` has a
+    /// [response timeout](Self::response_timeout).
+    pub fn max_requested(mut self, vectors: usize) -> Self {
+        self.config.max_requested = vectors;
+        self
+    }
+
+    /// How long [`push_getheaders`](crate::PeerState::push_getheaders) and
+    /// [`push_getblocks`](crate::PeerState::push_getblocks) hold a request back that repeats
+    /// the last one: by default 900 s on Exchangecoin and 30 s on Decred.
+    pub fn duplicate_request_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.duplicate_request_lifetime = lifetime;
+        self
+    }
+
+    /// Whether messages may be sent that get the sender banned or ignored by the network's
+    /// nodes: [those](crate::SendErrorKind::Unwelcome) are given back by default.
+    pub fn send_unwelcome(mut self, send: bool) -> Self {
+        self.config.send_unwelcome = send;
         self
     }
 
@@ -325,6 +294,12 @@ impl ConfigBuilder {
     pub fn trickle_interval(mut self, interval: RangeInclusive<Duration>) -> Self {
         let (shortest, longest) = interval.into_inner();
         self.config.trickle = Interval { shortest, longest };
+        self
+    }
+
+    /// Most vectors in one trickled `inv`: 1,000 by default, and from 1 to [`MAX_VECTORS`].
+    pub fn inv_batch(mut self, vectors: usize) -> Self {
+        self.config.inv_batch = vectors;
         self
     }
 
@@ -398,6 +373,16 @@ impl ConfigBuilder {
             (None, Some(idle)) if idle < Duration::from_secs(120) => Some(idle.mul_f32(0.4)),
             (None, _) => Some(Duration::from_secs(107)),
         };
+        if let (Some(slow), Some(idle)) = (config.slow_message_timeout, config.idle_timeout)
+            && slow < idle
+        {
+            return Err(ConfigError::SlowMessageTimeout { slow, idle });
+        }
+        if let Some(&(command, _)) =
+            config.response_timeouts.iter().find(|(command, _)| stall::answers(*command).is_empty())
+        {
+            return Err(ConfigError::NotARequest(command));
+        }
         let recurring =
             [("idle_timeout", config.idle_timeout), ("ping_interval", config.ping_interval)];
         for (what, interval) in recurring {
@@ -417,6 +402,9 @@ impl ConfigBuilder {
 
         let ranges = [
             ("max_reject", config.max_reject, 0, MAX_PAYLOAD),
+            ("max_before_verack", config.max_before_verack, 0, MOST_BEFORE_VERACK),
+            ("write_rate", config.write_rate as usize, 1, u32::MAX as usize),
+            ("inv_batch", config.inv_batch, 1, MAX_VECTORS),
             ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),
             ("max_waiting_events", config.max_waiting_events, 1, usize::MAX),
             ("max_queued_bytes", config.max_queued_bytes, send::LEAST_QUEUE, usize::MAX),
@@ -548,6 +536,20 @@ mod tests {
             builder().max_queued_bytes(62).build(),
             Err(ConfigError::OutOfRange { what: "max_queued_bytes", .. })
         ));
+        assert!(matches!(
+            builder().max_before_verack(17).build(),
+            Err(ConfigError::OutOfRange { what: "max_before_verack", .. })
+        ));
+        assert!(matches!(
+            builder().write_rate(0).build(),
+            Err(ConfigError::OutOfRange { what: "write_rate", .. })
+        ));
+        for vectors in [0, MAX_VECTORS + 1] {
+            assert!(matches!(
+                builder().inv_batch(vectors).build(),
+                Err(ConfigError::OutOfRange { what: "inv_batch", .. })
+            ));
+        }
         let empty = ms(2)..=ms(1);
         assert!(matches!(
             builder().trickle_interval(empty).build(),
@@ -556,19 +558,35 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_hidden_from_the_remotes_of_a_proxy() {
-        let remote: SocketAddr = "[::ffff:10.0.0.7]:9050".parse().unwrap();
-        let receiver = |hiding| {
-            let config = Config::builder(Network::EXCC_MAINNET).address_hiding(hiding).build();
-            config.unwrap().receiver(remote, Services::NODE_CF)
+    fn a_slow_message_may_take_as_long_as_a_silent_remote() {
+        let secs = |secs| Some(Duration::from_secs(secs));
+        let builder = || Config::builder(Network::EXCC_MAINNET).idle_timeout(secs(100));
+        assert!(builder().slow_message_timeout(secs(100)).build().is_ok());
+        assert!(matches!(
+            builder().slow_message_timeout(secs(99)).build(),
+            Err(ConfigError::SlowMessageTimeout { .. })
+        ));
+    }
+
+    #[test]
+    fn only_requests_are_answered() {
+        let second = Some(Duration::from_secs(1));
+        let with = |command, timeout| {
+            Config::builder(Network::DCR_MAINNET).response_timeout(command, timeout).build()
         };
-        let proxy = |ip: &str| AddressHiding::Proxy(ip.parse().unwrap());
-        let shown = PeerAddress::new(Services::NODE_CF, remote);
-        let hidden = PeerAddress::new(Services::NODE_CF, "0.0.0.0:0".parse().unwrap());
-        assert_eq!(receiver(AddressHiding::Never), shown);
-        assert_eq!(receiver(AddressHiding::Always), hidden);
-        assert_eq!(receiver(proxy("10.0.0.7")), hidden);
-        assert_eq!(receiver(proxy("::ffff:a00:7")), hidden);
-        assert_eq!(receiver(proxy("10.0.0.8")), shown);
+        for timeout in [second, None] {
+            assert_eq!(
+                with(Command::Ping, timeout).err(),
+                Some(ConfigError::NotARequest(Command::Ping))
+            );
+        }
+        let default = Config::builder(Network::DCR_MAINNET).build().unwrap();
+        let timeout = |config: Config, command| config.response_timeout(command);
+        assert_eq!(timeout(default.clone(), Command::GetData), Some(RESPONSE_TIMEOUT));
+        assert_eq!(timeout(default, Command::GetHeaders), None);
+        let headers = with(Command::GetHeaders, second).unwrap();
+        assert_eq!(timeout(headers, Command::GetHeaders), second);
+        let data = with(Command::GetData, None).unwrap();
+        assert_eq!(timeout(data, Command::GetData), None);
     }
 }
