@@ -68,7 +68,7 @@ impl Payload for MiningState {
 /// let request = GetInitState { types: types.into_iter().collect() };
 /// assert_eq!(request.types.len(), 2);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has this field and no more")]
 pub struct GetInitState {
     /// The names of the types: at most [`MAX_STATE_TYPES`], each of at most
@@ -101,7 +101,7 @@ impl Payload for GetInitState {
 
 /// `initstate`: the state that a `getinitstate` asked for. Both chains from protocol
 /// version 8 on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct InitState {
     /// The blocks that can be mined on: at most [`MAX_STATE_BLOCKS`].

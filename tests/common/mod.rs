@@ -31,6 +31,10 @@ pub(crate) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+pub(crate) const fn nanos(nanos: u64) -> Duration {
+    Duration::from_nanos(nanos)
+}
+
 pub(crate) fn remote() -> SocketAddr {
     "203.0.113.7:9666".parse().expect("an address")
 }

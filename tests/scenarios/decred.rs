@@ -145,3 +145,19 @@ fn a_reviewed_version_is_answered_in_the_same_order() {
     assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
     assert!(!peer.state.is_established());
 }
+
+#[test]
+fn how_many_messages_may_precede_the_verack_can_be_configured() {
+    for allowed in [0, 1, 5] {
+        let mut peer = Peer::inbound(config(DCR).max_before_verack(allowed));
+        peer.receive(version(11)).unwrap();
+        for nonce in 0..allowed as u64 {
+            peer.receive(ping(nonce)).unwrap();
+        }
+        assert_eq!(peer.receive(ping(99)), Err(CloseReason::NotVerAck(Command::Ping)));
+        // From version 12 on there is nothing to configure.
+        let mut strict = Peer::inbound(config(DCR).max_before_verack(allowed));
+        strict.receive(version(12)).unwrap();
+        assert_eq!(strict.receive(ping(0)), Err(CloseReason::NotVerAck(Command::Ping)));
+    }
+}

@@ -1,6 +1,6 @@
 //! The handshake on Exchangecoin, and what it shares with Decred's.
 
-use excc_peer::wire::{Command, LocatorRequest, Message, Ping, Pong, Version};
+use excc_peer::wire::{Command, LocatorRequest, Message, Ping, Pong, Services, Version};
 use excc_peer::{Announced, CloseReason, Event, Network, Relay, SendErrorKind, SentNonces, Timer};
 
 use crate::common::*;
@@ -325,4 +325,24 @@ fn a_verack_need_not_come_where_its_deadline_is_off() {
         peer.receive(Message::Ping(Ping { nonce })).unwrap();
     }
     assert!(peer.state.is_established() && !peer.state.verack_received());
+}
+
+#[test]
+fn a_remote_must_offer_what_is_required_of_it() {
+    let required = Services::NODE_NETWORK | Services::NODE_CF;
+    for network in [EXCC, DCR] {
+        let newest = network.chain().advertised_version().cast_signed();
+        let mut refused = Peer::inbound(config(network).required_services(required));
+        let offered = Services::NODE_NETWORK;
+        let reason = CloseReason::MissingServices { offered, required };
+        let lacking = Version { services: offered, ..version(newest) };
+        assert_eq!(refused.receive(lacking), Err(reason.clone()));
+        assert!(!reason.is_violation());
+        assert!(matches!(refused.events()[..], [Event::VersionReceived(_), Event::Closed(_)]));
+        assert_eq!(refused.sent(), []);
+
+        let mut accepted = Peer::inbound(config(network).required_services(required));
+        let more = Services::from_bits_retain(0xff);
+        accepted.shake_hands(Version { services: more, ..version(newest) });
+    }
 }

@@ -50,6 +50,16 @@ fn announcements_go_out_together_in_their_order_within_half_a_second() {
 }
 
 #[test]
+fn batches_are_as_large_as_configured() {
+    let mut peer = peer(config(EXCC).inv_batch(3));
+    for n in 0..7 {
+        peer.announce(tx(n), Relay::Trickle);
+    }
+    peer.skip_to_deadline();
+    assert_eq!(peer.sent_invs().iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
+}
+
+#[test]
 fn the_wait_is_drawn_anew_each_time() {
     let mut peer = peer(config(EXCC));
     let waits: Vec<_> = (0..10)

@@ -143,7 +143,7 @@ fn both_sides_count_the_same_bytes() {
     let now = pair.caller.now;
     for n in 0..100 {
         pair.caller.state.announce(now, tx(n), Relay::Trickle);
-        pair.listener.state.send(Message::GetData([tx(n)].into())).unwrap();
+        pair.listener.state.send(Message::NotFound([tx(n)].into())).unwrap();
     }
     pair.run(secs(500));
     let (caller, listener) = (pair.caller.state.stats(), pair.listener.state.stats());

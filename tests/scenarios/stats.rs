@@ -1,7 +1,7 @@
 //! What a snapshot tells.
 
 use excc_peer::wire::{Command, FeeFilter, Message, Ping, Services, Version};
-use excc_peer::{Direction, Instant, Stats};
+use excc_peer::{Direction, Instant, Relay, Stats};
 
 use crate::common::*;
 
@@ -43,7 +43,7 @@ fn what_the_remote_says_of_itself_is_told() {
     assert_eq!(stats.services, Some(Services::from_bits_retain(0x85)));
     assert_eq!(stats.user_agent.as_deref(), Some("/remote:1/"));
     assert_eq!((stats.advertised_version, stats.negotiated_version), (Some(9), Some(8)));
-    assert_eq!((stats.start_height, stats.last_block), (Some(-5), Some(-5)));
+    assert_eq!((stats.start_height, stats.last_block), (Some(-5), Some(0)));
     assert_eq!((stats.time_offset, stats.relay), (Some(-30), Some(false)));
     assert_eq!(stats.waiting_events, 2);
 }
@@ -71,7 +71,30 @@ fn what_the_remote_asks_for_is_told() {
     peer.receive(Message::FeeFilter(FeeFilter { min_fee: -3 })).unwrap();
     let stats = peer.state.stats();
     assert!(stats.wants_headers && peer.state.wants_headers());
-    assert_eq!(stats.fee_filter, Some(-3));
+    assert_eq!((stats.fee_filter, peer.state.fee_filter()), (Some(-3), Some(-3)));
+}
+
+#[test]
+fn every_deadline_has_a_name() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let names = |peer: &Peer| -> Vec<String> {
+        peer.state.deadlines().map(|(timer, _)| timer.to_string()).collect()
+    };
+    assert_eq!(names(&peer), ["handshake", "idle"]);
+    peer.receive(version(8)).unwrap();
+    assert_eq!(names(&peer), ["verack", "idle", "ping"]);
+    peer.receive(Message::VerAck).unwrap();
+    peer.sent();
+    peer.state.send(Message::GetData([tx(1)].into())).unwrap();
+    peer.sent();
+    peer.state.announce(peer.now, tx(2), Relay::Trickle);
+    peer.state.send(Message::GetAddr).unwrap();
+    peer.transmit(1);
+    assert_eq!(names(&peer), ["idle", "ping", "stall", "trickle", "write"]);
+    let earliest = peer.state.deadlines().min_by_key(|&(_, at)| at);
+    assert_eq!(peer.state.next_deadline(), earliest);
+    peer.state.close();
+    assert_eq!(peer.state.deadlines().count(), 0);
 }
 
 #[test]

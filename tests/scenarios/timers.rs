@@ -47,6 +47,46 @@ fn bytes_of_an_unfinished_message_do_not_keep_the_remote_alive() {
 }
 
 #[test]
+fn bytes_keep_the_remote_alive_for_so_long_where_slow_messages_may_come() {
+    let mut peer = quiet(config(EXCC).slow_message_timeout(Some(secs(300))));
+    let bytes = frame(EXCC, 8, Message::Inv([tx(1); 10].into()));
+    for byte in &bytes[..3] {
+        peer.advance(secs(70));
+        peer.feed(&[*byte]).unwrap();
+        assert_eq!(
+            peer.due_in(),
+            Some((Timer::Idle, secs(120).min(secs(300) - (peer.now - Instant::ZERO))))
+        );
+    }
+    // Input that brings nothing new gives no time.
+    peer.advance(secs(60));
+    peer.feed(&[]).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(30))));
+    peer.feed(&bytes[3..60]).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(30))));
+    peer.feed(&bytes[60..]).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+    peer.feed(&bytes[..1]).unwrap();
+    peer.advance(secs(120));
+    assert_eq!(peer.closed(), CloseReason::IdleTimeout);
+}
+
+#[test]
+fn a_slow_message_gains_the_time_in_which_the_application_holds_the_remote_back() {
+    let config = config(EXCC).slow_message_timeout(Some(secs(130))).max_waiting_events(3, 1_000);
+    let mut peer = quiet(config);
+    for _ in 0..3 {
+        peer.receive(Message::GetAddr).unwrap();
+    }
+    peer.advance(secs(1_000));
+    peer.events();
+    peer.sent();
+    peer.advance(secs(100));
+    peer.feed(&[0xe1]).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(30))));
+}
+
+#[test]
 fn the_idle_timeout_can_be_switched_off() {
     let mut peer = quiet(config(EXCC).idle_timeout(None));
     assert_eq!(peer.state.poll_timeout(), None);
@@ -234,6 +274,14 @@ fn a_large_frame_has_a_second_more_for_each_quarter_of_a_mebibyte() {
         peer.transmit(0);
         assert_eq!(peer.due_in(), Some((Timer::Write, secs(time))));
     }
+}
+
+#[test]
+fn the_time_of_a_frame_by_its_size_can_be_configured() {
+    let mut peer = quiet(config(EXCC).write_rate(1_000).write_timeout(Some(secs(1))));
+    peer.state.send(sized(99_999)).unwrap();
+    peer.transmit(0);
+    assert_eq!(peer.due_in(), Some((Timer::Write, secs(100))));
 }
 
 #[test]
