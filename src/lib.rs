@@ -89,6 +89,7 @@
 //! |---|---|---|
 //! | `std` | yes | [`adapter::std`], and vectored writes from [`Transmit`] |
 //! | `serde` | no | `serde::Serialize` for messages, [`Event`]s and [`Stats`] |
+//! | `tracing` | no | what peers do, as events of `tracing` under the target `excc_peer` |
 //!
 //! What is serialised has the names and forms of the reference nodes' logs: hashes and other
 //! runs of bytes are hexadecimal in the order of the wire, numbers of 64 bits in messages are

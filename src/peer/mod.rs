@@ -1,5 +1,8 @@
 //! The peer: values to behaviour. Knows nothing of sockets.
 
+#[macro_use]
+mod trace;
+
 mod config;
 mod error;
 mod event;
@@ -460,6 +463,7 @@ impl PeerState {
     /// Notes when the application begins to hold the remote back.
     fn note_hold(&mut self) {
         if self.input.held_since.is_none() && self.holds_back() {
+            trace!(TRACE, self, events = self.events.len(), "holding the remote back");
             self.input.held_since = Some(self.now);
         }
     }
@@ -481,6 +485,14 @@ impl PeerState {
 
     fn close_with(&mut self, reason: CloseReason) {
         if self.closed.is_none() {
+            trace!(
+                DEBUG,
+                self,
+                %reason,
+                violation = reason.is_violation(),
+                frames = self.outbox.frames(),
+                "closed"
+            );
             self.closed = Some(reason);
             self.unsent = self.outbox.abandon();
             self.trickle.clear();

@@ -54,6 +54,7 @@ impl PeerState {
         self.handshake.admits(header.command)?;
         let Some(frame) = self.decoder.payload(buffer)? else { return Ok(false) };
 
+        trace!(TRACE, self, command = %header.command, bytes = frame.len, "received");
         self.counters.received(header.command, frame.len, self.now);
         self.set_idle_timer();
         match (self.handshake.phase(), frame.message) {
@@ -81,6 +82,15 @@ impl PeerState {
         self.last_block = Some(version.start_height.max(0).into());
         let version = Arc::new(version);
         self.remote_version = Some(version.clone());
+        trace!(
+            DEBUG,
+            self,
+            version = advertised,
+            services = %version.services,
+            user_agent = %version.user_agent,
+            height = version.start_height,
+            "version received"
+        );
         self.tell(Event::VersionReceived(version), 0);
 
         if i64::from(advertised) < i64::from(minimum) {
@@ -142,6 +152,7 @@ impl PeerState {
         self.outbox.open();
         let established =
             Established { version: self.protocol_version(), time_offset: self.time_offset };
+        trace!(DEBUG, self, version = established.version, "established");
         self.tell(Event::Established(established), 0);
     }
 

@@ -10,6 +10,7 @@ use crate::wire::{Command, InvVect, Message, Ping};
 
 impl PeerState {
     pub(super) fn fire(&mut self, timer: Timer) {
+        trace!(TRACE, self, %timer, "due");
         match timer {
             Timer::Handshake => self.close_with(CloseReason::HandshakeTimeout),
             Timer::VerAck => self.close_with(CloseReason::VerAckTimeout),

@@ -60,6 +60,7 @@ impl PeerState {
     }
 
     fn on_left(&mut self, left: Left) {
+        trace!(TRACE, self, command = %left.command, bytes = left.len, "sent");
         self.counters.sent(left.command, left.len, self.now);
         self.timers.clear(Timer::Write);
         self.set_write_timer();

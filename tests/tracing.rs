@@ -1,0 +1,95 @@
+//! What `tracing` is told of a peer.
+
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[path = "common/mod.rs"]
+mod common;
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use excc_peer::wire::Message;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use common::*;
+
+/// Keeps each event as a line.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "excc_peer"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().expect("no test panicked").push(line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {field}={value:?}").expect("a string takes everything");
+    }
+}
+
+fn lines(act: impl FnOnce()) -> Vec<String> {
+    let lines = Lines::default();
+    tracing::subscriber::with_default(lines.clone(), act);
+    let lines = lines.0.lock().expect("no test panicked");
+    lines.clone()
+}
+
+#[test]
+fn a_life_is_told_from_its_version_to_its_end() {
+    let told = lines(|| {
+        let mut peer = Peer::inbound(config(EXCC).idle_timeout(Some(secs(50))));
+        peer.receive(version(8)).unwrap();
+        peer.sent();
+        peer.receive(Message::VerAck).unwrap();
+        peer.advance(secs(20));
+        peer.advance(secs(30));
+        peer.feed(b"more").unwrap_err();
+    });
+    let peer = "peer=203.0.113.7:9666 (inbound)";
+    let expected = [
+        format!("TRACE message=received {peer} command=version bytes=120"),
+        format!(
+            "DEBUG message=version received {peer} version=8 services=SFNodeNetwork \
+             user_agent=/remote:1/ height=100"
+        ),
+        format!("DEBUG message=established {peer} version=8"),
+        format!("TRACE message=sent {peer} command=version bytes=133"),
+        format!("TRACE message=sent {peer} command=verack bytes=24"),
+        format!("TRACE message=received {peer} command=verack bytes=24"),
+        format!("TRACE message=due {peer} timer=ping"),
+        format!("TRACE message=due {peer} timer=ping"),
+        format!("TRACE message=due {peer} timer=idle"),
+        format!("DEBUG message=closed {peer} reason=no message in time violation=false frames=1"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_breach_of_protocol_is_told_as_one() {
+    let told = lines(|| {
+        let mut peer = Peer::established(config(DCR));
+        peer.feed(&raw_frame(DCR, b"bogus", b"")).unwrap_err();
+    });
+    let end = told.last().expect("something happened");
+    assert!(end.contains("bogus") && end.contains("violation=true"), "{end}");
+}
