@@ -75,13 +75,16 @@ impl PeerState {
     /// The height of the highest block the remote is known to have: that of its `version`, or
     /// 0 where that is negative, until raised by
     /// [`update_last_block`](Self::update_last_block).
-    pub const fn last_block(&self) -> Option<i64> {
-        self.last_block
+    pub fn last_block(&self) -> Option<i64> {
+        self.remote_version.as_ref().map(|_| self.last_block)
     }
 
     /// Why the peer is closed, once it is.
     pub const fn close_reason(&self) -> Option<&CloseReason> {
-        self.closed.as_ref()
+        match &self.closed {
+            Some(end) => Some(&end.reason),
+            None => None,
+        }
     }
 
     /// A snapshot of what the peer has done so far.
@@ -96,7 +99,7 @@ impl PeerState {
             advertised_version: version.map(|version| version.protocol_version.cast_unsigned()),
             negotiated_version: version.map(|_| self.protocol_version()),
             start_height: version.map(|version| version.start_height),
-            last_block: self.last_block,
+            last_block: self.last_block(),
             time_offset: version.map(|_| self.time_offset),
             relay: version.map(|version| version.relay),
             wants_headers: self.wants_headers,
@@ -139,7 +142,7 @@ impl fmt::Debug for PeerState {
             .field("phase", &self.handshake.phase())
             .field("protocol", &self.decoder.protocol())
             .field("next_deadline", &self.next_deadline())
-            .field("closed", &self.closed)
+            .field("closed", &self.close_reason())
             .finish_non_exhaustive()
     }
 }

@@ -14,11 +14,11 @@ pub(super) enum VerAckRule {
     Late,
     /// After so many other messages at most, which are held until then: Decred. Below
     /// protocol version 12 there may be some.
-    Within(usize),
+    Within(u8),
 }
 
 impl VerAckRule {
-    pub(super) const fn of(protocol: Protocol, max_before_verack: usize) -> Self {
+    pub(super) const fn of(protocol: Protocol, max_before_verack: u8) -> Self {
         match protocol.chain {
             Chain::Exchangecoin => Self::Late,
             Chain::Decred if protocol.version < 12 => Self::Within(max_before_verack),
@@ -44,7 +44,7 @@ pub(super) struct Handshake {
     phase: Phase,
     has_verack: bool,
     /// How many messages may precede the remote's `verack`, where it is waited for.
-    may_precede: usize,
+    may_precede: u8,
     /// Messages that came before their time, with the sizes of their frames.
     held: Vec<(Message, usize)>,
 }
@@ -63,7 +63,7 @@ impl Handshake {
     }
 
     /// Waits for the remote's `verack`, and holds so many other messages until then.
-    pub(super) const fn await_verack(&mut self, may_precede: usize) {
+    pub(super) const fn await_verack(&mut self, may_precede: u8) {
         self.phase = Phase::AwaitsVerAck;
         self.may_precede = may_precede;
     }
@@ -85,7 +85,7 @@ impl Handshake {
             (_, Command::Version) => Err(CloseReason::DuplicateVersion),
             (_, Command::VerAck) if self.has_verack => Err(CloseReason::DuplicateVerAck),
             (Phase::AwaitsVerAck, other)
-                if other != Command::VerAck && self.held.len() >= self.may_precede =>
+                if other != Command::VerAck && self.held.len() >= usize::from(self.may_precede) =>
             {
                 Err(CloseReason::NotVerAck(other))
             }

@@ -1,7 +1,6 @@
 //! What the remote is known to have.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -16,11 +15,10 @@ const NONE: u16 = u16::MAX;
 pub(super) const MAX_CAPACITY: usize = NONE as usize;
 
 /// A bounded set of inventory vectors: the one least recently looked up or inserted
-/// goes first, and each is forgotten some time after its insertion.
+/// goes first, and each is forgotten when its time is over.
 pub(super) struct KnownInventory {
     key: Key,
-    capacity: usize,
-    lifetime: Duration,
+    capacity: u16,
     index: HashTable<u16>,
     slots: Vec<Slot>,
     newest: u16,
@@ -38,11 +36,10 @@ struct Slot {
 
 impl KnownInventory {
     /// An empty set, which takes no memory until something is inserted.
-    pub(super) fn new(capacity: usize, lifetime: Duration, key: Key) -> Self {
+    pub(super) fn new(capacity: usize, key: Key) -> Self {
         Self {
             key,
-            capacity: capacity.min(MAX_CAPACITY),
-            lifetime,
+            capacity: u16::try_from(capacity).unwrap_or(NONE),
             index: HashTable::new(),
             slots: Vec::new(),
             newest: NONE,
@@ -61,7 +58,7 @@ impl KnownInventory {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity.into()
     }
 
     /// Whether `vector` is known at `now`; if so it counts as used.
@@ -76,9 +73,8 @@ impl KnownInventory {
         }
     }
 
-    /// Makes `vector` known from `now` on.
-    pub(super) fn insert(&mut self, vector: InvVect, now: Instant) {
-        let expires = now + self.lifetime;
+    /// Makes `vector` known until `expires`.
+    pub(super) fn insert(&mut self, vector: InvVect, expires: Instant) {
         let hash = self.key.hash(&vector);
         if let Some(at) = self.find(&vector, hash) {
             self.slots[usize::from(at)].expires = expires;
@@ -89,7 +85,7 @@ impl KnownInventory {
             return;
         }
         let slot = Slot { vector, newer: NONE, older: NONE, expires, hash };
-        let at = if self.slots.len() < self.capacity {
+        let at = if self.slots.len() < self.capacity() {
             self.slots.push(slot);
             (self.slots.len() - 1) as u16
         } else {
@@ -149,6 +145,7 @@ impl KnownInventory {
 #[cfg(test)]
 mod tests {
     use alloc::collections::VecDeque;
+    use core::time::Duration;
 
     use proptest::prelude::*;
     use rand_chacha::ChaCha8Rng;
@@ -160,7 +157,7 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(900);
 
     fn set(capacity: usize) -> KnownInventory {
-        KnownInventory::new(capacity, LIFETIME, Key::new(&mut ChaCha8Rng::seed_from_u64(0)))
+        KnownInventory::new(capacity, Key::new(&mut ChaCha8Rng::seed_from_u64(0)))
     }
 
     fn vector(n: u8) -> InvVect {
@@ -170,7 +167,7 @@ mod tests {
     #[test]
     fn equal_vectors_are_one_wherever_they_come_from() {
         let mut known = set(10);
-        known.insert(vector(1), Instant::ZERO);
+        known.insert(vector(1), Instant::MAX);
         assert!(known.contains(&vector(1), Instant::ZERO));
         assert!(!known.contains(&InvVect::block(vector(1).hash), Instant::ZERO));
     }
@@ -179,10 +176,10 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let mut known = set(3);
         for n in 1..=3 {
-            known.insert(vector(n), Instant::ZERO);
+            known.insert(vector(n), Instant::MAX);
         }
         assert!(known.contains(&vector(1), Instant::ZERO));
-        known.insert(vector(4), Instant::ZERO);
+        known.insert(vector(4), Instant::MAX);
         assert!(!known.contains(&vector(2), Instant::ZERO));
         assert!([1, 3, 4].iter().all(|&n| known.contains(&vector(n), Instant::ZERO)));
     }
@@ -190,11 +187,11 @@ mod tests {
     #[test]
     fn a_lifetime_counts_from_insertion_not_from_use() {
         let mut known = set(3);
-        known.insert(vector(1), Instant::ZERO);
+        known.insert(vector(1), Instant::ZERO + LIFETIME);
         let last = Instant::ZERO + (LIFETIME - Duration::from_nanos(1));
         assert!(known.contains(&vector(1), last));
         assert!(!known.contains(&vector(1), Instant::ZERO + LIFETIME));
-        known.insert(vector(1), Instant::ZERO + LIFETIME);
+        known.insert(vector(1), Instant::ZERO + 2 * LIFETIME);
         assert!(known.contains(&vector(1), Instant::ZERO + LIFETIME));
         assert_eq!(known.len(), 1);
     }
@@ -202,7 +199,7 @@ mod tests {
     #[test]
     fn a_set_of_none_knows_nothing() {
         let mut known = set(0);
-        known.insert(vector(1), Instant::ZERO);
+        known.insert(vector(1), Instant::MAX);
         assert!(!known.contains(&vector(1), Instant::ZERO));
     }
 
@@ -237,7 +234,7 @@ mod tests {
                             model.pop_front();
                         }
                         model.push_back((n, now + LIFETIME));
-                        known.insert(vector(n), now);
+                        known.insert(vector(n), now + LIFETIME);
                     }
                     Step::Look(n) => {
                         let place = model.iter().position(|&(other, end)| other == n && now < end);

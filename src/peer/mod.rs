@@ -64,7 +64,7 @@ use crate::wire::{Decoder, EncodedMessage, InvVect, LAST_SECOND, List, Message, 
 
 /// Pongs that may wait to leave before no more input is taken, so that a remote that
 /// pings and does not read cannot grow the queue.
-const MAX_PONGS: usize = 64;
+const MAX_PONGS: u32 = 64;
 
 /// One connection to a remote peer, without the connection.
 ///
@@ -98,7 +98,8 @@ pub struct PeerState {
     remote_version: Option<Arc<Version>>,
     /// The remote's clock less ours, in seconds, when its `version` came.
     time_offset: i64,
-    last_block: Option<i64>,
+    /// Of no meaning before the remote's `version`.
+    last_block: i64,
     wants_headers: bool,
     fee_filter: Option<i64>,
     nonce: u64,
@@ -111,14 +112,19 @@ pub struct PeerState {
     last_requests: Option<Box<LastRequests>>,
     timers: Timers,
     outbox: Outbox,
-    /// Receipts of frames that were abandoned when the peer closed.
-    unsent: VecDeque<SendId>,
     events: VecDeque<(Event, usize)>,
     event_bytes: usize,
     counters: Counters,
     input: Input,
-    closed: Option<CloseReason>,
-    told_closed: bool,
+    closed: Option<Box<End>>,
+}
+
+/// How a peer ended.
+struct End {
+    reason: CloseReason,
+    is_told: bool,
+    /// Receipts of frames that were abandoned, to be told before the end is.
+    unsent: VecDeque<SendId>,
 }
 
 /// What is known of the input beyond the frames taken from it.
@@ -131,8 +137,8 @@ struct Input {
     /// Since when the application holds the remote back; its deadlines were put off by
     /// what was before.
     held_since: Option<Instant>,
-    /// How long the application has held the remote back, before that.
-    held: Duration,
+    /// How long the application has held the remote back before that, in nanoseconds.
+    held: u64,
     /// When the last message was complete, by the clock of the time not held back.
     message_at: Instant,
     /// Whether the remote has ended its stream.
@@ -200,23 +206,21 @@ impl PeerState {
             handshake: Handshake::new(),
             remote_version: None,
             time_offset: 0,
-            last_block: None,
+            last_block: 0,
             wants_headers: false,
             fee_filter: None,
             pinger: Pinger::default(),
             trickle: Trickle::default(),
-            known: KnownInventory::new(config.known_capacity, config.known_lifetime, Key::new(rng)),
+            known: KnownInventory::new(config.known_capacity, Key::new(rng)),
             requests: None,
             last_requests: None,
             timers,
             outbox: Outbox::default(),
-            unsent: VecDeque::new(),
             events: VecDeque::new(),
             event_bytes: 0,
             counters: Counters::default(),
             input: Input { message_at: now, ..Input::default() },
             closed: None,
-            told_closed: false,
             config,
         }
     }
@@ -321,7 +325,7 @@ impl PeerState {
         match relay {
             Relay::Immediate => match self.send(Message::Inv(List::from([vector]))) {
                 Ok(id) => {
-                    self.known.insert(vector, self.now);
+                    self.learn(vector);
                     Announced::Sent(id)
                 }
                 Err(_) if self.closed.is_some() => Announced::NotReady,
@@ -374,7 +378,7 @@ impl PeerState {
     /// Makes it known that the remote has something, other than by announcing it to us.
     pub fn add_known_inventory(&mut self, now: Instant, vector: InvVect) {
         self.set_now(now);
-        self.known.insert(vector, self.now);
+        self.learn(vector);
     }
 
     /// Whether the remote is known to have something; if so it is remembered longer.
@@ -386,8 +390,8 @@ impl PeerState {
     /// Raises the height of the remote's best block. Lower heights, and any before the
     /// remote's `version`, are passed over.
     pub fn update_last_block(&mut self, height: i64) {
-        if let Some(last) = &mut self.last_block {
-            *last = height.max(*last);
+        if self.remote_version.is_some() {
+            self.last_block = self.last_block.max(height);
         }
     }
 
@@ -406,12 +410,12 @@ impl PeerState {
             give_back(&mut self.events);
             return Some(event);
         }
-        if let Some(id) = self.unsent.pop_front() {
+        let end = self.closed.as_mut()?;
+        if let Some(id) = end.unsent.pop_front() {
             return Some(Event::NotSent(id));
         }
-        let reason = self.closed.as_ref().filter(|_| !self.told_closed)?;
-        self.told_closed = true;
-        Some(Event::Closed(reason.clone()))
+        let is_told = core::mem::replace(&mut end.is_told, true);
+        (!is_told).then(|| Event::Closed(end.reason.clone()))
     }
 
     /// The bytes to be written, as a [`Buf`](bytes::Buf). Write some of them and advance by
@@ -455,7 +459,8 @@ impl PeerState {
         if let Some(since) = self.input.held_since.take() {
             let held = self.now - since;
             self.timers.put_off(held);
-            self.input.held = self.input.held.saturating_add(held);
+            let nanos = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
+            self.input.held = self.input.held.saturating_add(nanos);
             self.note_hold();
         }
     }
@@ -468,9 +473,14 @@ impl PeerState {
         }
     }
 
-    /// The time, less that in which the application held the remote back.
+    /// What a clock shows that stands still while the application holds the remote back.
     fn heard(&self) -> Instant {
-        Instant::ZERO + self.now.since_epoch().saturating_sub(self.input.held)
+        Instant::from_nanos(self.now.as_nanos().saturating_sub(self.input.held))
+    }
+
+    /// When that clock will show `heard`, if the remote is not held back any more.
+    fn when_heard(&self, heard: Instant) -> Instant {
+        heard + Duration::from_nanos(self.input.held)
     }
 
     /// The wall clock, in Unix seconds, within what both chains can represent.
@@ -480,7 +490,7 @@ impl PeerState {
     }
 
     fn check_open(&self) -> Result<(), CloseReason> {
-        self.closed.clone().map_or(Ok(()), Err)
+        self.close_reason().cloned().map_or(Ok(()), Err)
     }
 
     fn close_with(&mut self, reason: CloseReason) {
@@ -493,8 +503,8 @@ impl PeerState {
                 frames = self.outbox.frames(),
                 "closed"
             );
-            self.closed = Some(reason);
-            self.unsent = self.outbox.abandon();
+            let unsent = self.outbox.abandon();
+            self.closed = Some(Box::new(End { reason, is_told: false, unsent }));
             self.trickle.clear();
             self.requests = None;
             self.timers.clear_all();

@@ -7,43 +7,25 @@ use bytes::Buf;
 
 use super::event::SendId;
 use super::queue::{give_back, push_back};
-use super::stall::DataId;
-use crate::wire::{Command, EncodedMessage};
+use crate::wire::EncodedMessage;
 
 /// Why a frame is in the queue, and so what follows when it has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Handshake,
     Pong,
-    Ping {
-        nonce: u64,
-    },
+    Ping,
     /// The application is told.
-    Receipt {
-        id: SendId,
-        starts: Starts,
-    },
+    Receipt(SendId),
     /// A batch of announcements.
     Trickle,
-}
-
-/// What a message of the application's starts when it has left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Starts {
-    Nothing,
-    /// The time of a `ping`, by its nonce.
-    RoundTrip(u64),
-    /// The time of the answers to a `getdata`.
-    Data(DataId),
-    /// The time of the answer to another request.
-    Answer(Command),
 }
 
 impl Purpose {
     /// Whether the frame counts towards the limit of queued bytes. What the peer sends
     /// by itself is bounded by other means.
     fn is_limited(self) -> bool {
-        matches!(self, Self::Receipt { .. } | Self::Trickle)
+        matches!(self, Self::Receipt(_) | Self::Trickle)
     }
 }
 
@@ -54,8 +36,7 @@ struct Queued {
 
 /// A frame whose last byte has left.
 pub(super) struct Left {
-    pub(super) command: Command,
-    pub(super) len: usize,
+    pub(super) frame: EncodedMessage,
     pub(super) purpose: Purpose,
 }
 
@@ -73,7 +54,7 @@ pub(super) struct Outbox {
     bytes: usize,
     /// Bytes of both queues that count towards the limit.
     limited: usize,
-    pongs: usize,
+    pongs: u32,
     receipts: u64,
 }
 
@@ -94,7 +75,7 @@ impl Outbox {
     }
 
     /// Pongs that have not left wholly.
-    pub(super) fn pongs(&self) -> usize {
+    pub(super) fn pongs(&self) -> u32 {
         self.pongs
     }
 
@@ -136,25 +117,23 @@ impl Outbox {
     /// Counts `len` more bytes as left. Returns the next frame that thereby left wholly,
     /// and what remains of `len`: call it again until there is none.
     pub(super) fn advance(&mut self, len: usize) -> (Option<Left>, usize) {
-        let Some(first) = self.queue.front() else { return (None, 0) };
-        let (whole, command, purpose) = (first.frame.len(), first.frame.command(), first.purpose);
-        let rest = whole - self.offset;
+        let rest = self.leaving().unwrap_or_default() - self.offset;
         if len < rest {
             self.offset += len;
             self.bytes -= len;
             return (None, 0);
         }
-        self.queue.pop_front();
+        let Some(Queued { frame, purpose }) = self.queue.pop_front() else { return (None, 0) };
         give_back(&mut self.queue);
         self.offset = 0;
         self.bytes -= rest;
         if purpose.is_limited() {
-            self.limited -= whole;
+            self.limited -= frame.len();
         }
         if purpose == Purpose::Pong {
             self.pongs -= 1;
         }
-        (Some(Left { command, len: whole, purpose }), len - rest)
+        (Some(Left { frame, purpose }), len - rest)
     }
 
     /// Drops every frame and returns the receipts of those that had not left wholly.
@@ -166,7 +145,7 @@ impl Outbox {
             .iter()
             .chain(&abandoned.held)
             .filter_map(|queued| match queued.purpose {
-                Purpose::Receipt { id, .. } => Some(id),
+                Purpose::Receipt(id) => Some(id),
                 _ => None,
             })
             .collect()
@@ -286,7 +265,7 @@ mod tests {
         outbox.open();
         for frame in frames() {
             let id = outbox.next_receipt();
-            outbox.push(frame, Purpose::Receipt { id, starts: Starts::Nothing });
+            outbox.push(frame, Purpose::Receipt(id));
         }
         outbox
     }
@@ -336,7 +315,7 @@ mod tests {
                 prop_assert_eq!(outbox.bytes(), expected.len() - written.len());
             }
             prop_assert_eq!(written, expected);
-            prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt { id: SendId(n), starts: Starts::Nothing }).collect::<Vec<_>>());
+            prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt(SendId(n))).collect::<Vec<_>>());
             prop_assert_eq!(outbox.limited(), 0);
         }
     }

@@ -5,10 +5,13 @@ use alloc::collections::VecDeque;
 /// Room that an empty queue keeps, so that a short one never allocates anew.
 const KEPT: usize = 128;
 
-/// Appends to a queue, which is given room for one at first: most queues never hold more,
-/// and a peer has several.
+/// Room up to which a queue grows by one at a time.
+const SHORT: usize = 4;
+
+/// Appends to a queue, which at first gets no more room than it needs: most queues never
+/// hold more than one or two, and a peer has several.
 pub(super) fn push_back<T>(queue: &mut VecDeque<T>, value: T) {
-    if queue.capacity() == 0 {
+    if queue.len() == queue.capacity() && queue.len() < SHORT {
         queue.reserve_exact(1);
     }
     queue.push_back(value);
@@ -26,10 +29,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_of_one_has_room_for_one() {
+    fn a_short_queue_has_no_more_room_than_it_needs() {
         let mut queue = VecDeque::new();
-        push_back(&mut queue, 7_u64);
-        assert_eq!((queue.capacity(), queue.front()), (1, Some(&7)));
+        for len in 1..=SHORT {
+            push_back(&mut queue, 7_u64);
+            assert_eq!((queue.capacity(), queue.len()), (len, len));
+        }
+        push_back(&mut queue, 7);
+        assert!(queue.capacity() >= 2 * SHORT);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl PeerState {
 
         self.decoder.set_version(negotiated);
         self.time_offset = version.timestamp.saturating_sub(self.wall_clock());
-        self.last_block = Some(version.start_height.max(0).into());
+        self.last_block = version.start_height.max(0).into();
         let version = Arc::new(version);
         self.remote_version = Some(version.clone());
         trace!(
@@ -168,7 +168,7 @@ impl PeerState {
             }
             Message::SendHeaders => self.wants_headers = true,
             Message::FeeFilter(filter) => self.fee_filter = Some(filter.min_fee),
-            Message::Inv(announced) => self.learn(announced),
+            Message::Inv(announced) => self.learn_all(announced),
             Message::NotFound(missing) => self.answer_vectors(missing),
             Message::Tx(tx) if self.follows_inventory() => self.got(InvVect::tx(tx.tx_hash())),
             Message::Block(block) if self.follows_inventory() => {
@@ -195,11 +195,14 @@ impl PeerState {
 
     /// The remote has what it announces. Of a long list only the end would be remembered,
     /// so that only the end is looked at.
-    fn learn(&mut self, announced: &[InvVect]) {
+    fn learn_all(&mut self, announced: &[InvVect]) {
         let skipped = announced.len().saturating_sub(self.known.capacity());
-        for vector in announced.iter().skip(skipped) {
-            self.known.insert(*vector, self.now);
-        }
+        announced.iter().skip(skipped).for_each(|vector| self.learn(*vector));
+    }
+
+    /// The remote has what `vector` names.
+    pub(super) fn learn(&mut self, vector: InvVect) {
+        self.known.insert(vector, self.now + self.config.known_lifetime);
     }
 
     /// Whether it matters which transaction or block came.
@@ -209,7 +212,7 @@ impl PeerState {
 
     /// The remote sent what `vector` names: it has it, and has answered for it.
     fn got(&mut self, vector: InvVect) {
-        self.known.insert(vector, self.now);
+        self.learn(vector);
         self.answer_vectors(&[vector]);
     }
 

@@ -38,7 +38,7 @@ impl PeerState {
     /// Queues a `ping` and returns its nonce.
     pub(super) fn push_ping(&mut self) -> u64 {
         let nonce = self.random.nonce();
-        self.push(&Message::Ping(Ping { nonce }), Purpose::Ping { nonce });
+        self.push(&Message::Ping(Ping { nonce }), Purpose::Ping);
         self.pinger.set_queued(nonce);
         nonce
     }
@@ -60,7 +60,7 @@ impl PeerState {
         if let (Some(idle), Some(slow)) =
             (self.config.idle_timeout, self.config.slow_message_timeout)
         {
-            let latest = self.input.message_at + slow + self.input.held;
+            let latest = self.when_heard(self.input.message_at + slow);
             self.timers.extend(Timer::Idle, latest.min(self.now + idle));
         }
     }
@@ -68,7 +68,7 @@ impl PeerState {
     /// Sets the time by which the next answer is due.
     pub(super) fn set_stall_timer(&mut self) {
         match self.requests.as_ref().and_then(|requests| requests.due()) {
-            Some(due) => self.timers.set(Timer::Stall, due + self.input.held),
+            Some(due) => self.timers.set(Timer::Stall, self.when_heard(due)),
             None => self.timers.clear(Timer::Stall),
         }
     }

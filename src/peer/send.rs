@@ -7,11 +7,10 @@ use super::PeerState;
 use super::config::Overflow;
 use super::error::{CloseReason, SendErrorKind};
 use super::event::SendId;
-use super::outbox::{Purpose, Starts};
+use super::outbox::Purpose;
 use super::stall::{self, Requests};
 use super::timers::Timer;
 use crate::network::Chain;
-use crate::time::Instant;
 use crate::wire::{
     Command, EncodeError, EncodedMessage, HEADER_LEN, InvType, InvVect, Message, PeerAddress,
     Version,
@@ -77,8 +76,8 @@ impl PeerState {
         self.check_requested(&frame)?;
         self.make_room(frame.len())?;
         let id = self.outbox.next_receipt();
-        let starts = self.expect(&frame);
-        self.outbox.push(frame, Purpose::Receipt { id, starts });
+        self.expect_answer(&frame);
+        self.outbox.push(frame, Purpose::Receipt(id));
         Ok(id)
     }
 
@@ -122,37 +121,31 @@ impl PeerState {
         self.requests.as_ref().map_or(0, |requests| requests.vectors())
     }
 
-    /// Notes what must follow on a message that is queued.
-    fn expect(&mut self, frame: &EncodedMessage) -> Starts {
+    /// Remembers a message that is queued, if it must be answered in time.
+    fn expect_answer(&mut self, frame: &EncodedMessage) {
         let command = frame.command();
-        if let Some(nonce) = frame.ping_nonce() {
-            return Starts::RoundTrip(nonce);
+        if self.config.response_timeout(command).is_some() {
+            let key = self.known.key();
+            let requests = self.requests.get_or_insert_with(|| Requests::new(key).into());
+            match command {
+                Command::GetData => requests.ask_for(frame.vectors()),
+                _ => requests.ask(command),
+            }
         }
-        if self.config.response_timeout(command).is_none() {
-            return Starts::Nothing;
-        }
-        let key = self.known.key();
-        let requests = self.requests.get_or_insert_with(|| Requests::new(key).into());
-        if command == Command::GetData {
-            return Starts::Data(requests.ask_for(frame.vectors()));
-        }
-        requests.ask(command);
-        Starts::Answer(command)
     }
 
-    /// The last byte of a request left.
-    pub(super) fn on_request_left(&mut self, request: Starts) {
-        let heard = self.heard();
-        let due = |command| {
-            self.config.response_timeout(command).map_or(Instant::MAX, |timeout| heard + timeout)
-        };
-        let Some(requests) = &mut self.requests else { return };
-        match request {
-            Starts::Data(id) => requests.data_left(id, due(Command::GetData)),
-            Starts::Answer(command) => requests.left(command, due(command)),
-            Starts::Nothing | Starts::RoundTrip(_) => {}
+    /// The last byte of a message left, whose answer may have to come in time.
+    pub(super) fn on_request_left(&mut self, command: Command) {
+        if let Some(timeout) = self.config.response_timeout(command) {
+            let due = self.heard() + timeout;
+            if let Some(requests) = &mut self.requests {
+                match command {
+                    Command::GetData => requests.data_left(due),
+                    _ => requests.left(command, due),
+                }
+            }
+            self.set_stall_timer();
         }
-        self.set_stall_timer();
     }
 
     /// Whether the application may send a message of that name now.
@@ -207,7 +200,8 @@ impl PeerState {
             if most == 0 {
                 return self.timers.set(Timer::Trickle, self.now + RETRY);
             }
-            let batch = self.trickle.take_batch(most, &mut self.known, self.now);
+            let expires = self.now + self.config.known_lifetime;
+            let batch = self.trickle.take_batch(most, &mut self.known, self.now, expires);
             if batch.is_empty() {
                 continue;
             }

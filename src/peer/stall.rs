@@ -46,18 +46,18 @@ pub(super) struct Requests {
     /// Each vector asked for, once.
     vectors: HashTable<Wanted>,
     /// Every `getdata` that has vectors in `vectors`, by age.
-    data: BTreeMap<DataId, Data>,
-    next: u64,
+    data: BTreeMap<u64, Data>,
+    /// How many `getdata`s were queued, which is the number of the next one.
+    queued: u64,
+    /// How many of them have left. They leave in the order in which they were queued.
+    left: u64,
     others: Vec<Other>,
 }
 
-/// Names a `getdata`. Later ones are greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct DataId(u64);
-
 struct Wanted {
     vector: InvVect,
-    data: DataId,
+    /// The number of the `getdata`.
+    data: u64,
 }
 
 #[derive(Default)]
@@ -80,7 +80,14 @@ struct Other {
 
 impl Requests {
     pub(super) fn new(key: Key) -> Self {
-        Self { key, vectors: HashTable::new(), data: BTreeMap::new(), next: 0, others: Vec::new() }
+        Self {
+            key,
+            vectors: HashTable::new(),
+            data: BTreeMap::new(),
+            queued: 0,
+            left: 0,
+            others: Vec::new(),
+        }
     }
 
     /// How many vectors are asked for.
@@ -90,9 +97,9 @@ impl Requests {
 
     /// A `getdata` is queued. A vector that was asked for before stays due when it was, so
     /// that asking again gives the remote no more time.
-    pub(super) fn ask_for(&mut self, vectors: &[InvVect]) -> DataId {
-        let id = DataId(self.next);
-        self.next += 1;
+    pub(super) fn ask_for(&mut self, vectors: &[InvVect]) {
+        let number = self.queued;
+        self.queued += 1;
         let mut new = 0;
         let key = self.key;
         for &vector in vectors.iter().filter(|vector| is_answered(vector.kind)) {
@@ -102,21 +109,21 @@ impl Requests {
                 |wanted| key.hash(&wanted.vector),
             );
             if let Entry::Vacant(place) = entry {
-                place.insert(Wanted { vector, data: id });
+                place.insert(Wanted { vector, data: number });
                 new += 1;
             }
         }
         if new > 0 {
-            self.data.insert(id, Data { vectors: new, due: None });
+            self.data.insert(number, Data { vectors: new, due: None });
         }
-        id
     }
 
-    /// A `getdata` has left, and its answers are due then.
-    pub(super) fn data_left(&mut self, id: DataId, due: Instant) {
-        if let Some(data) = self.data.get_mut(&id) {
+    /// The next `getdata` has left, and its answers are due then.
+    pub(super) fn data_left(&mut self, due: Instant) {
+        if let Some(data) = self.data.get_mut(&self.left) {
             data.due = Some(due);
         }
+        self.left += 1;
     }
 
     /// The remote sent what `vector` names, or said that it does not have it.
@@ -124,11 +131,11 @@ impl Requests {
         let found =
             self.vectors.find_entry(self.key.hash(vector), |wanted| wanted.vector == *vector);
         let Ok(found) = found else { return };
-        let (Wanted { data: id, .. }, _) = found.remove();
-        if let Some(data) = self.data.get_mut(&id) {
+        let (Wanted { data: number, .. }, _) = found.remove();
+        if let Some(data) = self.data.get_mut(&number) {
             data.vectors -= 1;
             if data.vectors == 0 {
-                self.data.remove(&id);
+                self.data.remove(&number);
             }
         }
         if self.vectors.is_empty() && self.vectors.capacity() > KEPT {
@@ -187,8 +194,8 @@ impl Requests {
         if let Some(other) = self.others.iter().find(|other| is_due(other.due)) {
             return Some((other.request, None));
         }
-        let (id, _) = self.data.iter().next().filter(|(_, data)| is_due(data.due))?;
-        let vector = self.vectors.iter().filter(|wanted| wanted.data == *id);
+        let (number, _) = self.data.iter().next().filter(|(_, data)| is_due(data.due))?;
+        let vector = self.vectors.iter().filter(|wanted| wanted.data == *number);
         Some((Command::GetData, vector.map(|wanted| wanted.vector).min()))
     }
 }
@@ -217,11 +224,11 @@ mod tests {
     #[test]
     fn each_vector_has_the_time_of_its_own_request() {
         let mut requests = requests();
-        let first = requests.ask_for(&[vector(1), vector(2)]);
-        let second = requests.ask_for(&[vector(2), vector(3)]);
+        requests.ask_for(&[vector(1), vector(2)]);
+        requests.ask_for(&[vector(2), vector(3)]);
         assert_eq!((requests.vectors(), requests.due()), (3, None));
-        requests.data_left(first, at(30));
-        requests.data_left(second, at(31));
+        requests.data_left(at(30));
+        requests.data_left(at(31));
         requests.answer_vector(&vector(1));
         assert_eq!(requests.due(), Some(at(30)));
         assert_eq!(requests.overdue(at(29)), None);
@@ -236,17 +243,17 @@ mod tests {
     fn what_nobody_answers_is_not_waited_for() {
         let mut requests = requests();
         let kinds = [InvType::ERROR, InvType::FILTERED_BLOCK, InvType::new(9)];
-        let id = requests.ask_for(&kinds.map(|kind| InvVect::new(kind, Hash::ZERO)));
-        requests.data_left(id, at(30));
+        requests.ask_for(&kinds.map(|kind| InvVect::new(kind, Hash::ZERO)));
+        requests.data_left(at(30));
         assert_eq!((requests.vectors(), requests.due()), (0, None));
     }
 
     #[test]
     fn an_answer_may_overtake_the_count_of_its_request() {
         let mut requests = requests();
-        let id = requests.ask_for(&[vector(1)]);
+        requests.ask_for(&[vector(1)]);
         requests.answer_vector(&vector(1));
-        requests.data_left(id, at(30));
+        requests.data_left(at(30));
         requests.ask(Command::GetInitState);
         assert!(requests.answer(Command::InitState));
         requests.left(Command::GetInitState, at(30));
@@ -318,28 +325,29 @@ mod tests {
             ),
         ) {
             let mut requests = requests();
-            let mut queued = alloc::collections::VecDeque::new();
-            let mut model: Vec<(u8, DataId, Option<Instant>)> = Vec::new();
+            let (mut queued, mut left) = (0, 0);
+            let mut model: Vec<(u8, u32, Option<Instant>)> = Vec::new();
             for (time, step) in (0..).zip(steps) {
                 match step {
                     Step::Ask(numbers) => {
                         let vectors: Vec<_> = numbers.iter().map(|&n| vector(n)).collect();
-                        let id = requests.ask_for(&vectors);
-                        queued.push_back(id);
+                        requests.ask_for(&vectors);
                         for number in numbers {
                             if model.iter().all(|&(other, ..)| other != number) {
-                                model.push((number, id, None));
+                                model.push((number, queued, None));
                             }
                         }
+                        queued += 1;
                     }
                     Step::Leave => {
-                        if let Some(left) = queued.pop_front() {
-                            requests.data_left(left, at(time));
-                            for (_, id, due) in &mut model {
-                                if *id == left {
+                        if left < queued {
+                            requests.data_left(at(time));
+                            for (_, request, due) in &mut model {
+                                if *request == left {
                                     *due = Some(at(time));
                                 }
                             }
+                            left += 1;
                         }
                     }
                     Step::Answer(number) => {

@@ -4,7 +4,7 @@ use bytes::Buf;
 
 use super::PeerState;
 use super::event::Event;
-use super::outbox::{Left, Outgoing, Purpose, Starts};
+use super::outbox::{Left, Outgoing, Purpose};
 use super::timers::Timer;
 
 /// The bytes a peer wants written, from [`transmit`](PeerState::transmit).
@@ -59,26 +59,18 @@ impl PeerState {
         }
     }
 
-    fn on_left(&mut self, left: Left) {
-        trace!(TRACE, self, command = %left.command, bytes = left.len, "sent");
-        self.counters.sent(left.command, left.len, self.now);
+    fn on_left(&mut self, Left { frame, purpose }: Left) {
+        let command = frame.command();
+        trace!(TRACE, self, %command, bytes = frame.len(), "sent");
+        self.counters.sent(command, frame.len(), self.now);
         self.timers.clear(Timer::Write);
         self.set_write_timer();
-        match left.purpose {
-            Purpose::Receipt { id, starts } => {
-                self.start(starts);
-                self.tell(Event::Sent(id), 0);
-            }
-            Purpose::Ping { nonce } => self.on_ping_left(nonce),
-            Purpose::Handshake | Purpose::Pong | Purpose::Trickle => {}
+        match frame.ping_nonce() {
+            Some(nonce) => self.on_ping_left(nonce),
+            None => self.on_request_left(command),
         }
-    }
-
-    fn start(&mut self, starts: Starts) {
-        match starts {
-            Starts::Nothing => {}
-            Starts::RoundTrip(nonce) => self.on_ping_left(nonce),
-            Starts::Data(_) | Starts::Answer(_) => self.on_request_left(starts),
+        if let Purpose::Receipt(id) = purpose {
+            self.tell(Event::Sent(id), 0);
         }
     }
 

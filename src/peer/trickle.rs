@@ -43,19 +43,20 @@ impl Trickle {
     }
 
     /// Takes the next batch, of so many at most, without what has become known meanwhile;
-    /// what it takes becomes known, so that a vector that waits twice goes out once.
+    /// what it takes becomes known until `expires`, so that a vector that waits twice goes out once.
     pub(super) fn take_batch(
         &mut self,
         most: usize,
         known: &mut KnownInventory,
         now: Instant,
+        expires: Instant,
     ) -> List<InvVect> {
         let mut batch = alloc::vec::Vec::with_capacity(self.waiting.len().min(most));
         while batch.len() < most
             && let Some(vector) = self.waiting.pop_front()
         {
             if !known.contains(&vector, now) {
-                known.insert(vector, now);
+                known.insert(vector, expires);
                 batch.push(vector);
             }
         }
@@ -86,7 +87,7 @@ mod tests {
 
     fn known() -> KnownInventory {
         let key = Key::new(&mut ChaCha8Rng::seed_from_u64(0));
-        KnownInventory::new(10_000, Duration::from_secs(900), key)
+        KnownInventory::new(10_000, key)
     }
 
     #[test]
@@ -96,7 +97,7 @@ mod tests {
         let mut known = known();
         let mut sizes = [0; 3];
         for size in &mut sizes {
-            *size = trickle.take_batch(BATCH, &mut known, Instant::ZERO).len();
+            *size = trickle.take_batch(BATCH, &mut known, Instant::ZERO, Instant::MAX).len();
         }
         assert_eq!(sizes, [1_000, 1_000, 500]);
         assert_eq!(trickle.len(), 0);
@@ -107,8 +108,8 @@ mod tests {
         let mut trickle = Trickle::default();
         [1, 2, 3, 2].into_iter().for_each(|n| trickle.push(vector(n)));
         let mut known = known();
-        known.insert(vector(3), Instant::ZERO);
-        let batch = trickle.take_batch(BATCH, &mut known, Instant::ZERO);
+        known.insert(vector(3), Instant::MAX);
+        let batch = trickle.take_batch(BATCH, &mut known, Instant::ZERO, Instant::MAX);
         assert_eq!(batch.as_slice(), [vector(1), vector(2)]);
     }
 

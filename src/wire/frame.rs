@@ -164,8 +164,16 @@ pub struct Decoder {
     protocol: Protocol,
     trailing: TrailingBytes,
     reject_limit: usize,
-    pending: Option<FrameHeader>,
-    failed: Option<DecodeError>,
+    state: State,
+}
+
+/// What a decoder waits for.
+#[derive(Debug, Clone)]
+enum State {
+    Header,
+    Payload(FrameHeader),
+    /// Nothing more.
+    Failed(DecodeError),
 }
 
 impl Decoder {
@@ -177,8 +185,7 @@ impl Decoder {
             protocol: Protocol::new(network.chain(), version),
             trailing: TrailingBytes::of(network.chain()),
             reject_limit: MAX_PAYLOAD,
-            pending: None,
-            failed: None,
+            state: State::Header,
         }
     }
 
@@ -223,17 +230,16 @@ impl Decoder {
     ///
     /// What is wrong with the header; the decoder is then spent.
     pub fn header(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameHeader>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
+        match &self.state {
+            State::Payload(header) => return Ok(Some(*header)),
+            State::Failed(error) => return Err(error.clone()),
+            State::Header => {}
         }
-        if self.pending.is_none()
-            && let Ok((raw, _)) = RawHeader::read_from_prefix(buffer)
-        {
-            buffer.advance(HEADER_LEN);
-            let header = self.judge(&raw).map_err(|error| self.fail(error))?;
-            self.pending = Some(header);
-        }
-        Ok(self.pending)
+        let Ok((raw, _)) = RawHeader::read_from_prefix(buffer) else { return Ok(None) };
+        buffer.advance(HEADER_LEN);
+        let header = self.judge(&raw).map_err(|error| self.fail(error))?;
+        self.state = State::Payload(header);
+        Ok(Some(header))
     }
 
     /// Takes the payload of the header taken before, once it is whole.
@@ -242,14 +248,15 @@ impl Decoder {
     ///
     /// What is wrong with the payload; the decoder is then spent.
     pub fn payload(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let Some(header) = self.pending else { return Ok(None) };
+        let header = match &self.state {
+            State::Payload(header) => *header,
+            State::Failed(error) => return Err(error.clone()),
+            State::Header => return Ok(None),
+        };
         if buffer.len() < header.len {
             return Ok(None);
         }
-        self.pending = None;
+        self.state = State::Header;
         let message = if header.len < COPY_BELOW {
             let message = self.open(header, Reader::borrowed(&buffer[..header.len]));
             buffer.advance(header.len);
@@ -265,25 +272,29 @@ impl Decoder {
     /// How many bytes `buffer` is short of what [`decode`](Self::decode) needs next: of a
     /// header, or of the payload announced.
     pub fn missing(&self, buffer: &BytesMut) -> usize {
-        self.pending.map_or(HEADER_LEN, |header| header.len).saturating_sub(buffer.len())
+        let needed = match &self.state {
+            State::Payload(header) => header.len,
+            State::Header | State::Failed(_) => HEADER_LEN,
+        };
+        needed.saturating_sub(buffer.len())
     }
 
     /// What is wrong with a stream that ends here, with `left` bytes not taken: nothing,
     /// unless a frame has begun.
     pub fn end(&self, left: usize) -> Result<(), DecodeError> {
         let truncated = |len| ErrorKind::Truncated { needed: len, remaining: left };
-        match (&self.failed, self.pending) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(header)) => {
+        match &self.state {
+            State::Failed(error) => Err(error.clone()),
+            State::Payload(header) => {
                 Err(DecodeError::in_message(header.command, truncated(header.len)))
             }
-            (None, None) if left > 0 => Err(DecodeError::in_frame(truncated(HEADER_LEN))),
-            (None, None) => Ok(()),
+            State::Header if left > 0 => Err(DecodeError::in_frame(truncated(HEADER_LEN))),
+            State::Header => Ok(()),
         }
     }
 
     fn fail(&mut self, error: DecodeError) -> DecodeError {
-        self.failed = Some(error.clone());
+        self.state = State::Failed(error.clone());
         error
     }
 

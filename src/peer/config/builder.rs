@@ -183,7 +183,7 @@ impl ConfigBuilder {
     /// below protocol version 12, where they are held until the `verack` comes: 2 by default,
     /// and 16 at most. From version 12 on there may be none; on Exchangecoin any number may
     /// come and is not held.
-    pub fn max_before_verack(mut self, messages: usize) -> Self {
+    pub fn max_before_verack(mut self, messages: u8) -> Self {
         self.config.max_before_verack = messages;
         self
     }
@@ -402,7 +402,7 @@ impl ConfigBuilder {
 
         let ranges = [
             ("max_reject", config.max_reject, 0, MAX_PAYLOAD),
-            ("max_before_verack", config.max_before_verack, 0, MOST_BEFORE_VERACK),
+            ("max_before_verack", config.max_before_verack.into(), 0, MOST_BEFORE_VERACK),
             ("write_rate", config.write_rate as usize, 1, u32::MAX as usize),
             ("inv_batch", config.inv_batch, 1, MAX_VECTORS),
             ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),

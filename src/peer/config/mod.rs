@@ -47,7 +47,7 @@ pub struct Config {
     pub(in crate::peer) sent_nonces: SentNonces,
     pub(in crate::peer) allow_self_connections: bool,
     pub(in crate::peer) review_version: bool,
-    pub(in crate::peer) max_before_verack: usize,
+    pub(in crate::peer) max_before_verack: u8,
     pub(in crate::peer) handshake_timeout: Duration,
     pub(in crate::peer) verack_timeout: Option<Duration>,
     pub(in crate::peer) idle_timeout: Option<Duration>,
