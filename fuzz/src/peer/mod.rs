@@ -1,21 +1,21 @@
 //! A peer under an arbitrary script: what the remote sends, what the application asks for
 //! and what the clock shows, in any order. After each step, what must always hold does.
 
+mod application;
 mod model;
 mod script;
+mod socket;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use excc_peer::wire::{Command, EncodedMessage, Message, Pong, Protocol, Version};
-use excc_peer::{
-    Announced, CloseReason, Event, Instant, Overflow, PeerState, SendErrorKind, SendId, Timer,
-};
+use excc_peer::wire::{Command, EncodedMessage, Message, Protocol, Version};
+use excc_peer::{Instant, PeerState, SendId, Timer};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-use model::{Known, Mirror, Outgoing};
+use model::{Asked, Known, Mirror, Outgoing, vector_of};
 use script::{REMOTE, Script, Setup, UNIX_TIME};
 
 /// Bytes of a `ping`.
@@ -69,10 +69,13 @@ struct Life {
     pongs: [usize; 2],
     own_version: Option<Box<Version>>,
     known: Known,
+    asked: Asked,
     receipts: VecDeque<SendId>,
     told: Told,
     /// Messages that came and were not told.
     messages: VecDeque<Message>,
+    /// Messages that came and have had no effect yet: those before a `verack`.
+    held: Vec<Message>,
     is_accepted: bool,
     has_ended: bool,
 }
@@ -108,9 +111,11 @@ impl Life {
             pongs: [0, 0],
             own_version: None,
             known: Known::new(setup.known),
+            asked: Asked::new(setup.response_timeout.is_some()),
             receipts: VecDeque::new(),
             told: Told::default(),
             messages: VecDeque::new(),
+            held: Vec::new(),
             is_accepted: false,
             has_ended: false,
             setup,
@@ -195,6 +200,9 @@ impl Life {
                 self.peer.refuse_version();
                 assert!(self.peer.close_reason().is_some());
             }
+            5 => self.push_addrs(script),
+            6 => self.push_request(script),
+            7 => self.ask(script),
             _ => {
                 let (before, height) = (self.peer.stats().last_block, i64::from(script.byte()));
                 self.peer.update_last_block(height);
@@ -276,10 +284,11 @@ impl Life {
             return;
         }
         for message in self.mirror.receive(taken) {
-            if let Message::Inv(vectors) = &message {
-                vectors.iter().for_each(|vector| self.known.insert(*vector, self.latest));
-            }
+            self.held.push(message.clone());
             self.messages.push_back(message);
+        }
+        if self.peer.is_established() {
+            self.heed();
         }
         self.mirror.assert_agrees(self.peer.close_reason());
         assert!(!self.peer.can_resume(), "what can be taken was taken");
@@ -288,6 +297,21 @@ impl Life {
         }
         let most = had_events.max(self.setup.max_waiting_events - 1 + EVENTS_OF_A_FRAME);
         assert!(self.peer.stats().waiting_events <= most, "events grow without bound");
+    }
+}
+
+/// What messages that came bring with them.
+impl Life {
+    fn heed(&mut self) {
+        for message in std::mem::take(&mut self.held) {
+            if let Message::Inv(vectors) = &message {
+                vectors.iter().for_each(|vector| self.known.insert(*vector, self.latest));
+            }
+            if let Some(vector) = vector_of(&message) {
+                self.known.insert(vector, self.latest);
+            }
+            self.asked.answer(&message);
+        }
     }
 }
 
@@ -319,308 +343,6 @@ impl Life {
     }
 }
 
-/// The socket.
-impl Life {
-    fn transmit(&mut self, len: usize) {
-        self.look();
-        self.told_now();
-        let mut out = self.peer.transmit(self.now);
-        let expected = len.min(out.remaining());
-        assert_eq!(out.has_remaining(), !out.chunk().is_empty());
-        let whole = out.share(usize::MAX).copy_to_bytes(out.remaining());
-        assert_vectored(&out, &whole);
-
-        let mut rest = len;
-        let mut bytes = Vec::new();
-        while rest > 0 && out.has_remaining() {
-            let chunk = &out.chunk()[..out.chunk().len().min(rest)];
-            bytes.extend_from_slice(chunk);
-            let len = chunk.len();
-            out.advance(len);
-            rest -= len;
-        }
-        // Beyond the end there is nothing to advance over.
-        if rest > 0 {
-            out.advance(rest);
-        }
-        assert_eq!(bytes, whole[..expected]);
-        let is_offered = out.has_remaining();
-        self.count_left(&bytes, is_offered);
-    }
-
-    fn transmit_shared(&mut self, frames: usize, len: usize) {
-        self.look();
-        self.told_now();
-        let mut shared = self.peer.transmit(self.now).share(frames);
-        let len = len.min(shared.remaining());
-        let bytes = shared.copy_to_bytes(len);
-        // What was written may be answered before the peer is told that it has left.
-        let answered = self.answer_pings(&bytes);
-        let mut out = self.peer.transmit(self.now);
-        out.advance(len);
-        let is_offered = out.has_remaining();
-        if self.peer.close_reason().is_none() {
-            self.count_left(&bytes, is_offered);
-            let outstanding = self.peer.stats().outstanding_ping;
-            assert!(outstanding != answered || answered.is_none(), "it was answered");
-        }
-    }
-
-    /// Lets the remote answer the last `ping` that is whole in what was written, wherever
-    /// that begins. Returns its nonce, if the answer was taken.
-    fn answer_pings(&mut self, written: &[u8]) -> Option<u64> {
-        if !self.peer.wants_read() || !self.pipe.is_empty() || !self.buffer.is_empty() {
-            return None;
-        }
-        let nonce = written.windows(PING_LEN).rev().find_map(|frame| {
-            let (header, nonce) = frame.split_last_chunk()?;
-            header[4..].starts_with(b"ping\0\0\0\0\0\0\0\0\x08\0\0\0").then_some(*nonce)
-        });
-        let nonce = u64::from_le_bytes(nonce?);
-        self.send_message(&Message::Pong(Pong { nonce }));
-        self.deliver(0);
-        self.buffer.is_empty().then_some(nonce)
-    }
-
-    fn count_left(&mut self, bytes: &[u8], is_offered: bool) {
-        self.left += bytes.len() as u64;
-        if self.setup.looks {
-            assert_eq!(self.queued.split_to(bytes.len()), bytes);
-        } else {
-            self.follow(bytes);
-        }
-        if is_offered && self.setup.write_timeout.is_some() && !self.is_near_the_end_of_time() {
-            assert!(self.peer.poll_timeout().is_some(), "a write may take forever");
-        }
-    }
-
-    /// Looks at what was queued since the last time.
-    fn look(&mut self) {
-        if !self.setup.looks {
-            return;
-        }
-        self.told_now();
-        let mut all = self.peer.transmit(self.now).share(usize::MAX);
-        if self.peer.close_reason().is_some() {
-            assert!(!all.has_remaining());
-            self.queued.clear();
-            return;
-        }
-        let seen = all.copy_to_bytes(self.queued.len());
-        assert_eq!(seen, self.queued, "queued bytes changed");
-        let new = all.copy_to_bytes(all.remaining());
-        self.queued.extend_from_slice(&new);
-        self.follow(&new);
-    }
-
-    fn follow(&mut self, bytes: &[u8]) {
-        for message in self.outgoing.follow(bytes, self.peer.protocol_version()) {
-            match message {
-                Message::Version(version) => self.own_version = Some(version),
-                Message::Pong(_) => self.pongs[0] += 1,
-                Message::Inv(vectors) if self.setup.looks => {
-                    for vector in &vectors {
-                        assert!(!self.known.contains(vector, self.latest), "the remote has it");
-                        self.known.insert(*vector, self.latest);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-fn assert_vectored(out: &impl Buf, whole: &[u8]) {
-    let mut slices = [std::io::IoSlice::new(&[]); 8];
-    let count = out.chunks_vectored(&mut slices);
-    let gathered: Vec<u8> =
-        slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
-    assert!(whole.starts_with(&gathered));
-    assert!(slices[..count].iter().all(|slice| !slice.is_empty()));
-    assert!(count == slices.len() || gathered.len() == whole.len());
-}
-
-#[cfg(not(feature = "std"))]
-fn assert_vectored(_: &impl Buf, _: &[u8]) {}
-
-/// The application.
-impl Life {
-    fn poll_event(&mut self) {
-        let Some(event) = self.peer.poll_event() else {
-            assert_eq!(self.told.closed, self.peer.close_reason().is_some());
-            return;
-        };
-        assert!(!self.told.closed, "{event:?} after the end");
-        match event {
-            Event::VersionReceived(version) => {
-                assert!(!std::mem::replace(&mut self.told.version, true));
-                assert_eq!(self.peer.remote_version(), Some(&version));
-                let both = [
-                    self.setup.config.protocol_version(),
-                    version.protocol_version.cast_unsigned(),
-                ];
-                assert_eq!(Some(self.peer.protocol_version()), both.into_iter().min());
-            }
-            Event::VerAckReceived => {
-                assert!(self.told.version && !std::mem::replace(&mut self.told.verack, true));
-                assert!(self.peer.verack_received());
-            }
-            Event::Established(terms) => {
-                assert!(self.told.version && !std::mem::replace(&mut self.told.established, true));
-                assert_eq!(terms.version, self.peer.protocol_version());
-            }
-            Event::Message(message) => {
-                assert!(self.told.established);
-                assert_eq!(self.messages.pop_front(), Some(message));
-            }
-            Event::RoundTrip { .. } => assert!(self.told.established),
-            Event::Sent(id) => assert_eq!(self.receipts.pop_front(), Some(id)),
-            Event::NotSent(id) => {
-                assert!(self.peer.close_reason().is_some());
-                assert_eq!(self.receipts.pop_front(), Some(id));
-            }
-            Event::Closed(reason) => {
-                self.told.closed = true;
-                assert_eq!(self.peer.close_reason(), Some(&reason));
-                assert!(self.receipts.is_empty());
-                assert!(self.messages.len() <= self.may_be_lost(&reason));
-            }
-            other => panic!("{other:?} is new"),
-        }
-    }
-
-    /// How many whole messages the peer may have taken without telling of them.
-    fn may_be_lost(&self, reason: &CloseReason) -> usize {
-        let is_refused = matches!(reason, CloseReason::NotVersion(_) | CloseReason::NotVerAck(_));
-        let held = if self.told.established { 0 } else { 2 };
-        held + usize::from(is_refused)
-    }
-
-    fn send(&mut self, message: Message) {
-        let message = match message {
-            // An application that announces by itself knows what it does.
-            Message::Inv(vectors) => Message::NotFound(vectors),
-            message => message,
-        };
-        let command = message.command();
-        match self.peer.send(message.clone()) {
-            Ok(id) => self.count_sent(command, id),
-            Err(error) => {
-                assert_eq!(error.message, message);
-                self.assert_refused(&error.kind);
-            }
-        }
-    }
-
-    fn send_encoded(&mut self, script: &mut Script<'_>) {
-        let own = *self.setup.config.network();
-        let network = if script.byte() == 255 { excc_peer::Network::DCR_REGNET } else { own };
-        let version = match script.byte() {
-            0 => self.protocol().version,
-            version => u32::from(version % 16),
-        };
-        let message = script.message(Protocol::new(network.chain(), version), None);
-        let Ok(frame) = EncodedMessage::new(&network, version, &message) else { return };
-        if frame.command() == Command::Inv {
-            return;
-        }
-        match self.peer.send_encoded(frame.clone()) {
-            Ok(id) => {
-                assert_eq!(network, own);
-                self.count_sent(frame.command(), id);
-            }
-            Err(error) => {
-                assert_eq!(error.message, frame);
-                self.assert_refused(&error.kind);
-            }
-        }
-    }
-
-    fn count_sent(&mut self, command: Command, id: SendId) {
-        assert!(!matches!(command, Command::Version | Command::VerAck));
-        if command == Command::Pong {
-            self.pongs[1] += 1;
-        }
-        self.count_receipt(id);
-    }
-
-    fn count_receipt(&mut self, id: SendId) {
-        assert!(self.peer.remote_version().is_some() && self.peer.close_reason().is_none());
-        assert!(self.receipts.back().is_none_or(|last| *last < id));
-        self.receipts.push_back(id);
-    }
-
-    fn assert_refused(&self, kind: &SendErrorKind) {
-        let closed = self.peer.close_reason();
-        match kind {
-            SendErrorKind::Closed(reason) => assert_eq!(closed, Some(reason)),
-            SendErrorKind::NotReady => assert!(self.peer.remote_version().is_none()),
-            SendErrorKind::QueueFull { queued, limit } => {
-                assert!(closed.is_none() && queued > limit);
-                assert_eq!(self.setup.overflow, Overflow::Refuse);
-            }
-            _ => assert!(closed.is_none()),
-        }
-    }
-
-    fn announce(&mut self, script: &mut Script<'_>) {
-        let (vector, relay) = (script.vector(), script.relay());
-        self.look();
-        self.told_now();
-        let is_known = self.known.contains(&vector, self.latest);
-        let waiting = self.peer.stats().waiting_announcements;
-        let announced = self.peer.announce(self.now, vector, relay);
-        match announced {
-            Announced::NotReady => assert!(!self.peer.is_established()),
-            Announced::Known | Announced::Unwanted | Announced::Full => {}
-            Announced::Queued => {
-                assert!(!is_known);
-                assert_eq!(self.peer.stats().waiting_announcements, waiting + 1);
-                if self.setup.longest_trickle < Duration::MAX && !self.is_near_the_end_of_time() {
-                    assert!(self.peer.poll_timeout().is_some(), "an announcement waits forever");
-                }
-            }
-            Announced::Sent(id) => {
-                assert!(!is_known);
-                self.count_receipt(id);
-                // Its vector is entered into the model when its frame is seen.
-            }
-            other => panic!("{other:?} is new"),
-        }
-        self.look();
-        self.known.count_uses(1);
-    }
-
-    fn ping(&mut self) {
-        match self.peer.ping() {
-            Ok(nonce) => assert!(self.peer.is_established() && nonce != 0),
-            Err(kind) => {
-                assert!(!self.peer.is_established());
-                assert_eq!(
-                    matches!(kind, SendErrorKind::Closed(_)),
-                    self.peer.close_reason().is_some()
-                );
-            }
-        }
-    }
-
-    fn inventory(&mut self, script: &mut Script<'_>) {
-        let vector = script.vector();
-        self.look();
-        self.told_now();
-        if script.byte() & 1 == 0 {
-            self.peer.add_known_inventory(self.now, vector);
-            self.known.insert(vector, self.latest);
-        } else {
-            let must_be = self.known.contains(&vector, self.latest);
-            let is_known = self.peer.is_known_inventory(self.now, &vector);
-            assert!(is_known || !must_be, "forgotten too early");
-            self.known.count_uses(1);
-        }
-    }
-}
-
 /// What always holds.
 impl Life {
     fn assert_sound(&mut self) {
@@ -631,6 +353,7 @@ impl Life {
         assert!(stats.known_inventory <= self.setup.known.0);
         assert!(stats.waiting_announcements <= self.setup.max_waiting_announcements);
         assert_eq!((stats.bytes_received, stats.bytes_sent), (self.taken, self.left));
+        assert!(stats.requested <= self.setup.max_requested);
         assert_eq!(peer.next_deadline().map(|(_, at)| at), peer.poll_timeout());
         if self.setup.looks {
             assert!(self.pongs_waiting() <= MAX_PONGS + self.pongs[1]);
@@ -640,6 +363,7 @@ impl Life {
             return;
         }
         assert!(!self.told.closed);
+        assert_eq!(stats.requested, self.asked.len());
         let is_reviewed =
             self.setup.reviews && !self.is_accepted && peer.remote_version().is_some();
         assert!(!is_reviewed || (!peer.wants_read() && !peer.is_established()));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use excc_peer::wire::{Command, DecodeError, Decoder, InvVect, Message};
+use excc_peer::wire::{Command, DecodeError, Decoder, InvType, InvVect, Message};
 use excc_peer::{CloseReason, Instant};
 
 use super::script::Setup;
@@ -126,5 +126,56 @@ impl Known {
         self.vectors
             .get(vector)
             .is_some_and(|&(used, at)| self.uses - used < self.capacity && now < at + self.lifetime)
+    }
+}
+
+/// What a message is announced and asked for by.
+pub(super) fn vector_of(message: &Message) -> Option<InvVect> {
+    match message {
+        Message::Tx(tx) => Some(InvVect::tx(tx.tx_hash())),
+        Message::Block(block) => Some(InvVect::block(block.block_hash())),
+        message => {
+            let hash = message.as_mix()?.message_hash().expect("it was decoded");
+            Some(InvVect::mix(hash))
+        }
+    }
+}
+
+/// What was asked for by `getdata` and not answered.
+pub(super) struct Asked {
+    /// Whether answers are waited for at all.
+    is_limited: bool,
+    vectors: Vec<InvVect>,
+}
+
+impl Asked {
+    pub(super) const fn new(is_limited: bool) -> Self {
+        Self { is_limited, vectors: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    pub(super) fn contains(&self, vector: &InvVect) -> bool {
+        self.vectors.contains(vector)
+    }
+
+    pub(super) fn ask(&mut self, message: &Message) {
+        let Message::GetData(vectors) = message else { return };
+        for vector in vectors {
+            let is_answered = matches!(vector.kind, InvType::TX | InvType::BLOCK | InvType::MIX);
+            if self.is_limited && is_answered && !self.contains(vector) {
+                self.vectors.push(*vector);
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, message: &Message) {
+        let is_answered = |vector: &InvVect| match message {
+            Message::NotFound(missing) => missing.contains(vector),
+            message => vector_of(message) == Some(*vector),
+        };
+        self.vectors.retain(|vector| !is_answered(vector));
     }
 }

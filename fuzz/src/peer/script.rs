@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use excc_peer::wire::{
-    BlockHeader, Command, FeeFilter, Headers, InvType, InvVect, LocatorRequest, Message,
-    NetAddress, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode, Services, TrailingBytes,
-    Transaction, Tx, TxOut, Version,
+    BlockHeader, Command, FeeFilter, Headers, HostAddress, InvType, InvVect, LocatorRequest,
+    Message, NetAddress, NetAddressV2, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode,
+    Services, TrailingBytes, Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
     AddressHiding, Chain, Config, ConfigError, Direction, Hash, Network, Overflow, Relay,
@@ -112,7 +112,7 @@ impl<'a> Script<'a> {
                 let count = usize::from(count) * 4;
                 Message::Inv(numbers.take(count).map(|number| vector(kind, number)).collect())
             }
-            7 => Message::GetData([self.vector()].into()),
+            7 => Message::GetData([self.wanted(protocol.chain)].into()),
             8 => Message::NotFound((0..self.byte()).map(|_| self.vector()).collect()),
             9 => Message::SendHeaders,
             10 => Message::FeeFilter(FeeFilter { min_fee: self.u64().cast_signed() }),
@@ -149,10 +149,30 @@ impl<'a> Script<'a> {
     }
 
     fn tx(&mut self, chain: Chain) -> Tx {
-        let pk_script = vec![0; usize::from(self.byte()) * 64].into();
-        let output = TxOut { value: 1, version: 0, pk_script };
-        let transaction = Transaction { outputs: vec![output], ..Transaction::default() };
-        transaction.encode(chain).expect("a valid transaction")
+        paying(chain, usize::from(self.byte()) * 64)
+    }
+
+    /// Some vector, which may be that of a transaction that can come.
+    fn wanted(&mut self, chain: Chain) -> InvVect {
+        match self.byte() {
+            255 => InvVect::tx(paying(chain, 0).tx_hash()),
+            _ => self.vector(),
+        }
+    }
+
+    pub(super) fn addresses(&mut self) -> Vec<NetAddressV2> {
+        let [count, hosts]: [u8; 2] = self.array();
+        let address = |number: usize| NetAddressV2 {
+            timestamp: number as u64,
+            services: Services::NODE_NETWORK,
+            addr: match usize::from(hosts) & number {
+                0 => HostAddress::Ipv4([203, 0, 113, number as u8].into()),
+                1..4 => HostAddress::Ipv6([number as u16; 8].into()),
+                _ => HostAddress::TorV3([number as u8; 32]),
+            },
+            port: 9666,
+        };
+        (0..usize::from(count) * 8).map(address).collect()
     }
 
     fn version(&mut self, protocol: Protocol) -> Version {
@@ -188,7 +208,7 @@ impl<'a> Script<'a> {
         )
     }
 
-    fn locator_request(&mut self) -> LocatorRequest {
+    pub(super) fn locator_request(&mut self) -> LocatorRequest {
         let count = usize::from(self.u16()) % 502;
         let hash = Hash::from_bytes([self.byte(); 32]);
         LocatorRequest { stop: hash, ..LocatorRequest::new(vec![hash; count]) }
@@ -220,6 +240,12 @@ impl<'a> Script<'a> {
     }
 }
 
+fn paying(chain: Chain, script_len: usize) -> Tx {
+    let output = TxOut { value: 1, version: 0, pk_script: vec![0; script_len].into() };
+    let transaction = Transaction { outputs: vec![output], ..Transaction::default() };
+    transaction.encode(chain).expect("a valid transaction")
+}
+
 fn vector(kind: InvType, number: u32) -> InvVect {
     let mut hash = [0; 32];
     hash[..4].copy_from_slice(&number.to_le_bytes());
@@ -240,6 +266,9 @@ pub(super) struct Setup {
     pub(super) max_queued_bytes: usize,
     pub(super) overflow: Overflow,
     pub(super) max_waiting_events: usize,
+    pub(super) response_timeout: Option<Duration>,
+    pub(super) max_requested: usize,
+    pub(super) sends_unwelcome: bool,
     /// Whether what is queued is looked at after every step, rather than when it leaves:
     /// looking starts the clock of the write timeout.
     pub(super) looks: bool,
@@ -293,6 +322,9 @@ impl Setup {
             max_waiting_announcements: script.one_of(&[50_000, 0, 3]),
             max_queued_bytes: script.one_of(&[40 * 1024 * 1024, 0, 100, 10_000]),
             max_waiting_events: script.one_of(&[128, 1, 3]),
+            response_timeout: Some(Duration::from_secs(30)),
+            max_requested: 75_000,
+            sends_unwelcome: false,
         };
         let longest = setup.longest_trickle;
         let mut builder = Config::builder(network)
@@ -324,11 +356,38 @@ impl Setup {
             .idle_timeout(script.one_of(&[Some(Duration::from_secs(120)), None, SECOND, MOMENT]))
             .pong_timeout(script.one_of(&[None, SECOND, Some(Duration::ZERO)]))
             .start_height(script.byte().into());
-        match script.byte() % 8 {
+        let more = script.byte();
+        match more % 8 {
             1 => builder = builder.ping_interval(None),
             2 => builder = builder.ping_interval(SECOND),
             3 => builder = builder.ping_interval(MOMENT),
             _ => {}
+        }
+        match more / 8 % 4 {
+            1 => setup.response_timeout = None,
+            2 => setup.response_timeout = SECOND,
+            3 => setup.max_requested = 3,
+            _ => {}
+        }
+        setup.sends_unwelcome = more & 32 != 0;
+        builder = builder
+            .response_timeout(Command::GetData, setup.response_timeout)
+            .max_requested(setup.max_requested)
+            .send_unwelcome(setup.sends_unwelcome);
+        if more & 64 != 0 {
+            let requests = [Command::GetHeaders, Command::GetBlocks, Command::MemPool];
+            builder = requests
+                .into_iter()
+                .fold(builder, |builder, request| builder.response_timeout(request, SECOND))
+                .duplicate_request_lifetime(Duration::from_secs(1))
+                .inv_batch(2);
+        }
+        if more & 128 != 0 {
+            builder = builder
+                .slow_message_timeout(Some(Duration::from_secs(150)))
+                .write_rate(1)
+                .max_before_verack(1)
+                .required_services(Services::NODE_NETWORK);
         }
         match script.byte() {
             0 => {}
