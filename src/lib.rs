@@ -83,6 +83,10 @@
 //! [`CloseReason`], given once as the last [`Event`]; no input and no order of calls makes
 //! the crate panic, and there is no `unsafe` in it.
 //!
+//! # From Go
+//!
+//! The page [`from_go`] has the counterpart of each item of the reference nodes' packages.
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |
@@ -105,6 +109,8 @@ extern crate std;
 
 pub mod adapter;
 mod blake256;
+#[cfg(doc)]
+pub mod from_go;
 mod hash;
 mod network;
 mod peer;
