@@ -93,6 +93,7 @@
 //! |---|---|---|
 //! | `std` | yes | [`adapter::std`], and vectored writes from [`Transmit`] |
 //! | `serde` | no | `serde::Serialize` for messages, [`Event`]s and [`Stats`] |
+//! | `sim` | no | [`sim`]: a deterministic network of peers under virtual time |
 //! | `tracing` | no | what peers do, as events of `tracing` under the target `excc_peer` |
 //!
 //! What is serialised has the names and forms of the reference nodes' logs: hashes and other
@@ -114,6 +115,8 @@ pub mod from_go;
 mod hash;
 mod network;
 mod peer;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod time;
 pub mod wire;
 

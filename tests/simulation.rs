@@ -1,0 +1,192 @@
+//! A network of a thousand nodes: what one of them has, all have in the end.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use excc_peer::sim::{Faults, PeerId, Pipe, Simulation};
+use excc_peer::wire::{InvType, InvVect, Message, Transaction, Tx, TxOut};
+use excc_peer::{Chain, Config, Event, Hash, Instant, Network, Relay};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+const NODES: usize = 1_000;
+
+/// Connections that each node opens.
+const CALLS: usize = 4;
+
+/// A node: the peers at its ends of its connections, and what it has.
+struct Node {
+    config: Arc<Config>,
+    peers: Vec<PeerId>,
+    asked_for: Option<Hash>,
+    tx: Option<Tx>,
+    has_it_since: Option<Instant>,
+}
+
+struct Net {
+    sim: Simulation,
+    nodes: Vec<Node>,
+    /// The nodes that peers belong to.
+    owners: HashMap<PeerId, usize>,
+    /// A hash over everything that happened.
+    trace: DefaultHasher,
+    events: usize,
+}
+
+impl Net {
+    /// Nodes that each call some others at random, so that there is a way from each to
+    /// each.
+    fn new(seed: u64) -> Self {
+        let config = || Config::builder(Network::EXCC_SIMNET).build().expect("valid").into();
+        let node = |_| Node {
+            config: config(),
+            peers: Vec::new(),
+            asked_for: None,
+            tx: None,
+            has_it_since: None,
+        };
+        let mut net = Self {
+            sim: Simulation::new(seed, 1_700_000_000),
+            nodes: (0..NODES).map(node).collect(),
+            owners: HashMap::new(),
+            trace: DefaultHasher::new(),
+            events: 0,
+        };
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        for caller in 0..NODES {
+            net.call(caller, (caller + 1) % NODES, &mut random);
+            for _ in 1..CALLS {
+                let listener = random.next_u32() as usize % NODES;
+                if listener != caller {
+                    net.call(caller, listener, &mut random);
+                }
+            }
+        }
+        net
+    }
+
+    fn call(&mut self, caller: usize, listener: usize, random: &mut ChaCha8Rng) {
+        let pipe = Pipe::new()
+            .latency(Duration::from_millis(u64::from(random.next_u32() % 200)))
+            .jitter(Duration::from_millis(20))
+            .bandwidth(1_000_000)
+            .faults(Faults::new().split(0.1).merge(0.1, Duration::from_millis(40)));
+        let configs = [caller, listener].map(|node| self.nodes[node].config.clone());
+        let [calls, listens] = configs;
+        let (from, to) = self.sim.connect(calls, listens, pipe);
+        for (node, peer) in [(caller, from), (listener, to)] {
+            self.nodes[node].peers.push(peer);
+            self.owners.insert(peer, node);
+        }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let until = self.sim.now() + time;
+        while let Some((peer, event)) = self.sim.next_event(until) {
+            self.events += 1;
+            (self.sim.now().as_nanos(), peer, format!("{event:?}")).hash(&mut self.trace);
+            match event {
+                Event::Message(message) => self.on_message(peer, message),
+                Event::Closed(reason) => panic!("{peer} at {:?}: {reason}", self.sim.now()),
+                _ => {}
+            }
+        }
+    }
+
+    fn on_message(&mut self, peer: PeerId, message: Message) {
+        let owner = self.owners[&peer];
+        let node = &mut self.nodes[owner];
+        match message {
+            Message::Inv(vectors) => {
+                for vector in &vectors {
+                    if vector.kind == InvType::TX && node.asked_for != Some(vector.hash) {
+                        node.asked_for = Some(vector.hash);
+                        let request = Message::GetData([*vector].into());
+                        self.sim[peer].send(request).expect("established");
+                    }
+                }
+            }
+            Message::GetData(vectors) => {
+                let tx = node.tx.clone().expect("it was announced");
+                assert_eq!(vectors.as_slice(), [InvVect::tx(tx.tx_hash())]);
+                self.sim[peer].send(Message::Tx(tx)).expect("established");
+            }
+            Message::Tx(tx) => {
+                assert_eq!(node.asked_for, Some(tx.tx_hash()));
+                self.obtain(owner, tx);
+            }
+            _ => {}
+        }
+    }
+
+    /// A node has the transaction from now on, and tells everyone it knows.
+    fn obtain(&mut self, node: usize, tx: Tx) {
+        let now = self.sim.now();
+        let vector = InvVect::tx(tx.tx_hash());
+        let node = &mut self.nodes[node];
+        node.asked_for = Some(tx.tx_hash());
+        node.tx = Some(tx);
+        assert_eq!(node.has_it_since.replace(now), None, "it comes once");
+        for &peer in &node.peers {
+            self.sim[peer].announce(now, vector, Relay::Trickle);
+        }
+    }
+}
+
+fn tx() -> Tx {
+    let outputs = vec![TxOut { value: 1, version: 0, pk_script: vec![0x51; 300].into() }];
+    let transaction = Transaction { outputs, ..Transaction::default() };
+    transaction.encode(Chain::Exchangecoin).expect("a valid transaction")
+}
+
+/// Lets one node have a transaction. Returns when each had it, and a hash over all events.
+fn spread(seed: u64) -> (Vec<Instant>, u64) {
+    let mut net = Net::new(seed);
+    net.run(Duration::from_secs(5));
+    assert!(net.sim.peers().all(|(_, peer)| peer.is_established()));
+    net.obtain(0, tx());
+    net.run(Duration::from_secs(10));
+    // Every peer but the announcing ones hears of it at most once each way, besides the
+    // handshake and the messages that carry it.
+    assert!(net.events < 2 * NODES * CALLS * 10, "{} events", net.events);
+    let times = net.nodes.iter().map(|node| node.has_it_since.expect("it reaches everyone"));
+    (times.collect(), net.trace.finish())
+}
+
+#[test]
+fn a_transaction_reaches_every_node() {
+    let (times, trace) = spread(1);
+    assert_eq!(times[0], Instant::from_secs(5));
+    let last = times.iter().max().expect("there are nodes");
+    assert!((Instant::from_secs(6)..Instant::from_secs(12)).contains(last), "{last:?}");
+
+    let (same_times, same_trace) = spread(1);
+    assert!(times == same_times && trace == same_trace, "the same seed, another run");
+    let (other_times, other_trace) = spread(2);
+    assert!(times != other_times && trace != other_trace, "another seed, the same run");
+}
+
+/// What happens at one end of a large network costs nothing at the other.
+#[test]
+fn a_day_passes_quickly_where_nothing_happens() {
+    let quiet = || {
+        let builder = Config::builder(Network::DCR_SIMNET);
+        builder.idle_timeout(None).ping_interval(None).build().expect("valid")
+    };
+    let mut sim = Simulation::new(1, 1_700_000_000);
+    let pipe = Pipe::new().latency(Duration::from_millis(50));
+    for _ in 0..2_000 {
+        sim.connect(quiet(), quiet(), pipe.clone());
+    }
+    sim.run(Duration::from_secs(60));
+    for second in 0..86_400 {
+        if second % 20 == 0 {
+            let (first, _) = sim.peers().next().expect("there are peers");
+            sim[first].send(Message::GetAddr).expect("established");
+        }
+        sim.run(Duration::from_secs(1));
+    }
+    assert!(sim.peers().all(|(_, peer)| peer.is_established()));
+}
