@@ -212,7 +212,7 @@ struct Setup {
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    let limits = (63..4_000_usize, 1..20_usize, 0..5_000_usize, 0..30_usize);
+    let limits = (191..4_000_usize, 1..20_usize, 0..5_000_usize, 0..30_usize);
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (protocol(), direction(), limits, switches).prop_map(
         |(protocol, direction, limits, (review, closes, at_once, pongs))| {
@@ -558,7 +558,7 @@ proptest! {
     #[test]
     fn announcements_leave_through_the_narrowest_queue(
         count in 1..100_u32,
-        limit in 63..4_000_usize,
+        limit in 191..4_000_usize,
         blocked in 0..10_u64,
     ) {
         let config = config(DCR).max_queued_bytes(limit).idle_timeout(None).ping_interval(None);

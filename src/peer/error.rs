@@ -31,7 +31,8 @@ pub enum CloseReason {
     /// The remote opened with something else than `version`.
     #[error("{0} where a version was due")]
     NotVersion(Command),
-    /// The remote sent something else where only its `verack` may follow its `version`.
+    /// The remote sent something else where its `verack` was due, or more before it than
+    /// [`max_before_verack`](crate::ConfigBuilder::max_before_verack) allows.
     #[error("{0} where a verack was due")]
     NotVerAck(Command),
     /// The remote sent a second `version`.
@@ -90,7 +91,7 @@ pub enum CloseReason {
     /// allows, under [`Overflow::Close`](crate::Overflow::Close).
     #[error("{queued} bytes queued, at most {limit} allowed: the remote reads too slowly")]
     OutputOverflow {
-        /// Bytes queued, the message that was one too many included.
+        /// Bytes queued, the message that was one too many included, and 128 for each.
         queued: usize,
         /// The most allowed.
         limit: usize,
@@ -153,7 +154,7 @@ pub enum SendErrorKind {
     /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes).
     #[error("{queued} bytes would be queued, at most {limit} allowed")]
     QueueFull {
-        /// Bytes queued, this message included.
+        /// Bytes queued, this message included, and 128 for each.
         queued: usize,
         /// The most allowed.
         limit: usize,

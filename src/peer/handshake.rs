@@ -6,6 +6,10 @@ use super::error::CloseReason;
 use crate::network::Chain;
 use crate::wire::{Command, Message, Protocol};
 
+/// Most bytes of messages that are held until a `verack` comes: nobody has to send anything
+/// large before it, and who has not shaken hands is owed no memory.
+const MOST_HELD: usize = 4 * 1024 * 1024;
+
 /// When the remote's `verack` must come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VerAckRule {
@@ -68,6 +72,12 @@ impl Handshake {
         self.may_precede = may_precede;
     }
 
+    /// Whether a message of `len` bytes can be held.
+    fn can_hold(&self, len: usize) -> bool {
+        let held: usize = self.held.iter().map(|(_, len)| len).sum();
+        self.held.len() < self.may_precede.into() && held.saturating_add(len) <= MOST_HELD
+    }
+
     pub(super) const fn has_verack(&self) -> bool {
         self.has_verack
     }
@@ -76,17 +86,15 @@ impl Handshake {
         self.has_verack = true;
     }
 
-    /// Whether a message of that name may come now. Asked as soon as its header is there,
+    /// Whether a message of that name, in a frame of `len` bytes, may come now. Asked as soon as its header is there,
     /// so that nothing is received in vain.
-    pub(super) fn admits(&self, command: Command) -> Result<(), CloseReason> {
+    pub(super) fn admits(&self, command: Command, len: usize) -> Result<(), CloseReason> {
         match (self.phase, command) {
             (Phase::AwaitsVersion, Command::Version) => Ok(()),
             (Phase::AwaitsVersion, other) => Err(CloseReason::NotVersion(other)),
             (_, Command::Version) => Err(CloseReason::DuplicateVersion),
             (_, Command::VerAck) if self.has_verack => Err(CloseReason::DuplicateVerAck),
-            (Phase::AwaitsVerAck, other)
-                if other != Command::VerAck && self.held.len() >= usize::from(self.may_precede) =>
-            {
+            (Phase::AwaitsVerAck, other) if other != Command::VerAck && !self.can_hold(len) => {
                 Err(CloseReason::NotVerAck(other))
             }
             _ => Ok(()),
@@ -115,9 +123,9 @@ mod tests {
     #[test]
     fn nothing_comes_before_a_version() {
         let handshake = Handshake::new();
-        assert_eq!(handshake.admits(Command::Version), Ok(()));
+        assert_eq!(handshake.admits(Command::Version, 100), Ok(()));
         for command in [Command::VerAck, Command::Ping] {
-            assert_eq!(handshake.admits(command), Err(CloseReason::NotVersion(command)));
+            assert_eq!(handshake.admits(command, 24), Err(CloseReason::NotVersion(command)));
         }
     }
 
@@ -125,11 +133,11 @@ mod tests {
     fn each_opening_comes_once() {
         let mut handshake = Handshake::new();
         handshake.set_phase(Phase::Established);
-        assert_eq!(handshake.admits(Command::VerAck), Ok(()));
+        assert_eq!(handshake.admits(Command::VerAck, 24), Ok(()));
         handshake.set_verack();
-        assert_eq!(handshake.admits(Command::VerAck), Err(CloseReason::DuplicateVerAck));
-        assert_eq!(handshake.admits(Command::Version), Err(CloseReason::DuplicateVersion));
-        assert_eq!(handshake.admits(Command::Ping), Ok(()));
+        assert_eq!(handshake.admits(Command::VerAck, 24), Err(CloseReason::DuplicateVerAck));
+        assert_eq!(handshake.admits(Command::Version, 100), Err(CloseReason::DuplicateVersion));
+        assert_eq!(handshake.admits(Command::Ping, 32), Ok(()));
     }
 
     #[test]
@@ -141,13 +149,25 @@ mod tests {
             let mut handshake = Handshake::new();
             handshake.await_verack(may_precede);
             for nonce in 0..allowed {
-                assert_eq!(handshake.admits(Command::Ping), Ok(()));
+                assert_eq!(handshake.admits(Command::Ping, 32), Ok(()));
                 handshake.hold(Message::Ping(Ping { nonce }), 32);
             }
             let refused = Err(CloseReason::NotVerAck(Command::Ping));
-            assert_eq!(handshake.admits(Command::Ping), refused);
-            assert_eq!(handshake.admits(Command::VerAck), Ok(()));
+            assert_eq!(handshake.admits(Command::Ping, 32), refused);
+            assert_eq!(handshake.admits(Command::VerAck, 24), Ok(()));
             assert_eq!(handshake.take_held().len(), allowed as usize);
         }
+    }
+
+    #[test]
+    fn what_precedes_a_verack_is_bounded_in_bytes_too() {
+        let mut handshake = Handshake::new();
+        handshake.await_verack(2);
+        assert_eq!(handshake.admits(Command::Inv, MOST_HELD), Ok(()));
+        let refused = Err(CloseReason::NotVerAck(Command::Inv));
+        assert_eq!(handshake.admits(Command::Inv, MOST_HELD + 1), refused);
+        handshake.hold(Message::Ping(Ping { nonce: 0 }), 32);
+        assert_eq!(handshake.admits(Command::Inv, MOST_HELD - 32), Ok(()));
+        assert_eq!(handshake.admits(Command::Inv, MOST_HELD - 31), refused);
     }
 }

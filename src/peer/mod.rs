@@ -200,7 +200,7 @@ impl PeerState {
             started: now,
             unix_time,
             now,
-            nonce: random.nonce(),
+            nonce: random.nonce().get(),
             random,
             decoder,
             handshake: Handshake::new(),
@@ -358,7 +358,7 @@ impl PeerState {
             return Err(SendErrorKind::NotReady);
         }
         // So that pings cannot grow the queue.
-        Ok(self.pinger.queued().unwrap_or_else(|| self.push_ping()))
+        Ok(self.pinger.queued().unwrap_or_else(|| self.push_ping()).get())
     }
 
     /// Goes on with a handshake that
@@ -412,6 +412,7 @@ impl PeerState {
         }
         let end = self.closed.as_mut()?;
         if let Some(id) = end.unsent.pop_front() {
+            give_back(&mut end.unsent);
             return Some(Event::NotSent(id));
         }
         let is_told = core::mem::replace(&mut end.is_told, true);
@@ -507,6 +508,7 @@ impl PeerState {
             self.closed = Some(Box::new(End { reason, is_told: false, unsent }));
             self.trickle.clear();
             self.requests = None;
+            self.handshake.take_held();
             self.timers.clear_all();
         }
     }

@@ -29,6 +29,10 @@ impl Purpose {
     }
 }
 
+/// What a queued frame is reckoned to take in memory besides its bytes, so that many small
+/// ones do not escape the limit.
+pub(super) const OVERHEAD: usize = 128;
+
 struct Queued {
     frame: EncodedMessage,
     purpose: Purpose,
@@ -52,7 +56,7 @@ pub(super) struct Outbox {
     offset: usize,
     /// Bytes of `queue` that have not left.
     bytes: usize,
-    /// Bytes of both queues that count towards the limit.
+    /// What of both queues counts towards the limit.
     limited: usize,
     pongs: u32,
     receipts: u64,
@@ -64,7 +68,8 @@ impl Outbox {
         self.bytes
     }
 
-    /// Bytes that count towards the limit, in frames that have not left wholly.
+    /// What counts towards the limit: the bytes of frames that have not left wholly, and what
+    /// else they take.
     pub(super) fn limited(&self) -> usize {
         self.limited
     }
@@ -87,7 +92,7 @@ impl Outbox {
 
     pub(super) fn push(&mut self, frame: EncodedMessage, purpose: Purpose) {
         if purpose.is_limited() {
-            self.limited += frame.len();
+            self.limited += frame.len() + OVERHEAD;
         }
         if purpose == Purpose::Pong {
             self.pongs += 1;
@@ -128,7 +133,7 @@ impl Outbox {
         self.offset = 0;
         self.bytes -= rest;
         if purpose.is_limited() {
-            self.limited -= frame.len();
+            self.limited -= frame.len() + OVERHEAD;
         }
         if purpose == Purpose::Pong {
             self.pongs -= 1;

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 /// Room that an empty queue keeps, so that a short one never allocates anew.
-const KEPT: usize = 128;
+const KEPT: usize = 32;
 
 /// Room up to which a queue grows by one at a time.
 const SHORT: usize = 4;

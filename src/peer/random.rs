@@ -1,6 +1,7 @@
 //! Random numbers after construction.
 
 use core::hash::Hasher;
+use core::num::NonZeroU64;
 
 use rand_core::CryptoRng;
 use siphasher::sip::SipHasher24;
@@ -25,11 +26,8 @@ impl Random {
     }
 
     /// A nonce that is not 0, which the reference nodes take for "none".
-    pub(crate) fn nonce(&mut self) -> u64 {
-        match self.number() {
-            0 => 1,
-            nonce => nonce,
-        }
+    pub(crate) fn nonce(&mut self) -> NonZeroU64 {
+        NonZeroU64::new(self.number()).unwrap_or(NonZeroU64::MIN)
     }
 
     /// A number from 0 up to and not including `bound`; 0 if that is 0.

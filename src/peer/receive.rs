@@ -10,13 +10,13 @@ use super::event::{Direction, Established, Event};
 use super::handshake::{Phase, VerAckRule};
 use super::outbox::Purpose;
 use super::timers::Timer;
-use crate::wire::{InvVect, Message, Pong, Version};
+use crate::wire::{HEADER_LEN, InvVect, Message, Pong, Version};
 
 impl PeerState {
     /// Takes frames while there is room for what they bring.
     pub(super) fn receive(&mut self, buffer: &mut BytesMut) -> Result<(), CloseReason> {
-        self.input.is_held = false;
-        let is_longer = buffer.len() > self.input.left;
+        let was_held = core::mem::replace(&mut self.input.is_held, false);
+        let is_longer = was_held || buffer.len() > self.input.left;
         loop {
             self.check_open()?;
             if !self.has_room() {
@@ -51,7 +51,7 @@ impl PeerState {
     /// Takes one frame. Tells whether there was a whole one.
     fn receive_frame(&mut self, buffer: &mut BytesMut) -> Result<bool, CloseReason> {
         let Some(header) = self.decoder.header(buffer)? else { return Ok(false) };
-        self.handshake.admits(header.command)?;
+        self.handshake.admits(header.command, HEADER_LEN + header.len)?;
         let Some(frame) = self.decoder.payload(buffer)? else { return Ok(false) };
 
         trace!(TRACE, self, command = %header.command, bytes = frame.len, "received");
@@ -193,8 +193,8 @@ impl PeerState {
         }
     }
 
-    /// The remote has what it announces. Of a long list only the end would be remembered,
-    /// so that only the end is looked at.
+    /// The remote has what it announces. Of a long list only the end is looked at, as no
+    /// more than that could be remembered.
     fn learn_all(&mut self, announced: &[InvVect]) {
         let skipped = announced.len().saturating_sub(self.known.capacity());
         announced.iter().skip(skipped).for_each(|vector| self.learn(*vector));

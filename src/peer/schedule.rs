@@ -1,5 +1,6 @@
 //! From time to behaviour: what each timer does, and when it is set.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::PeerState;
@@ -36,9 +37,9 @@ impl PeerState {
     }
 
     /// Queues a `ping` and returns its nonce.
-    pub(super) fn push_ping(&mut self) -> u64 {
+    pub(super) fn push_ping(&mut self) -> NonZeroU64 {
         let nonce = self.random.nonce();
-        self.push(&Message::Ping(Ping { nonce }), Purpose::Ping);
+        self.push(&Message::Ping(Ping { nonce: nonce.get() }), Purpose::Ping);
         self.pinger.set_queued(nonce);
         nonce
     }

@@ -7,20 +7,18 @@ use super::PeerState;
 use super::config::Overflow;
 use super::error::{CloseReason, SendErrorKind};
 use super::event::SendId;
-use super::outbox::Purpose;
+use super::outbox::{OVERHEAD, Purpose};
 use super::stall::{self, Requests};
 use super::timers::Timer;
 use crate::network::Chain;
 use crate::wire::{
     Command, EncodeError, EncodedMessage, HEADER_LEN, InvType, InvVect, Message, PeerAddress,
-    Version,
+    Protocol, Version,
 };
 
-/// The protocol version that first had mixing messages.
-const MIX_VERSION: u32 = 10;
-
-/// Most bytes of a trickled `inv` besides its vectors: the header and the count.
-const INV_OVERHEAD: usize = HEADER_LEN + 3;
+/// The most that a trickled `inv` takes besides its vectors: the header and the count, and
+/// its place in the queue.
+const INV_OVERHEAD: usize = HEADER_LEN + 3 + OVERHEAD;
 
 /// Bytes of a frame whose payload is a list of nothing.
 const EMPTY_LIST: usize = HEADER_LEN + 1;
@@ -76,6 +74,9 @@ impl PeerState {
         self.check_requested(&frame)?;
         self.make_room(frame.len())?;
         let id = self.outbox.next_receipt();
+        if let Some(nonce) = frame.ping_nonce() {
+            self.pinger.set_queued_by_application(nonce);
+        }
         self.expect_answer(&frame);
         self.outbox.push(frame, Purpose::Receipt(id));
         Ok(id)
@@ -83,9 +84,9 @@ impl PeerState {
 
     /// Whether the network's nodes put up with a message.
     fn check_welcome(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
-        let chain = self.config.network.chain();
+        let Protocol { chain, .. } = self.decoder.protocol();
         let is_served = |kind| match kind {
-            InvType::MIX => chain == Chain::Decred,
+            InvType::MIX => self.has_mixes(),
             kind => stall::is_answered(kind),
         };
         let is_welcome = match frame.command() {
@@ -160,10 +161,10 @@ impl PeerState {
         Ok(())
     }
 
-    /// Sees to it that so many more bytes may be queued.
-    pub(super) fn make_room(&mut self, bytes: usize) -> Result<(), SendErrorKind> {
+    /// Sees to it that a frame of so many bytes may be queued.
+    pub(super) fn make_room(&mut self, len: usize) -> Result<(), SendErrorKind> {
         let limit = self.config.max_queued_bytes;
-        let queued = self.outbox.limited().saturating_add(bytes);
+        let queued = self.outbox.limited().saturating_add(len).saturating_add(OVERHEAD);
         if queued <= limit {
             return Ok(());
         }
@@ -182,12 +183,14 @@ impl PeerState {
         let relays = self.remote_version.as_ref().is_some_and(|version| version.relay);
         match kind {
             InvType::TX => relays,
-            InvType::MIX => {
-                let protocol = self.decoder.protocol();
-                relays && protocol.chain == Chain::Decred && protocol.version >= MIX_VERSION
-            }
+            InvType::MIX => relays && self.has_mixes(),
             _ => true,
         }
+    }
+
+    /// Whether there are mixing messages at the version in force.
+    fn has_mixes(&self) -> bool {
+        Command::MixPairReq.is_defined(self.decoder.protocol())
     }
 
     /// Queues the announcements that wait, as far as there is room for them.

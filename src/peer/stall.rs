@@ -72,8 +72,8 @@ struct Other {
     request: Command,
     /// How many are queued.
     queued: usize,
-    /// Whether the answer to one that is queued came already.
-    early: bool,
+    /// How many of these have been answered already.
+    early: usize,
     /// When the answer to those that have left is due; none if there is nothing to answer.
     due: Option<Instant>,
 }
@@ -147,7 +147,7 @@ impl Requests {
     pub(super) fn ask(&mut self, request: Command) {
         match self.others.iter_mut().find(|other| other.request == request) {
             Some(other) => other.queued += 1,
-            None => self.others.push(Other { request, queued: 1, early: false, due: None }),
+            None => self.others.push(Other { request, queued: 1, early: 0, due: None }),
         }
     }
 
@@ -156,8 +156,9 @@ impl Requests {
     pub(super) fn left(&mut self, request: Command, due: Instant) {
         if let Some(other) = self.others.iter_mut().find(|other| other.request == request) {
             other.queued = other.queued.saturating_sub(1);
-            if !core::mem::take(&mut other.early) && other.due.is_none() {
-                other.due = Some(due);
+            match other.early.checked_sub(1) {
+                Some(early) => other.early = early,
+                None => other.due = other.due.or(Some(due)),
             }
         }
         self.forget_answered();
@@ -170,7 +171,9 @@ impl Requests {
         for other in &mut self.others {
             if answers(other.request).contains(&command) {
                 any = true;
-                other.early = other.due.take().is_none();
+                if other.due.take().is_none() {
+                    other.early = other.queued.min(other.early + 1);
+                }
             }
         }
         self.forget_answered();
@@ -288,6 +291,20 @@ mod tests {
         assert_eq!(requests.due(), None);
         requests.left(Command::GetHeaders, at(2));
         assert_eq!(requests.due(), Some(at(2)));
+    }
+
+    #[test]
+    fn as_many_answers_may_come_early_as_there_are_requests() {
+        let mut requests = requests();
+        requests.ask(Command::GetHeaders);
+        requests.ask(Command::GetHeaders);
+        (0..5).for_each(|_| assert!(requests.answer(Command::Headers)));
+        requests.left(Command::GetHeaders, at(1));
+        requests.left(Command::GetHeaders, at(2));
+        assert_eq!(requests.due(), None);
+        requests.ask(Command::GetHeaders);
+        requests.left(Command::GetHeaders, at(3));
+        assert_eq!(requests.due(), Some(at(3)));
     }
 
     #[test]

@@ -59,8 +59,8 @@ pub struct Stats {
     pub round_trip: Option<Duration>,
     /// Frames queued, one that is leaving included.
     pub queued_frames: usize,
-    /// Bytes of application messages and announcements in those frames: what
-    /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) bounds.
+    /// Bytes of application messages and announcements in those frames, and 128 for each of
+    /// them: what [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) bounds.
     pub queued_bytes: usize,
     /// Announcements that wait for the next trickle.
     pub waiting_announcements: usize,

@@ -23,6 +23,9 @@ pub(crate) const DCR: Network = Network::DCR_MAINNET;
 /// The wall clock when every peer of these tests is made.
 pub(crate) const UNIX_TIME: u64 = 1_700_000_000;
 
+/// What a queued message counts as beside its bytes.
+pub(crate) const QUEUED: usize = 128;
+
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }

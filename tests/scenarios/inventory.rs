@@ -248,7 +248,7 @@ fn only_so_many_announcements_wait() {
 
 #[test]
 fn announcements_wait_while_the_queue_is_full() {
-    let mut peer = peer(config(EXCC).max_queued_bytes(100));
+    let mut peer = peer(config(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
         peer.state.send(Message::GetAddr).unwrap();
     }
@@ -277,12 +277,13 @@ fn a_small_queue_takes_announcements_in_small_batches() {
 
 #[test]
 fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
-    let mut peer = peer(config(DCR).max_queued_bytes(100).overflow(Overflow::Close));
+    const LIMIT: usize = 3 * (24 + QUEUED) + 10;
+    let mut peer = peer(config(DCR).max_queued_bytes(LIMIT).overflow(Overflow::Close));
     for _ in 0..3 {
         peer.state.send(Message::GetAddr).unwrap();
     }
     peer.announce(tx(1), Relay::Trickle);
     peer.skip_to_deadline();
     let reason = peer.closed();
-    assert!(matches!(reason, CloseReason::OutputOverflow { limit: 100, .. }), "{reason}");
+    assert!(matches!(reason, CloseReason::OutputOverflow { limit: LIMIT, .. }), "{reason}");
 }

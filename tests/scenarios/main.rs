@@ -12,6 +12,7 @@ mod decred;
 mod flow;
 mod handshake;
 mod helpers;
+mod hostile;
 mod inventory;
 mod opening;
 mod pair;

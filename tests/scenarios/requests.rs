@@ -338,7 +338,7 @@ fn an_encoded_request_is_waited_for_too() {
 
 #[test]
 fn a_request_that_is_refused_is_not_waited_for() {
-    let config = config(EXCC).max_queued_bytes(100).overflow(Overflow::Refuse);
+    let config = config(EXCC).max_queued_bytes(200).overflow(Overflow::Refuse);
     let mut peer = peer(config);
     let refused = peer.state.send(getdata((0..10).map(tx))).unwrap_err();
     assert!(matches!(refused.kind, SendErrorKind::QueueFull { .. }));

@@ -184,10 +184,10 @@ fn a_full_queue_gives_messages_back() {
     for _ in 0..23 {
         peer.state.send_encoded(inv.clone()).unwrap();
     }
-    let (queued, limit) = (24 * 1_800_027, 40 * 1024 * 1024);
+    let (queued, limit) = (24 * (1_800_027 + QUEUED), 40 * 1024 * 1024);
     let error = peer.state.send_encoded(inv.clone()).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::QueueFull { queued, limit });
-    assert_eq!(peer.state.stats().queued_bytes, 23 * 1_800_027);
+    assert_eq!(peer.state.stats().queued_bytes, 23 * (1_800_027 + QUEUED));
     // What the peer itself has to say is not kept back.
     peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
     assert_eq!(peer.state.stats().queued_frames, 24);
@@ -205,7 +205,8 @@ fn a_full_queue_closes_where_that_is_the_policy() {
     for _ in 0..23 {
         peer.state.send_encoded(inv.clone()).unwrap();
     }
-    let reason = CloseReason::OutputOverflow { queued: 24 * 1_800_027, limit: 40 * 1024 * 1024 };
+    let queued = 24 * (1_800_027 + QUEUED);
+    let reason = CloseReason::OutputOverflow { queued, limit: 40 * 1024 * 1024 };
     let error = peer.state.send_encoded(inv.clone()).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::Closed(reason.clone()));
     assert_eq!(error.message, inv);
@@ -217,10 +218,11 @@ fn a_full_queue_closes_where_that_is_the_policy() {
 
 #[test]
 fn a_queue_takes_exactly_what_is_allowed() {
-    let mut peer = Peer::established(config(EXCC).max_queued_bytes(72));
+    let limit = 3 * (24 + QUEUED);
+    let mut peer = Peer::established(config(EXCC).max_queued_bytes(limit));
     for _ in 0..3 {
         peer.state.send(Message::GetAddr).unwrap();
     }
     let error = peer.state.send(Message::GetAddr).unwrap_err();
-    assert_eq!(error.kind, SendErrorKind::QueueFull { queued: 96, limit: 72 });
+    assert_eq!(error.kind, SendErrorKind::QueueFull { queued: 4 * (24 + QUEUED), limit });
 }

@@ -204,7 +204,7 @@ fn a_pong_counts_until_the_next_ping_has_left() {
 
 #[test]
 fn pings_of_the_application_do_not_grow_the_queue_without_bounds() {
-    let mut peer = Peer::established(config(EXCC).max_queued_bytes(320));
+    let mut peer = Peer::established(config(EXCC).max_queued_bytes(10 * (32 + QUEUED)));
     for _ in 0..1_000 {
         // Whether it is given another or told that there is no room.
         _ = peer.state.ping();

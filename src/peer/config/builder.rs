@@ -181,7 +181,7 @@ impl ConfigBuilder {
 
     /// How many messages may come between the `version` and the `verack` of a Decred remote
     /// below protocol version 12, where they are held until the `verack` comes: 2 by default,
-    /// and 16 at most. From version 12 on there may be none; on Exchangecoin any number may
+    /// and 16 at most, of 4 MiB in all. From version 12 on there may be none; on Exchangecoin any number may
     /// come and is not held.
     pub fn max_before_verack(mut self, messages: u8) -> Self {
         self.config.max_before_verack = messages;
@@ -317,8 +317,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// Most bytes of messages and announcements that wait to be sent: 40 MiB by default,
-    /// and 63, which is an `inv` of one vector, at least.
+    /// Most bytes of messages and announcements that wait to be sent, where each message
+    /// counts as 128 bytes more than it has, which is about what else it takes in memory:
+    /// 40 MiB by default, and 191, for an `inv` of one vector, at least.
     pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
         self.config.max_queued_bytes = bytes;
         self
@@ -533,7 +534,7 @@ mod tests {
             Err(ConfigError::OutOfRange { what: "max_reject", .. })
         ));
         assert!(matches!(
-            builder().max_queued_bytes(62).build(),
+            builder().max_queued_bytes(190).build(),
             Err(ConfigError::OutOfRange { what: "max_queued_bytes", .. })
         ));
         assert!(matches!(

@@ -1,0 +1,423 @@
+//! Remotes that mean harm: they flood, dribble, do not read, or say the same over and over.
+//! What they can make a peer keep, and for how long, is bounded.
+//!
+//! The memory that this takes is counted in `tests/memory.rs`.
+
+use std::time::Duration;
+
+use excc_peer::wire::{Command, HEADER_LEN, InvVect, Message, Ping};
+use excc_peer::{
+    Announced, CloseReason, ConfigBuilder, Direction, Event, Network, Overflow, Relay,
+    SendErrorKind, Timer,
+};
+
+use crate::common::*;
+
+const NANO: Duration = Duration::from_nanos(1);
+
+/// Events that may wait by default.
+const MAX_EVENTS: usize = 128;
+
+/// Pongs that may wait, and bytes of each.
+const MAX_PONGS: usize = 64;
+const PONG_LEN: usize = 32;
+
+/// A peer that sends nothing by itself and waits for nothing.
+fn patient(config: ConfigBuilder) -> Peer {
+    Peer::established(config.idle_timeout(None).ping_interval(None))
+}
+
+fn pings(numbers: std::ops::Range<u64>) -> Vec<u8> {
+    numbers.flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect()
+}
+
+/// An `inv` of so many vectors, from that number on.
+fn inv(first: u32, count: u32) -> Message {
+    Message::Inv((first..first + count).map(tx).collect())
+}
+
+/// Frames without a payload that each network's remotes may send at any time.
+fn empty_frames() -> impl Iterator<Item = (Network, Vec<u8>)> {
+    let messages = [Message::GetAddr, Message::MemPool, Message::SendHeaders, Message::GetCFTypes];
+    messages.into_iter().flat_map(|message| {
+        [(EXCC, 8), (DCR, 12)]
+            .map(|(network, version)| (network, frame(network, version, message.clone()).to_vec()))
+    })
+}
+
+#[test]
+fn pings_that_come_faster_than_their_pongs_leave_wait_outside() {
+    let mut peer = patient(config(EXCC));
+    let mut left = 0;
+    for round in 0..500 {
+        peer.feed(&pings(round * 20..(round + 1) * 20)).unwrap();
+        peer.events();
+        // The remote takes half a pong for each twenty pings.
+        left += peer.transmit(PONG_LEN / 2).len();
+        let stats = peer.state.stats();
+        assert!(stats.queued_frames <= MAX_PONGS);
+        assert!(peer.transmit(0).is_empty());
+        let taken = stats.bytes_received as usize;
+        assert!(taken <= 1_000 + left + MAX_PONGS * PONG_LEN, "{taken} taken for {left} left");
+    }
+    assert_eq!(left, 500 * PONG_LEN / 2);
+    assert!(peer.buffer.len() >= (10_000 - 250 - 2 * MAX_PONGS) * PONG_LEN);
+}
+
+#[test]
+fn a_ping_makes_us_send_no_more_than_itself() {
+    let mut peer = patient(config(EXCC));
+    let before = peer.state.stats();
+    let mut frames = pings(0..10_000);
+    let sent = frames.len() as u64;
+    while !frames.is_empty() || peer.state.can_resume() {
+        let rest = frames.split_off(frames.len().min(1_000));
+        peer.feed(&frames).unwrap();
+        frames = rest;
+        peer.events();
+        assert!(peer.state.stats().queued_frames <= MAX_PONGS);
+        peer.transmit(usize::MAX);
+    }
+    let stats = peer.state.stats();
+    assert_eq!(stats.bytes_received - before.bytes_received, sent);
+    assert_eq!(stats.bytes_sent - before.bytes_sent, sent);
+}
+
+#[test]
+fn pings_do_not_take_the_room_that_the_application_has_for_its_messages() {
+    let mut peer = patient(config(EXCC).max_queued_bytes(1_000));
+    peer.feed(&pings(0..1_000)).unwrap();
+    peer.events();
+    assert_eq!(peer.state.stats().queued_bytes, 0);
+    assert!(peer.state.send(Message::GetAddr).is_ok());
+}
+
+#[test]
+fn empty_messages_that_nobody_takes_are_left_in_the_buffer() {
+    for (network, empty) in empty_frames() {
+        let mut peer = patient(config(network));
+        peer.feed(&empty.repeat(100_000)).unwrap();
+        for _ in 0..10 {
+            peer.feed(&empty.repeat(100)).unwrap();
+        }
+        assert!(!peer.state.wants_read() && !peer.state.can_resume());
+        let stats = peer.state.stats();
+        assert_eq!((stats.waiting_events, stats.queued_frames), (MAX_EVENTS, 0));
+        assert_eq!(peer.buffer.len(), (101_000 - MAX_EVENTS) * HEADER_LEN);
+    }
+}
+
+#[test]
+fn empty_messages_before_a_verack_are_bounded_alike() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    peer.feed(&frame(EXCC, 8, Message::GetAddr).repeat(10_000)).unwrap();
+    assert_eq!(peer.state.stats().waiting_events, MAX_EVENTS);
+    // They do not put the end off that a remote without a verack comes to.
+    for _ in 0..30 {
+        peer.events();
+        peer.resume().unwrap();
+        assert_eq!(peer.state.stats().waiting_events, MAX_EVENTS);
+        peer.events();
+        peer.sent();
+        peer.advance(secs(1));
+    }
+    assert_eq!(peer.closed(), CloseReason::VerAckTimeout);
+}
+
+#[test]
+fn empty_messages_before_a_decred_verack_are_counted_and_refused() {
+    for (theirs, allowed) in [(12, 0), (11, 2)] {
+        let mut peer = Peer::inbound(config(DCR));
+        peer.receive(version(theirs)).unwrap();
+        let taken = peer.state.stats().bytes_received;
+        let flood = frame(DCR, 11, Message::GetAddr).repeat(10_000);
+        assert_eq!(peer.feed(&flood), Err(CloseReason::NotVerAck(Command::GetAddr)));
+        let taken = peer.state.stats().bytes_received - taken;
+        assert_eq!(taken, (allowed + 1) * HEADER_LEN as u64);
+        assert!(!peer.events().iter().any(|event| matches!(event, Event::Message(_))));
+    }
+}
+
+/// Both networks, with remotes that call and remotes that are called.
+fn strangers() -> impl Iterator<Item = (Network, Peer)> {
+    [EXCC, DCR].into_iter().flat_map(|network| {
+        [Direction::Inbound, Direction::Outbound]
+            .map(|direction| (network, Peer::new(config(network), direction, 1)))
+    })
+}
+
+/// Feeds `bytes` one by one at such a pace, as long as the peer is open.
+fn dribble(peer: &mut Peer, bytes: &[u8], pause: Duration) {
+    for byte in bytes {
+        if peer.state.close_reason().is_some() {
+            return;
+        }
+        peer.feed(&[*byte]).unwrap();
+        assert!(peer.buffer.len() <= bytes.len());
+        peer.advance(pause);
+    }
+}
+
+#[test]
+fn a_handshake_that_dribbles_ends_with_its_time() {
+    for (network, mut peer) in strangers() {
+        let bytes = frame(network, 8, version(8));
+        dribble(&mut peer, &bytes, millis(2_500));
+        assert_eq!(peer.now, excc_peer::Instant::from_secs(30));
+        assert_eq!(peer.events(), [Event::Closed(CloseReason::HandshakeTimeout)]);
+        assert_eq!(peer.feed(&bytes), Err(CloseReason::HandshakeTimeout));
+    }
+}
+
+#[test]
+fn a_version_that_is_whole_a_moment_too_late_is_not_heard() {
+    for (network, mut peer) in strangers() {
+        let bytes = frame(network, 12, version(12));
+        let (last, rest) = bytes.split_last().unwrap();
+        let pause = secs(30) / rest.len() as u32;
+        dribble(&mut peer, rest, pause);
+        assert_eq!(peer.state.close_reason(), None);
+        peer.advance(secs(30) - (peer.now - excc_peer::Instant::ZERO) - NANO);
+        assert_eq!(peer.state.close_reason(), None);
+        peer.advance(NANO);
+        assert_eq!(peer.feed(&[*last]), Err(CloseReason::HandshakeTimeout));
+        assert_eq!(peer.events(), [Event::Closed(CloseReason::HandshakeTimeout)]);
+    }
+}
+
+#[test]
+fn a_version_that_is_whole_a_moment_before_its_time_is_heard() {
+    for (network, mut peer) in strangers() {
+        let highest = peer.state.protocol_version().cast_signed();
+        let bytes = frame(network, 12, version(highest));
+        let (last, rest) = bytes.split_last().unwrap();
+        dribble(&mut peer, rest, NANO);
+        peer.advance(secs(30) - (peer.now - excc_peer::Instant::ZERO) - NANO);
+        peer.feed(&[*last]).unwrap();
+        assert!(matches!(peer.events()[0], Event::VersionReceived(_)));
+    }
+}
+
+#[test]
+fn a_verack_that_dribbles_is_late_when_it_is_whole() {
+    for (network, reason) in
+        [(EXCC, CloseReason::VerAckTimeout), (DCR, CloseReason::HandshakeTimeout)]
+    {
+        let mut peer = Peer::inbound(config(network));
+        peer.receive(version(8 + 4 * i32::from(network == DCR))).unwrap();
+        dribble(&mut peer, &frame(network, 8, Message::VerAck), millis(1_500));
+        assert_eq!(peer.now, excc_peer::Instant::from_secs(30));
+        assert_eq!(peer.closed(), reason);
+    }
+}
+
+#[test]
+fn a_long_message_that_dribbles_ends_with_the_idle_timeout() {
+    let mut peer = Peer::established(config(EXCC));
+    let bytes = frame(EXCC, 8, inv(0, 50_000));
+    let mut pieces = bytes.chunks(bytes.len() / 1_000);
+    for _ in 0..599 {
+        peer.feed(pieces.next().unwrap()).unwrap();
+        peer.advance(millis(200));
+        peer.sent();
+        assert_eq!(peer.state.close_reason(), None);
+        assert_eq!(peer.state.stats().waiting_events, 0);
+    }
+    peer.advance(millis(200));
+    assert_eq!(peer.now, excc_peer::Instant::from_secs(120));
+    assert_eq!(peer.closed(), CloseReason::IdleTimeout);
+}
+
+#[test]
+fn a_remote_that_reads_a_byte_a_second_stalls() {
+    let mut peer = patient(config(EXCC));
+    let message = Message::Tx(paying(EXCC.chain(), 1_000_000));
+    peer.state.send(message).unwrap();
+    peer.transmit(0);
+    let (timer, time) = peer.due_in().unwrap();
+    assert_eq!((timer, time), (Timer::Write, secs(20 + 3)));
+    for _ in 0..23 {
+        assert_eq!(peer.transmit(1).len(), 1);
+        peer.advance(secs(1));
+    }
+    assert_eq!(peer.closed(), CloseReason::WriteStall);
+}
+
+#[test]
+fn what_waits_for_a_remote_that_does_not_read_is_bounded_in_bytes() {
+    const LIMIT: usize = 40 * 1024 * 1024;
+    for (overflow, closes) in [(Overflow::Refuse, false), (Overflow::Close, true)] {
+        let mut peer = patient(config(EXCC).overflow(overflow));
+        let message = Message::Tx(paying(EXCC.chain(), 1_000_000));
+        let len = frame(EXCC, 8, message.clone()).len() + QUEUED;
+        for _ in 0..LIMIT / len {
+            peer.state.send(message.clone()).unwrap();
+        }
+        assert!(peer.state.stats().queued_bytes <= LIMIT);
+        for _ in 0..10 {
+            let refused = peer.state.send(message.clone()).unwrap_err().kind;
+            assert_eq!(matches!(refused, SendErrorKind::QueueFull { .. }), !closes);
+            assert_eq!(matches!(refused, SendErrorKind::Closed(_)), closes);
+        }
+        assert_eq!(peer.state.stats().queued_bytes, if closes { 0 } else { LIMIT / len * len });
+    }
+}
+
+#[test]
+fn new_announcements_without_end_push_the_old_ones_out() {
+    let mut peer = patient(config(EXCC));
+    for round in 0..10 {
+        peer.receive(inv(round * 50_000, 50_000)).unwrap();
+        assert_eq!(peer.events().len(), 1);
+        assert_eq!(peer.state.stats().known_inventory, 1_000);
+        let last = (round + 1) * 50_000 - 1;
+        assert!(peer.state.is_known_inventory(peer.now, &tx(last)));
+        assert!(peer.state.is_known_inventory(peer.now, &tx(last - 999)));
+        assert!(!peer.state.is_known_inventory(peer.now, &tx(last - 1_000)));
+    }
+}
+
+#[test]
+fn the_same_announcements_over_and_over_are_known_once() {
+    let mut peer = patient(config(EXCC));
+    let mut vectors: Vec<InvVect> = vec![tx(1); 50_000];
+    vectors.push(tx(2));
+    vectors.remove(0);
+    let message = Message::Inv(vectors.into());
+    for _ in 0..20 {
+        peer.receive(message.clone()).unwrap();
+        peer.events();
+        assert_eq!(peer.state.stats().known_inventory, 2);
+    }
+}
+
+#[test]
+fn long_messages_that_nobody_takes_are_bounded_in_bytes() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    for message in [inv(0, 50_000), Message::NotFound((0..50_000).map(tx).collect())] {
+        let mut peer = patient(config(EXCC));
+        let frame = frame(EXCC, 8, message);
+        for _ in 0..20 {
+            // Adapters read nothing while there is no room, and this shows why they must not.
+            peer.feed(&frame).unwrap();
+        }
+        assert!(!peer.state.wants_read());
+        assert_eq!(peer.state.stats().waiting_events, LIMIT / frame.len() + 1);
+        assert_eq!(peer.buffer.len(), (20 - LIMIT / frame.len() - 1) * frame.len());
+    }
+}
+
+#[test]
+fn what_was_not_found_is_not_taken_for_known() {
+    let mut peer = patient(config(EXCC));
+    let message = Message::NotFound((0..50_000).map(tx).collect());
+    for _ in 0..10 {
+        peer.receive(message.clone()).unwrap();
+        assert_eq!(peer.messages(), std::slice::from_ref(&message));
+    }
+    let stats = peer.state.stats();
+    assert_eq!((stats.known_inventory, stats.queued_frames), (0, 0));
+}
+
+#[test]
+fn statistics_have_a_row_for_a_command_and_not_for_a_message() {
+    let mut peer = patient(config(DCR));
+    let frames: Vec<_> = empty_frames().filter(|(network, _)| *network == DCR).collect();
+    for round in 0..1_000 {
+        for (_, frame) in &frames {
+            peer.feed(frame).unwrap();
+        }
+        peer.receive(Message::Ping(Ping { nonce: round })).unwrap();
+        peer.events();
+        peer.transmit(usize::MAX);
+    }
+    let commands = peer.state.stats().commands;
+    // Besides those of the handshake, and our answers to the pings.
+    assert_eq!(commands.len(), frames.len() + 2 + 2);
+}
+
+#[test]
+fn commands_that_do_not_exist_leave_no_trace() {
+    let mut peer = patient(config(EXCC));
+    let before = peer.state.stats().commands;
+    let reason = peer.feed(&raw_frame(EXCC, b"trace", &[])).unwrap_err();
+    assert_eq!(refusal(&reason), "UnknownCmd");
+    assert_eq!(peer.state.stats().commands, before);
+}
+
+/// Announces a hundred vectors a second for an hour.
+fn announce_for_an_hour(peer: &mut Peer, relay: Relay, mut each_second: impl FnMut(&mut Peer)) {
+    for second in 0..3_600 {
+        for n in 0..100 {
+            let announced = peer.state.announce(peer.now, tx(second * 100 + n), relay);
+            assert!(!matches!(announced, Announced::Known | Announced::Unwanted));
+        }
+        peer.advance(secs(1));
+        each_second(peer);
+    }
+}
+
+#[test]
+fn announcements_to_a_remote_that_never_reads_are_bounded() {
+    const LIMIT: usize = 1024 * 1024;
+    for relay in [Relay::Trickle, Relay::Immediate] {
+        let config = config(EXCC).idle_timeout(None).max_queued_bytes(LIMIT);
+        let mut peer = Peer::established(config);
+        let mut most_waiting = 0;
+        announce_for_an_hour(&mut peer, relay, |peer| {
+            let stats = peer.state.stats();
+            assert!(stats.queued_bytes <= LIMIT);
+            assert!(stats.waiting_announcements <= 50_000);
+            assert!(stats.known_inventory <= 1_000);
+            most_waiting = stats.waiting_announcements.max(most_waiting);
+        });
+        assert_eq!(most_waiting, if relay == Relay::Trickle { 50_000 } else { 0 });
+        // Our own pings wait, too: one.
+        let stats = peer.state.stats();
+        let smallest = 24 + 3 + 36 + QUEUED;
+        assert!(stats.queued_bytes > LIMIT - smallest);
+        assert!(stats.queued_frames <= LIMIT / (24 + 1 + 36 + QUEUED) + 1);
+        assert_eq!(peer.state.announce(peer.now, tx(u32::MAX), relay), Announced::Full);
+    }
+}
+
+#[test]
+fn a_remote_that_never_reads_is_closed_once_a_write_is_tried() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.announce(peer.now, tx(1), Relay::Immediate);
+    for _ in 0..20 {
+        assert_eq!(peer.state.close_reason(), None);
+        peer.state.announce(peer.now, tx(2), Relay::Trickle);
+        peer.transmit(0);
+        peer.advance(secs(1));
+    }
+    assert_eq!(peer.closed(), CloseReason::WriteStall);
+    let stats = peer.state.stats();
+    assert_eq!((stats.queued_bytes, stats.waiting_announcements), (0, 0));
+}
+
+#[test]
+fn a_message_that_is_only_claimed_ends_with_the_idle_timeout() {
+    for (network, command, len) in
+        [(EXCC, Command::Block, 1_310_720), (DCR, Command::CFiltersV2, 26_321_001)]
+    {
+        let mut peer = Peer::established(config(network));
+        let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
+        peer.feed(&header).unwrap();
+        peer.feed(&[0; 1_000]).unwrap();
+        assert!(peer.state.wants_read());
+        assert!(peer.buffer.capacity() < 10_000);
+        peer.advance(secs(120));
+        assert_eq!(peer.closed(), CloseReason::IdleTimeout);
+    }
+}
+
+#[test]
+fn the_largest_message_that_is_claimed_is_refused_where_no_command_has_it() {
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::established(config(network));
+        let header = raw_header(network, b"block", 32 * 1024 * 1024, [0; 4]);
+        assert_eq!(refusal(&peer.feed(&header).unwrap_err()), "PayloadTooLarge");
+    }
+}
