@@ -1,0 +1,222 @@
+//! A peer compared with a reference that is plain, slow and obvious, over anything that a
+//! remote, an application and a clock may do.
+
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod duel;
+mod parts;
+mod reference;
+mod script;
+mod setup;
+
+use std::collections::BTreeMap;
+
+use excc_peer::wire::{Message, Ping, Protocol};
+use excc_peer::{Direction, Network, Relay};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use common::{DCR, EXCC, block, millis, tx};
+use script::{Opening, Pace, Step, Thing, Way, Words, one_of_each, script};
+use setup::{Setup, setup};
+
+/// As many as fit into a few seconds, unless the environment asks for more.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(asked.unwrap_or(500)) }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_peer_does_what_the_reference_does(setup in setup(), script in script()) {
+        duel::run(&setup, &script);
+    }
+}
+
+/// What a remote of that version says first.
+fn opening(number: i32) -> Step {
+    let opening = Opening {
+        number: Some(number),
+        nonce: Some(0x5eed),
+        timestamp: 1_700_000_010,
+        start_height: 7,
+        relay: true,
+    };
+    Step::Version(opening, Pace::AtOnce)
+}
+
+fn say(words: Words) -> Step {
+    Step::Say(words, Pace::AtOnce)
+}
+
+/// A handshake and then every message both ways, as far as the version in force has it;
+/// at last one that it does not have.
+fn conversation(network: Network, version: u32, remote: i32) -> Vec<Step> {
+    let chain = network.chain();
+    let protocol = Protocol::new(chain, version.min(remote.cast_unsigned()));
+    let take = [Step::Transmit(usize::MAX, Way::Lent), Step::Poll(usize::MAX)];
+    let mut script = vec![opening(remote)];
+    script.extend(take.clone());
+    script.push(say(Words::Plain(Message::VerAck)));
+    script.extend(take.clone());
+
+    let is_opening =
+        |words: &Words| matches!(words.message(chain), Some(Message::Version(_) | Message::VerAck));
+    let (defined, undefined): (Vec<_>, Vec<_>) = one_of_each()
+        .into_iter()
+        .filter(|words| !is_opening(words))
+        .partition(|words| words.command().is_defined(protocol));
+    for words in defined {
+        script.extend([Step::Send(words.clone()), say(words)]);
+        script.extend(take.clone());
+    }
+    script.extend(undefined.iter().cloned().map(Step::Send));
+    script.extend([
+        Step::Announce(Thing::Nothing(tx(1)), Relay::Trickle),
+        Step::Announce(Thing::Nothing(tx(2)), Relay::Trickle),
+        Step::Announce(Thing::Nothing(block(2)), Relay::Immediate),
+        Step::Skip(millis(1)),
+        Step::Ping,
+    ]);
+    script.extend(take.clone());
+    script.push(Step::AnswerPing(Pace::InPieces(5)));
+    script.extend(take.clone());
+    script.extend((0..3).map(|_| Step::Skip(millis(0))));
+    script.extend(take);
+    script.push(undefined.first().map_or(Step::Eof, |words| Step::Blurt(words.clone())));
+    script
+}
+
+#[test]
+fn every_pair_of_versions_gets_on_as_the_reference_has_it() {
+    let mut seen = BTreeMap::new();
+    for network in [EXCC, DCR] {
+        let newest = network.chain().newest_version();
+        let remotes: Vec<i32> = [i32::MIN, -1]
+            .into_iter()
+            .chain(0..=newest.cast_signed() + 2)
+            .chain([i32::MAX])
+            .collect();
+        for (own, &remote) in (1..=newest).flat_map(|own| remotes.iter().map(move |r| (own, r))) {
+            for direction in [Direction::Inbound, Direction::Outbound] {
+                let usual = Setup::new(network, own, direction);
+                for min_remote_version in [usual.min_remote_version, 0] {
+                    let setup = Setup { min_remote_version, ..usual.clone() };
+                    for (what, count) in duel::run(&setup, &conversation(network, own, remote)) {
+                        *seen.entry(what).or_insert(0) += count;
+                    }
+                }
+            }
+        }
+    }
+    for words in one_of_each() {
+        let command = words.command();
+        assert!(seen.contains_key(&format!("told: {command}")), "{command} never came");
+    }
+}
+
+#[test]
+fn before_a_verack_come_as_many_messages_as_the_version_allows() {
+    for network in [EXCC, DCR] {
+        for version in 1..=network.chain().newest_version() {
+            for direction in [Direction::Inbound, Direction::Outbound] {
+                for early in 0..=3 {
+                    let ping = |nonce| say(Words::Plain(Message::Ping(Ping { nonce })));
+                    let mut script = vec![opening(version.cast_signed())];
+                    script.extend((0..early).map(ping));
+                    script.push(say(Words::Plain(Message::VerAck)));
+                    script.push(ping(9));
+                    duel::run(&Setup::new(network, version, direction), &script);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn scripts_reach_what_they_should() {
+    const CASES: usize = 1_500;
+    let mut runner = TestRunner::deterministic();
+    let strategy = (setup(), script());
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..CASES {
+        let (setup, script) = strategy.new_tree(&mut runner).expect("a script").current();
+        for (what, count) in duel::run(&setup, &script) {
+            *seen.entry(what).or_default() += count;
+        }
+    }
+    for what in REACHED {
+        assert!(seen.contains_key(*what), "{what} never happened");
+    }
+    for network in [EXCC, DCR] {
+        let established = seen[&format!("told: {network} established")];
+        assert!(established > CASES / 5, "{established} of {CASES} for {network}");
+    }
+}
+
+/// What scripts must reach: every end of a peer, every answer to the application, every
+/// timer, and what follows from each.
+const REACHED: &[&str] = &[
+    "announced: sent",
+    "announced: queued",
+    "announced: known",
+    "announced: unwanted",
+    "announced: queue full",
+    "announced: not ready",
+    "closed: Local",
+    "closed: VersionRefused",
+    "closed: RemoteClosed",
+    "closed: ConnectionLost",
+    "closed: NotVersion",
+    "closed: NotVerAck",
+    "closed: DuplicateVersion",
+    "closed: DuplicateVerAck",
+    "closed: SelfConnection",
+    "closed: ProtocolVersionTooOld",
+    "closed: MissingServices",
+    "closed: HandshakeTimeout",
+    "closed: VerAckTimeout",
+    "closed: IdleTimeout",
+    "closed: PongTimeout",
+    "closed: Stall",
+    "closed: Stall of a vector",
+    "closed: WriteStall",
+    "closed: OutputOverflow",
+    // As what cannot be decoded.
+    "closed: MalformedCmd",
+    "closed: MsgInvalidForPVer",
+    "closed: PayloadChecksum",
+    "closed: PayloadTooLarge",
+    "closed: Truncated",
+    "closed: UnknownCmd",
+    "closed: WrongNetwork",
+    "held back",
+    "not sent: closed",
+    "not sent: not encoded",
+    "not sent: not ready",
+    "not sent: handshake",
+    "not sent: queue full",
+    "not sent: too many requested",
+    "not sent: unwelcome",
+    "pushed: 1,000 addresses",
+    "pushed: addresses",
+    "pushed: no addresses",
+    "pushed: nothing again",
+    "pushed: request",
+    "sent",
+    "timer: handshake",
+    "timer: idle",
+    "timer: ping",
+    "timer: pong",
+    "timer: stall",
+    "timer: trickle",
+    "timer: verack",
+    "timer: write",
+    "told: round trip",
+    "told: sent",
+    "told: not sent",
+];
