@@ -2,8 +2,13 @@
 
 #[path = "../fuzz/src/frame.rs"]
 mod frame;
+#[path = "../fuzz/src/handshake/mod.rs"]
+mod handshake;
 #[path = "../fuzz/src/message.rs"]
 mod message;
+#[cfg(feature = "sim")]
+#[path = "../fuzz/src/pair/mod.rs"]
+mod pair;
 #[path = "../fuzz/src/peer/mod.rs"]
 mod peer;
 #[path = "../fuzz/src/sound.rs"]
@@ -39,6 +44,17 @@ fn every_payload_is_decoded_soundly() {
 }
 
 #[test]
+fn every_handshake_is_as_modelled() {
+    replay("handshake", handshake::run);
+}
+
+#[test]
 fn every_peer_lives_soundly() {
     replay("peer", peer::run);
+}
+
+#[test]
+#[cfg(feature = "sim")]
+fn every_pair_agrees() {
+    replay("pair", pair::run);
 }

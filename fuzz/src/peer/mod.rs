@@ -28,9 +28,9 @@ const MAX_PONGS: usize = 64;
 /// were held until it came.
 const EVENTS_OF_A_FRAME: usize = 4;
 
-/// Bytes that an `inv` of one vector is thought to take by who does not yet know how many
-/// there will be: a header, a count of 3 bytes, the vector.
-const LARGEST_INV_OF_ONE: usize = 24 + 3 + 36;
+/// What an `inv` of one vector is thought to take by who does not yet know how many there
+/// will be: a header, a count of 3 bytes, the vector, and the place of a frame in the queue.
+const LARGEST_INV_OF_ONE: usize = 24 + 3 + 36 + 128;
 
 /// Lets a peer live through what `data` describes.
 ///

@@ -320,7 +320,7 @@ impl Setup {
                 Duration::MAX,
             ]),
             max_waiting_announcements: script.one_of(&[50_000, 0, 3]),
-            max_queued_bytes: script.one_of(&[40 * 1024 * 1024, 0, 100, 10_000]),
+            max_queued_bytes: script.one_of(&[40 * 1024 * 1024, 191, 500, 20_000]),
             max_waiting_events: script.one_of(&[128, 1, 3]),
             response_timeout: Some(Duration::from_secs(30)),
             max_requested: 75_000,

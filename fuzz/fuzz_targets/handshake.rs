@@ -1,0 +1,8 @@
+//! Fuzzes the handshake of a peer.
+
+#![no_main]
+
+#[path = "../src/handshake/mod.rs"]
+mod handshake;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| handshake::run(data));

@@ -1,0 +1,8 @@
+//! Fuzzes two peers with a faulty connection between them.
+
+#![no_main]
+
+#[path = "../src/pair/mod.rs"]
+mod pair;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pair::run(data));
