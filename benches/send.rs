@@ -4,7 +4,6 @@
 
 mod shapes;
 
-use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 
 use shapes::{Case, SHAPES, Shape, bitcoin_crate as theirs, cases, work};
@@ -59,15 +58,4 @@ fn bitcoin_crate(bencher: Bencher<'_, '_>, shape: Shape) {
         .counter(shape.items_count())
         .with_inputs(|| message.clone())
         .bench_local_refs(theirs::encode);
-}
-
-/// One block, encoded once, through the queues of many peers; an item is a peer.
-#[divan::bench(args = [1, 1_000])]
-fn relay_block(bencher: Bencher<'_, '_>, peers: usize) {
-    let case = Case::EXCC_BLOCK;
-    let frame = case.encode(&case.message());
-    bencher
-        .counter(ItemsCount::new(peers))
-        .with_inputs(|| frame.clone())
-        .bench_local_refs(work::relay(case, peers));
 }

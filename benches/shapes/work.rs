@@ -1,5 +1,7 @@
 //! What is done to messages, as functions that do it to one input after the other.
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes, BytesMut};
 use divan::black_box;
 use excc_peer::wire::{
@@ -33,7 +35,7 @@ pub(crate) fn parse(case: Case) -> impl FnMut(&mut Bytes) -> Message {
 
 /// From a frame to a peer's event. The answer to a ping leaves, too.
 pub(crate) fn receive(case: Case) -> impl FnMut(&mut BytesMut) -> Message {
-    let mut peer = established(case);
+    let mut peer = established(case, &config(case));
     move |buffer| {
         peer.handle_input(Instant::ZERO, buffer).expect("valid");
         if case.shape == Shape::Ping {
@@ -56,32 +58,39 @@ pub(crate) fn build(case: Case) -> impl FnMut(&mut Parts) -> EncodedMessage {
     move |parts| case.encode(&parts.build(case.protocol()))
 }
 
-/// Queues a frame with each of `peers` peers and lets it leave them all.
-pub(crate) fn relay(case: Case, peers: usize) -> impl FnMut(&mut EncodedMessage) {
-    let mut peers: Vec<_> = (0..peers).map(|_| established(case)).collect();
-    move |frame| {
-        for peer in &mut peers {
-            peer.send_encoded(frame.clone()).expect("room in the queue");
-            drain(peer);
-            assert!(matches!(peer.poll_event(), Some(Event::Sent(_))));
-        }
-    }
+/// Peers that share a configuration, with their handshakes done.
+pub(crate) fn many_established(case: Case, count: usize) -> Vec<PeerState> {
+    let config = config(case);
+    (0..count).map(|_| established(case, &config)).collect()
 }
 
-/// A peer with its handshake done.
-fn established(case: Case) -> PeerState {
-    let version = case.protocol().version;
-    let config = Config::builder(case.network).protocol_version(version).build();
+/// A configuration for peers that do nothing but what they are asked for.
+pub(crate) fn config(case: Case) -> Arc<Config> {
+    let config = Config::builder(case.network)
+        .protocol_version(case.protocol().version)
+        .idle_timeout(None)
+        .ping_interval(None)
+        .build();
+    Arc::new(config.expect("a valid configuration"))
+}
+
+/// A peer with its handshake done, and nothing left to be taken or sent.
+pub(crate) fn established(case: Case, config: &Arc<Config>) -> PeerState {
     let remote = "203.0.113.7:9666".parse().expect("an address");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let config = config.expect("a valid configuration");
-    let mut peer = PeerState::outbound(config, remote, Instant::ZERO, 1_700_000_000, &mut rng);
+    let now = Instant::ZERO;
+    let mut peer = PeerState::outbound(config.clone(), remote, now, 1_700_000_000, &mut rng);
+    drain(&mut peer);
 
-    let protocol_version = version.cast_signed();
-    let theirs = Version { protocol_version, nonce: 1, ..Version::default() };
+    let theirs = Version {
+        protocol_version: case.protocol().version.cast_signed(),
+        nonce: 1,
+        user_agent: config.user_agent().into(),
+        ..Version::default()
+    };
     let frames = [theirs.into(), Message::VerAck].map(|message| case.encode(&message).to_bytes());
     let mut buffer = BytesMut::from(&frames.concat()[..]);
-    peer.handle_input(Instant::ZERO, &mut buffer).expect("a valid handshake");
+    peer.handle_input(now, &mut buffer).expect("a valid handshake");
     while peer.poll_event().is_some() {}
     drain(&mut peer);
     assert!(peer.is_established());
@@ -89,7 +98,7 @@ fn established(case: Case) -> PeerState {
 }
 
 /// Lets all leave that is queued.
-fn drain(peer: &mut PeerState) {
+pub(crate) fn drain(peer: &mut PeerState) {
     let mut out = peer.transmit(Instant::ZERO);
     while out.has_remaining() {
         let len = black_box(out.chunk()).len();
