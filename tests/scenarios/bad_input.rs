@@ -169,6 +169,27 @@ fn an_addr_does_not_exist_at_version_12() {
 }
 
 #[test]
+fn an_addrv2_has_an_address_of_a_known_type_and_a_time_that_can_be_told() {
+    let refused = |payload: &[u8]| refused(DCR, &raw_frame(DCR, b"addrv2", payload));
+    assert_eq!(refused(&[0]), "TooFewAddrs");
+    let with = |time: [u8; 8], type_number: u8| {
+        [&[1][..], &time, &[1; 8], &[type_number], &[203, 0, 113, 7], &[0xc2, 0x25]].concat()
+    };
+    assert_eq!(refused(&with([0; 8], 4)), "UnknownNetAddrType");
+    assert_eq!(refused(&with([0xff; 8], 1)), "InvalidTimestamp");
+    let mut peer = Peer::established(config(DCR));
+    assert_eq!(peer.feed(&raw_frame(DCR, b"addrv2", &with([0; 8], 1))), Ok(()));
+}
+
+#[test]
+fn the_type_of_a_transaction_is_found_wrong_before_anything_else_is_missed() {
+    for network in [EXCC, DCR] {
+        assert_eq!(refused(network, &raw_frame(network, b"tx", &[1, 0, 3, 0])), "UnknownTxType");
+        assert_eq!(refused(network, &raw_frame(network, b"tx", &[1, 0, 0, 0])), "Truncated");
+    }
+}
+
+#[test]
 fn the_version_in_force_is_the_one_negotiated_from_the_next_frame_on() {
     let mut peer = Peer::inbound(config(EXCC));
     let mut bytes = frame(EXCC, 8, version(4)).to_vec();
