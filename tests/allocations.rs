@@ -12,15 +12,15 @@ mod strategies;
 use allocation_counter::{AllocationInfo, measure};
 use bytes::{Buf, Bytes, BytesMut};
 use excc_peer::wire::{
-    Block, BlockHeader, BlockParts, Command, DecodeError, Decoder, EncodedMessage, Frame,
-    HEADER_LEN, Headers, Message, NetAddress, PeerAddress, Ping, Pong, Protocol, Services,
+    Block, BlockParts, Command, DecodeError, Decoder, EncodedMessage, Frame, HEADER_LEN, Headers,
+    Message, NetAddress, PeerAddress, Ping, Pong, Protocol, Services,
 };
 use excc_peer::{Chain, Event, Network};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use common::{DCR, EXCC, Peer, config, frame, hash, paying, raw_frame, remote, tx};
+use common::{DCR, EXCC, Peer, config, frame, header, paying, raw_frame, remote, tx};
 use damage::damage;
 
 const NETWORKS: [Network; 2] = [EXCC, DCR];
@@ -147,30 +147,6 @@ fn no_message_takes_more_allocations_than_stated() {
                 }
             });
         }
-    }
-}
-
-fn header(chain: Chain) -> BlockHeader {
-    BlockHeader {
-        version: 1,
-        prev_block: hash(1),
-        merkle_root: hash(2),
-        stake_root: hash(3),
-        vote_bits: 1,
-        final_state: [0; 6],
-        voters: 5,
-        fresh_stake: 0,
-        revocations: 0,
-        pool_size: 40_000,
-        bits: 0x1d00_ffff,
-        sbits: 1,
-        height: 1,
-        size: 1_000,
-        timestamp: 1_700_000_000,
-        nonce: 1,
-        extra_data: [0; 32],
-        stake_version: 0,
-        equihash_solution: (chain == Chain::Exchangecoin).then_some([7; 100]),
     }
 }
 

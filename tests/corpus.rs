@@ -4,6 +4,8 @@
 mod frame;
 #[path = "../fuzz/src/handshake/mod.rs"]
 mod handshake;
+#[path = "../fuzz/src/input.rs"]
+mod input;
 #[path = "../fuzz/src/message.rs"]
 mod message;
 #[cfg(feature = "sim")]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use allocation_counter::measure;
 use bytes::{Buf, BytesMut};
 use excc_peer::wire::{
-    BlockHeader, Command, HEADER_LEN, Headers, InvVect, LocatorRequest, Message, NetAddress,
-    PeerAddress, Ping, Reject, RejectCode, Services,
+    Command, HEADER_LEN, Headers, InvVect, LocatorRequest, Message, NetAddress, PeerAddress, Ping,
+    Reject, RejectCode, Services,
 };
 use excc_peer::{
     Announced, Chain, CloseReason, Config, ConfigBuilder, Instant, Network, PeerState, Relay,
@@ -166,28 +166,8 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn headers(count: usize) -> Headers {
-    let header = BlockHeader {
-        version: 1,
-        prev_block: hash(1),
-        merkle_root: hash(2),
-        stake_root: hash(3),
-        vote_bits: 1,
-        final_state: [0; 6],
-        voters: 5,
-        fresh_stake: 0,
-        revocations: 0,
-        pool_size: 40_000,
-        bits: 0x1d00_ffff,
-        sbits: 1,
-        height: 1,
-        size: 1_000,
-        timestamp: 1_700_000_000,
-        nonce: 1,
-        extra_data: [0; 32],
-        stake_version: 0,
-        equihash_solution: Some([7; 100]),
-    };
-    Headers::new(Chain::Exchangecoin, &vec![header; count]).expect("of the chain")
+    Headers::new(Chain::Exchangecoin, &vec![header(Chain::Exchangecoin); count])
+        .expect("of the chain")
 }
 
 /// The longest frame of a flood.

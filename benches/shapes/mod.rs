@@ -226,15 +226,11 @@ fn address(number: u32) -> NetAddress {
 
 fn header(chain: Chain, height: u32) -> BlockHeader {
     BlockHeader {
-        version: 1,
         prev_block: hash(height),
         merkle_root: hash(height),
         stake_root: hash(height),
         vote_bits: 1,
-        final_state: [0; 6],
         voters: 5,
-        fresh_stake: 0,
-        revocations: 0,
         pool_size: 40_000,
         bits: 0x1d00_ffff,
         sbits: 1,
@@ -242,9 +238,7 @@ fn header(chain: Chain, height: u32) -> BlockHeader {
         size: 1_000,
         timestamp: height,
         nonce: height,
-        extra_data: [0; 32],
-        stake_version: 0,
-        equihash_solution: (chain == Chain::Exchangecoin).then_some([7; 100]),
+        ..BlockHeader::zeroed(chain)
     }
 }
 

@@ -4,5 +4,7 @@
 
 #[path = "../src/handshake/mod.rs"]
 mod handshake;
+#[path = "../src/input.rs"]
+mod input;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| handshake::run(data));

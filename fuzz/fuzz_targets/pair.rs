@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../src/input.rs"]
+mod input;
 #[path = "../src/pair/mod.rs"]
 mod pair;
 

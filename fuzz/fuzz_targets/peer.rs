@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../src/input.rs"]
+mod input;
 #[path = "../src/peer/mod.rs"]
 mod peer;
 

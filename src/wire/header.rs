@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::Bytes;
 use zerocopy::little_endian::{I32, I64, U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{Payload, Protocol, Reader, Writer, check_chain};
 use super::error::{ErrorKind, at_most};
@@ -60,6 +60,21 @@ macro_rules! header_fields {
 }
 
 impl BlockHeader {
+    /// A header of `chain` that is all zeros, for its fields to be filled in.
+    ///
+    /// ```
+    /// use excc_peer::Chain;
+    /// use excc_peer::wire::BlockHeader;
+    ///
+    /// let header = BlockHeader { height: 7, ..BlockHeader::zeroed(Chain::Decred) };
+    /// assert_eq!((header.height, header.timestamp), (7, 0));
+    /// ```
+    pub fn zeroed(chain: Chain) -> Self {
+        let fields = Fields::new_zeroed();
+        let raw = [0; size_of::<Fields>() + SOLUTION_LEN];
+        BlockHeaderRef { chain, raw: &raw[..chain.header_len()], fields: &fields }.to_header()
+    }
+
     /// The chain that has headers of this form.
     pub const fn chain(&self) -> Chain {
         match self.equihash_solution {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use excc_peer::wire::{
-    Command, Decoder, EncodedMessage, InvVect, Message, PeerAddress, Services, TrailingBytes,
-    Transaction, Tx, TxOut, Version,
+    BlockHeader, Command, Decoder, EncodedMessage, InvVect, Message, PeerAddress, Services,
+    TrailingBytes, Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
     Chain, CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Instant, Network, PeerState,
@@ -86,6 +86,20 @@ pub(crate) fn paying(chain: Chain, script_len: usize) -> Tx {
     let pk_script = vec![0; script_len].into();
     let outputs = vec![TxOut { value: 1, version: 0, pk_script }];
     Transaction { outputs, ..Transaction::default() }.encode(chain).expect("a valid transaction")
+}
+
+/// A block header with something in it.
+pub(crate) fn header(chain: Chain) -> BlockHeader {
+    BlockHeader {
+        prev_block: hash(1),
+        merkle_root: hash(2),
+        stake_root: hash(3),
+        voters: 5,
+        bits: 0x1d00_ffff,
+        height: 1,
+        timestamp: 1_700_000_000,
+        ..BlockHeader::zeroed(chain)
+    }
 }
 
 /// The frame of a message that can be encoded.

@@ -42,27 +42,7 @@ impl Peer {
 /// A `block` and what names it.
 fn a_block(network: Network) -> (Message, InvVect) {
     let chain = network.chain();
-    let header = BlockHeader {
-        version: 1,
-        prev_block: hash(1),
-        merkle_root: hash(2),
-        stake_root: hash(3),
-        vote_bits: 0,
-        final_state: [0; 6],
-        voters: 0,
-        fresh_stake: 0,
-        revocations: 0,
-        pool_size: 0,
-        bits: 0,
-        sbits: 0,
-        height: 7,
-        size: 0,
-        timestamp: 0,
-        nonce: 0,
-        extra_data: [0; 32],
-        stake_version: 0,
-        equihash_solution: (chain == Chain::Exchangecoin).then_some([0; 100]),
-    };
+    let header = header(chain);
     let vector = InvVect::block(header.block_hash());
     let (transactions, stake_transactions) = (vec![paying(chain, 10)], vec![]);
     let parts = BlockParts { header, transactions, stake_transactions };

@@ -6,6 +6,8 @@ use std::time::Duration;
 use excc_peer::wire::Services;
 use excc_peer::{Chain, Config, ConfigError, Direction, Network, SentNonces};
 
+use crate::input::{Input, draws_from_input};
+
 /// The remote's address.
 pub(super) const REMOTE: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), 9666);
@@ -20,28 +22,16 @@ pub(super) const SENT_NONCES: [u64; 2] = [7, 9];
 /// What we offer.
 const SERVICES: Services = Services::NODE_CF;
 
-/// The bytes of an input, read from the front. Beyond the end everything is zero.
+/// What an input stands for, as it is drawn.
 pub(super) struct Script<'a> {
-    rest: &'a [u8],
+    input: Input<'a>,
 }
 
+draws_from_input!(Script);
+
 impl<'a> Script<'a> {
-    pub(super) const fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    pub(super) fn byte(&mut self) -> u8 {
-        let Some((&byte, rest)) = self.rest.split_first() else { return 0 };
-        self.rest = rest;
-        byte
-    }
-
-    pub(super) fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[usize::from(self.byte()) % choices.len()].clone()
+    pub(super) const fn new(input: &'a [u8]) -> Self {
+        Self { input: Input::new(input) }
     }
 
     /// From a nanosecond to most of an hour.

@@ -11,37 +11,23 @@ use excc_peer::wire::{
 };
 use excc_peer::{Chain, Config, ConfigBuilder, ConfigError, Hash, Network, Overflow, Relay};
 
+use crate::input::{Input, draws_from_input};
+
 /// Pings of the applications have nonces from here on, and their pongs below, so that no
 /// pong answers by accident. No two pings are the same.
 const FIRST_PING: u64 = 1_000;
 
-/// The bytes of an input, read from the front. Beyond the end everything is zero.
+/// What an input stands for, as it is drawn.
 pub(super) struct Script<'a> {
-    rest: &'a [u8],
+    input: Input<'a>,
     pings: u64,
 }
 
+draws_from_input!(Script);
+
 impl<'a> Script<'a> {
-    pub(super) const fn new(rest: &'a [u8]) -> Self {
-        Self { rest, pings: 0 }
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    pub(super) fn byte(&mut self) -> u8 {
-        match self.rest.split_first() {
-            Some((&first, rest)) => {
-                self.rest = rest;
-                first
-            }
-            None => 0,
-        }
-    }
-
-    fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[usize::from(self.byte()) % choices.len()].clone()
+    pub(super) const fn new(input: &'a [u8]) -> Self {
+        Self { input: Input::new(input), pings: 0 }
     }
 
     /// From nanoseconds to minutes.
@@ -131,25 +117,10 @@ impl<'a> Script<'a> {
     fn header(&mut self, chain: Chain) -> BlockHeader {
         let hash = self.hash();
         BlockHeader {
-            version: 1,
             prev_block: hash,
             merkle_root: hash,
             stake_root: hash,
-            vote_bits: 0,
-            final_state: [0; 6],
-            voters: 0,
-            fresh_stake: 0,
-            revocations: 0,
-            pool_size: 0,
-            bits: 0,
-            sbits: 0,
-            height: 0,
-            size: 0,
-            timestamp: 0,
-            nonce: 0,
-            extra_data: [0; 32],
-            stake_version: 0,
-            equihash_solution: (chain == Chain::Exchangecoin).then_some([0; 100]),
+            ..BlockHeader::zeroed(chain)
         }
     }
 }

@@ -13,6 +13,8 @@ use excc_peer::{
     AddressHiding, Chain, Config, ConfigError, Direction, Hash, Network, Overflow, Relay,
 };
 
+use crate::input::{Input, draws_from_input};
+
 /// The remote's address.
 pub(super) const REMOTE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7)), 9666);
@@ -20,36 +22,16 @@ pub(super) const REMOTE: SocketAddr =
 /// The wall clock when the peer is made.
 pub(super) const UNIX_TIME: u64 = 1_700_000_000;
 
-/// The bytes of an input, read from the front. Beyond the end everything is zero.
+/// What an input stands for, as it is drawn.
 pub(super) struct Script<'a> {
-    rest: &'a [u8],
+    input: Input<'a>,
 }
 
+draws_from_input!(Script);
+
 impl<'a> Script<'a> {
-    pub(super) const fn new(rest: &'a [u8]) -> Self {
-        Self { rest }
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    pub(super) fn byte(&mut self) -> u8 {
-        let [byte] = self.array();
-        byte
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let mut array = [0; N];
-        let taken = self.take(N);
-        array[..taken.len()].copy_from_slice(taken);
-        array
-    }
-
-    pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.rest.split_at(len.min(self.rest.len()));
-        self.rest = rest;
-        taken
+    pub(super) const fn new(input: &'a [u8]) -> Self {
+        Self { input: Input::new(input) }
     }
 
     /// As many bytes as the next one says.
@@ -73,10 +55,6 @@ impl<'a> Script<'a> {
             12 => Duration::MAX,
             scale => Duration::from_nanos(10_u64.pow(scale.into()) * u64::from(count)),
         }
-    }
-
-    fn one_of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[usize::from(self.byte()) % choices.len()].clone()
     }
 
     /// One of few, so that the same ones meet again.
@@ -217,25 +195,11 @@ impl<'a> Script<'a> {
     fn header(&mut self, chain: Chain) -> BlockHeader {
         let hash = Hash::from_bytes([self.byte(); 32]);
         BlockHeader {
-            version: 1,
             prev_block: hash,
             merkle_root: hash,
             stake_root: hash,
-            vote_bits: 0,
-            final_state: [0; 6],
-            voters: 0,
-            fresh_stake: 0,
-            revocations: 0,
-            pool_size: 0,
-            bits: 0,
-            sbits: 0,
             height: self.byte().into(),
-            size: 0,
-            timestamp: 0,
-            nonce: 0,
-            extra_data: [0; 32],
-            stake_version: 0,
-            equihash_solution: (chain == Chain::Exchangecoin).then_some([0; 100]),
+            ..BlockHeader::zeroed(chain)
         }
     }
 }
