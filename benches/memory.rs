@@ -7,12 +7,13 @@ mod shapes;
 
 use std::env;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use allocation_counter::measure;
 use bytes::BytesMut;
 use excc_peer::wire::{InvVect, Message, Ping, Pong};
-use excc_peer::{Announced, Instant, Network, PeerState, Relay};
+use excc_peer::{Announced, Config, Instant, Network, PeerState, Relay};
 
 use shapes::{Case, Shape, number_bytes, work};
 
@@ -46,7 +47,8 @@ fn vectors(count: u32) -> impl Iterator<Item = InvVect> {
 }
 
 fn memory(case: Case) -> [(&'static str, i64); 9] {
-    let config = work::config(case);
+    let config = Config::builder(case.network).protocol_version(case.protocol().version);
+    let config = Arc::new(config.build().expect("a valid configuration"));
     let inline = size_of::<PeerState>() as i64;
     let with = |change: fn(Case, &mut PeerState)| {
         let mut peer = None;
@@ -65,7 +67,7 @@ fn memory(case: Case) -> [(&'static str, i64); 9] {
         ("idle, inline", inline),
         ("idle, on the heap", idle),
         ("idle, in all", inline + idle),
-        ("more after a ping each way", more(pinged)),
+        ("more after the first pings", more(pinged)),
         ("more with 1,000 known vectors", more(with(know_1_000))),
         ("more with 50,000 waiting announcements", more(with(wait_with_50_000))),
         ("more after these have left", more(with(announce_50_000))),
@@ -82,8 +84,9 @@ fn receive(case: Case, peer: &mut PeerState, message: &Message) {
 }
 
 fn ping_both_ways(case: Case, peer: &mut PeerState) {
-    let nonce = peer.ping().expect("established");
+    peer.handle_timeout(Instant::from_secs(107));
     work::drain(peer);
+    let nonce = peer.stats().outstanding_ping.expect("a ping has left");
     receive(case, peer, &Message::Pong(Pong { nonce }));
     receive(case, peer, &Message::Ping(Ping { nonce: 1 }));
 }

@@ -13,7 +13,7 @@ use allocation_counter::measure;
 use bytes::{Buf, BytesMut};
 use excc_peer::wire::{
     Command, HEADER_LEN, Headers, InvVect, LocatorRequest, Message, NetAddress, PeerAddress, Ping,
-    Reject, RejectCode, Services,
+    Pong, Reject, RejectCode, Services,
 };
 use excc_peer::{
     Announced, Chain, CloseReason, Config, ConfigBuilder, Instant, Network, PeerState, Relay,
@@ -66,15 +66,19 @@ impl Counted {
     /// After a handshake, with all timeouts off that end a peer which only floods.
     fn established(config: ConfigBuilder) -> Self {
         let mut peer = Self::inbound(config.idle_timeout(None).ping_interval(None));
-        let network = *peer.peer.config().network();
-        let highest = peer.peer.protocol_version();
+        peer.shake_hands();
+        peer
+    }
+
+    fn shake_hands(&mut self) {
+        let network = *self.peer.config().network();
+        let highest = self.peer.protocol_version();
         let theirs = frame(network, highest, version(highest.cast_signed()));
         let verack = frame(network, highest, Message::VerAck);
-        peer.feed(&theirs).expect("acceptable");
-        peer.feed(&verack).expect("acceptable");
-        peer.drain();
-        assert!(peer.peer.is_established());
-        peer
+        self.feed(&theirs).expect("acceptable");
+        self.feed(&verack).expect("acceptable");
+        self.drain();
+        assert!(self.peer.is_established());
     }
 
     fn count<T>(&mut self, act: impl FnOnce(&mut PeerState, &mut BytesMut, Instant) -> T) -> T {
@@ -181,6 +185,28 @@ fn longest(flood: &[u8]) -> i64 {
         rest = &rest[len..];
     }
     longest
+}
+
+/// On a machine of 64 bits, and all of it: what lies on the heap, and the peer itself.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn an_idle_peer_takes_a_kibibyte_and_a_half() {
+    for network in [EXCC, DCR] {
+        let mut peer = Counted::inbound(config(network));
+        peer.shake_hands();
+        // Its queues give back what they needed for the handshake when they have been quiet.
+        peer.now += secs(107);
+        peer.count(|peer, _, now| peer.handle_timeout(now));
+        peer.drain();
+        let nonce = peer.peer.stats().outstanding_ping.expect("a ping has left");
+        for message in [Message::Pong(Pong { nonce }), Message::Ping(Ping { nonce: 1 })] {
+            peer.feed(&frame(network, peer.peer.protocol_version(), message)).expect("valid");
+            peer.drain();
+        }
+        peer.count(|_, buffer, _| *buffer = BytesMut::new());
+        let all = peer.live + size_of::<PeerState>() as i64;
+        assert!(all <= 1_536, "{all}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Buf;
 
 use super::event::SendId;
-use super::queue::{give_back, push_back};
+use super::queue::{give_back, push_back, settle};
 use crate::wire::EncodedMessage;
 
 /// Why a frame is in the queue, and so what follows when it has left.
@@ -112,6 +112,11 @@ impl Outbox {
         self.bytes += self.held.iter().map(|queued| queued.frame.len()).sum::<usize>();
         self.queue.append(&mut self.held);
         give_back(&mut self.held);
+    }
+
+    /// Gives back the memory of a queue that is empty.
+    pub(super) fn settle(&mut self) {
+        settle(&mut self.queue);
     }
 
     /// The size of the frame that leaves now.

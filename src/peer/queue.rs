@@ -24,6 +24,14 @@ pub(super) fn give_back<T>(queue: &mut VecDeque<T>) {
     }
 }
 
+/// Gives back all memory of a queue that has not been needed for a while, but for room for
+/// one.
+pub(super) fn settle<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() {
+        queue.shrink_to(1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

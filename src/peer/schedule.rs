@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::PeerState;
 use super::error::CloseReason;
 use super::outbox::Purpose;
+use super::queue::settle;
 use super::timers::Timer;
 use crate::wire::{Command, InvVect, Message, Ping};
 
@@ -19,6 +20,7 @@ impl PeerState {
             Timer::Pong => self.close_with(CloseReason::PongTimeout),
             Timer::Write => self.close_with(CloseReason::WriteStall),
             Timer::Ping => {
+                self.settle();
                 // One that has not left yet will do.
                 if self.pinger.queued().is_none() {
                     self.push_ping();
@@ -34,6 +36,13 @@ impl PeerState {
             },
             Timer::Trickle => self.send_trickle(),
         }
+    }
+
+    /// Gives back what memory quiet queues keep from busier times. Now and then is enough.
+    fn settle(&mut self) {
+        settle(&mut self.events);
+        self.outbox.settle();
+        self.trickle.settle();
     }
 
     /// Queues a `ping` and returns its nonce.

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::known::KnownInventory;
-use super::queue::{give_back, push_back};
+use super::queue::{give_back, push_back, settle};
 use super::random::Random;
 use crate::time::Instant;
 use crate::wire::{InvVect, List};
@@ -62,6 +62,11 @@ impl Trickle {
         }
         give_back(&mut self.waiting);
         batch.into()
+    }
+
+    /// Gives back the memory of a queue that is empty.
+    pub(super) fn settle(&mut self) {
+        settle(&mut self.waiting);
     }
 
     /// Drops what waits.
