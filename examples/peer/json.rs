@@ -158,6 +158,7 @@ pub(crate) fn stats(stats: &Stats) -> Value {
         "queued_frames": stats.queued_frames,
         "queued_bytes": stats.queued_bytes,
         "waiting_announcements": stats.waiting_announcements,
+        "requested": stats.requested,
         "known_inventory": stats.known_inventory,
         "commands": commands,
     })

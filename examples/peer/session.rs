@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use excc_peer::adapter::std::{self as adapter, Events, Handle};
-use excc_peer::wire::{LocatorRequest, Message, NetAddress, PeerAddress, Services};
-use excc_peer::{CloseReason, Config, Direction, Event, Relay};
+use excc_peer::wire::{InitState, Message, NetAddressV2, Services};
+use excc_peer::{CloseReason, Config, Direction, Event, Hash, PeerState, Relay};
 use rand_core::UnwrapErr;
 
 use crate::Options;
@@ -41,6 +41,18 @@ impl Session {
         Ok((Self { remote, peer, socket }, events))
     }
 
+    /// Answers as one who has nothing: nodes hang up on those who do not answer at all.
+    fn answer(&self, message: &Message) {
+        let answer = match message {
+            Message::GetData(vectors) => Message::NotFound(vectors.clone()),
+            Message::GetInitState(_) => InitState::default().into(),
+            _ => return,
+        };
+        if let Err(error) = self.peer.send(answer) {
+            eprintln!("{}: {error}", self.remote);
+        }
+    }
+
     fn run(&self, command: &Command, report: &Report) -> Result<(), Box<dyn Error>> {
         let send = |message: Message| self.peer.send(message).map(drop).map_err(|e| e.kind);
         match command {
@@ -54,15 +66,16 @@ impl Session {
             }
             Command::GetData(vectors) => send(Message::GetData(vectors[..].into()))?,
             Command::GetHeaders(hashes) => {
-                let request = LocatorRequest {
-                    protocol_version: self.peer.with(|peer, _| peer.protocol_version()),
-                    ..LocatorRequest::new(&hashes[..])
-                };
-                send(Message::GetHeaders(request))?;
+                let ask =
+                    |peer: &mut PeerState, now| peer.push_getheaders(now, &hashes[..], Hash::ZERO);
+                if self.peer.with(ask).map_err(|error| error.kind)?.is_none() {
+                    eprintln!("{}: held back, as it repeats the last getheaders", self.remote);
+                }
             }
             Command::GetAddr => send(Message::GetAddr)?,
             Command::Addr(count) => {
-                send(Message::Addr((0..*count).map(made_up_address).collect()))?;
+                let addresses: Vec<_> = (0..*count).map(made_up_address).collect();
+                self.peer.with(|peer, _| peer.push_addrs(&addresses))?;
             }
             Command::Stats => report.stats(self.remote, &self.peer.stats()),
             Command::Raw(bytes) => (&self.socket).write_all(bytes)?,
@@ -74,12 +87,12 @@ impl Session {
 }
 
 /// An address that belongs to nobody: of a network reserved for documentation.
-fn made_up_address(n: usize) -> NetAddress {
+fn made_up_address(n: usize) -> NetAddressV2 {
     let [.., port_high, port_low, host] = n.to_be_bytes();
     let ip = Ipv4Addr::new(203, 0, 113, host);
     let port = u16::from_be_bytes([port_high, port_low]).wrapping_add(9666);
-    let address = PeerAddress::new(Services::NODE_NETWORK, SocketAddr::new(IpAddr::V4(ip), port));
-    NetAddress::new(1_700_000_000, address)
+    let address = SocketAddr::new(IpAddr::V4(ip), port);
+    NetAddressV2::new(1_700_000_000, Services::NODE_NETWORK, address)
 }
 
 /// The peers there are, for the thread that reads commands.
@@ -127,6 +140,9 @@ impl Sessions {
         let mut was_established = false;
         for event in events {
             report.event(session.remote, &event);
+            if let Event::Message(message) = &event {
+                session.answer(message);
+            }
             was_established |= matches!(event, Event::Established(_));
         }
         let reason = session.peer.wait_closed();
