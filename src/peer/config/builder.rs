@@ -371,7 +371,7 @@ impl ConfigBuilder {
                 return Err(ConfigError::PingsTooRare { ping, idle });
             }
             (Some(interval), _) => interval,
-            (None, Some(idle)) if idle < Duration::from_secs(120) => Some(idle.mul_f32(0.4)),
+            (None, Some(idle)) if idle < Duration::from_secs(120) => Some(idle * 2 / 5),
             (None, _) => Some(Duration::from_secs(107)),
         };
         if let (Some(slow), Some(idle)) = (config.slow_message_timeout, config.idle_timeout)
