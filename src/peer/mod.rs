@@ -232,7 +232,8 @@ impl PeerState {
     /// [room](Self::wants_read) for what follows from them, and leaves the rest.
     ///
     /// `buffer` is the caller's; read into it where it ends. Call this again with the same
-    /// buffer when [`can_resume`](Self::can_resume) says so.
+    /// buffer when [`can_resume`](Self::can_resume) says so. A message of 4 KiB or more is lent
+    /// where it lies: as long as it is kept, so is the memory that `buffer` had then.
     ///
     /// # Errors
     ///
