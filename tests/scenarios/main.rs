@@ -9,6 +9,7 @@ mod common;
 
 mod bad_input;
 mod decred;
+mod display;
 mod flow;
 mod handshake;
 mod helpers;

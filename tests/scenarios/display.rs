@@ -1,0 +1,111 @@
+//! What goes into a log: one line, short, and of nothing that a remote could choose to
+//! mislead its readers.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use excc_peer::wire::{Command, EncodedMessage, GetCFsV2, InvVect, Message, Services};
+use excc_peer::{Announced, CloseReason, ConfigError, Direction, Hash, Relay, SendErrorKind};
+
+use crate::common::*;
+
+#[track_caller]
+fn assert_fits(what: impl Display) {
+    let line = what.to_string();
+    assert!(!line.is_empty() && line.len() < 200, "{line}");
+    assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{line:?}");
+}
+
+fn close_reasons() -> Vec<CloseReason> {
+    let mut garbage = Peer::established(config(EXCC));
+    let mut unknown = Peer::established(config(EXCC));
+    let vector = Some(InvVect::mix(Hash::ZERO));
+    let request = GetCFsV2 { start_hash: Hash::ZERO, end_hash: Hash::ZERO };
+    let encode = EncodedMessage::new(&EXCC, 9, &Message::GetCFsV2(request)).unwrap_err();
+    vec![
+        CloseReason::Local,
+        CloseReason::VersionRefused,
+        CloseReason::RemoteClosed,
+        CloseReason::ConnectionLost,
+        garbage.feed(&[b'\n'; 30]).unwrap_err(),
+        unknown.feed(&raw_frame(EXCC, b"\r\n\x1b[2J", b"")).unwrap_err(),
+        CloseReason::Encode(encode),
+        CloseReason::NotVersion(Command::Ping),
+        CloseReason::NotVerAck(Command::MixPairReq),
+        CloseReason::DuplicateVersion,
+        CloseReason::DuplicateVerAck,
+        CloseReason::SelfConnection,
+        CloseReason::ProtocolVersionTooOld { advertised: -1, minimum: 3 },
+        CloseReason::MissingServices { offered: Services::empty(), required: Services::all() },
+        CloseReason::HandshakeTimeout,
+        CloseReason::VerAckTimeout,
+        CloseReason::IdleTimeout,
+        CloseReason::PongTimeout,
+        CloseReason::Stall { request: Command::GetData, vector },
+        CloseReason::Stall { request: Command::GetHeaders, vector: None },
+        CloseReason::WriteStall,
+        CloseReason::OutputOverflow { queued: usize::MAX, limit: 1 },
+    ]
+}
+
+#[test]
+fn every_reason_for_an_end_fits_a_log_line() {
+    close_reasons().iter().for_each(assert_fits);
+}
+
+#[test]
+fn every_reason_not_to_send_fits_a_log_line() {
+    for reason in close_reasons() {
+        assert_fits(SendErrorKind::Closed(reason));
+    }
+    assert_fits(SendErrorKind::NotReady);
+    assert_fits(SendErrorKind::Handshake(Command::Version));
+    assert_fits(SendErrorKind::QueueFull { queued: usize::MAX, limit: 1 });
+    assert_fits(SendErrorKind::TooManyRequested { requested: usize::MAX, limit: 1 });
+    assert_fits(SendErrorKind::Unwelcome(Command::GetCFHeaders));
+    let error = Peer::inbound(config(EXCC)).state.send(Message::GetAddr).unwrap_err();
+    assert_fits(&error);
+    assert_eq!(error.source().map(ToString::to_string), Some(SendErrorKind::NotReady.to_string()));
+}
+
+#[test]
+fn every_error_of_a_configuration_fits_a_log_line() {
+    let long = secs(u64::MAX);
+    let zero = secs(0);
+    for error in [
+        config(EXCC).user_agent("a\nb", "1").build().unwrap_err(),
+        config(EXCC).protocol_version(99).build().unwrap_err(),
+        config(EXCC).min_remote_version(99).build().unwrap_err(),
+        ConfigError::PingsTooRare { ping: long, idle: zero },
+        ConfigError::ZeroDuration { what: "idle_timeout" },
+        ConfigError::PongsNeverLate { pong: long, ping: zero },
+        ConfigError::SlowMessageTimeout { slow: zero, idle: long },
+        ConfigError::NotARequest(Command::Ping),
+        ConfigError::TrickleInterval(long, zero),
+        config(EXCC).inv_batch(0).build().unwrap_err(),
+    ] {
+        assert_fits(error);
+    }
+}
+
+#[test]
+fn a_peer_and_what_belongs_to_it_fit_a_log_line() {
+    let mut peer = Peer::established(config(EXCC));
+    assert_eq!(peer.state.to_string(), "203.0.113.7:9666 (inbound)");
+    assert_eq!(Peer::outbound(config(EXCC)).state.to_string(), "203.0.113.7:9666 (outbound)");
+    assert_fits(Direction::Outbound);
+    peer.state.deadlines().for_each(|(timer, _)| assert_fits(timer));
+    let sent = peer.state.announce(peer.now, tx(1), Relay::Immediate);
+    for announced in [
+        sent,
+        Announced::Queued,
+        Announced::Known,
+        Announced::Unwanted,
+        Announced::Full,
+        Announced::NotReady,
+    ] {
+        assert_fits(announced);
+    }
+    let shown = format!("{:?}", peer.state);
+    assert!(shown.starts_with("PeerState {") && shown.contains("Established"), "{shown}");
+}
