@@ -459,10 +459,8 @@ impl PeerState {
         // Events are taken without a word of the time, so that the remote is credited with
         // all of it up to now.
         if let Some(since) = self.input.held_since.take() {
-            let held = self.now - since;
-            self.timers.put_off(held);
-            let nanos = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
-            self.input.held = self.input.held.saturating_add(nanos);
+            self.timers.put_off(self.now - since);
+            self.input.held += self.now.as_nanos() - since.as_nanos();
             self.note_hold();
         }
     }
