@@ -60,7 +60,6 @@ struct Wanted {
     data: u64,
 }
 
-#[derive(Default)]
 struct Data {
     vectors: usize,
     /// None until it has left.
