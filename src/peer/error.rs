@@ -10,7 +10,8 @@ use crate::wire::{Command, DecodeError, EncodeError, ErrorKind, InvVect, Service
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The application called [`close`](crate::PeerState::close).
+    /// The application called [`close`](crate::PeerState::close) or
+    /// [`shutdown`](crate::PeerState::shutdown).
     #[error("closed by us")]
     Local,
     /// The application called [`refuse_version`](crate::PeerState::refuse_version).
@@ -144,6 +145,9 @@ pub enum SendErrorKind {
     /// The remote's `version` has not come yet, so that no protocol version is negotiated.
     #[error("no protocol version is negotiated yet")]
     NotReady,
+    /// The application called [`shutdown`](crate::PeerState::shutdown).
+    #[error("the peer is shutting down")]
+    ShuttingDown,
     /// The peer is closed.
     #[error("the peer is closed: {0}")]
     Closed(CloseReason),

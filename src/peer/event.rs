@@ -110,7 +110,7 @@ pub enum Announced {
     Unwanted,
     /// As many vectors or bytes are queued as may be: nothing was queued.
     Full,
-    /// The handshake is not done, or the peer is closed: nothing was queued.
+    /// The handshake is not done, or the peer is closed or shutting down: nothing was queued.
     NotReady,
 }
 

@@ -56,6 +56,11 @@ impl PeerState {
         self.closed.is_none() && self.handshake.phase() == Phase::Established
     }
 
+    /// Whether a [`shutdown`](Self::shutdown) is under way.
+    pub fn is_shutting_down(&self) -> bool {
+        self.timers.is_set(Timer::Shutdown)
+    }
+
     /// Whether the remote's `verack` came.
     pub const fn verack_received(&self) -> bool {
         self.handshake.has_verack()
@@ -85,6 +90,16 @@ impl PeerState {
             Some(end) => Some(&end.reason),
             None => None,
         }
+    }
+
+    /// After a [`shutdown`](Self::shutdown) with everything sent: the end of its time.
+    ///
+    /// What was sent may still lie in the buffers of the operating system, and some of them
+    /// drop it when a socket is closed that has unread input. So end the stream in the
+    /// direction of the remote only, read and pass over what it still sends until it ends its
+    /// own, and close the socket then or at the time told here.
+    pub fn linger_until(&self) -> Option<Instant> {
+        self.closed.as_ref()?.linger_until
     }
 
     /// A snapshot of what the peer has done so far.

@@ -74,7 +74,8 @@ const MAX_PONGS: u32 = 64;
 ///   [`handle_timeout`](Self::handle_timeout), [`handle_eof`](Self::handle_eof),
 ///   [`handle_connection_lost`](Self::handle_connection_lost).
 /// - **Commands** are what the application wants: [`send`](Self::send),
-///   [`announce`](Self::announce), [`ping`](Self::ping), [`close`](Self::close) and others.
+///   [`announce`](Self::announce), [`ping`](Self::ping), [`shutdown`](Self::shutdown),
+///   [`close`](Self::close) and others.
 /// - **Outputs** are what the peer wants: [`poll_event`](Self::poll_event),
 ///   [`transmit`](Self::transmit), [`poll_timeout`](Self::poll_timeout),
 ///   [`wants_read`](Self::wants_read), [`can_resume`](Self::can_resume).
@@ -125,6 +126,8 @@ struct End {
     is_told: bool,
     /// Receipts of frames that were abandoned, to be told before the end is.
     unsent: VecDeque<SendId>,
+    /// Until when the remote may take to read what was sent before a shutdown.
+    linger_until: Option<Instant>,
 }
 
 /// What is known of the input beyond the frames taken from it.
@@ -253,6 +256,7 @@ impl PeerState {
         {
             self.fire(timer);
         }
+        self.finish_shutdown();
     }
 
     /// The remote ended its stream. The peer closes once the frames are taken that it still
@@ -314,7 +318,7 @@ impl PeerState {
     /// Announces that we have something, unless the remote knows it or does not want it.
     pub fn announce(&mut self, now: Instant, vector: InvVect, relay: Relay) -> Announced {
         self.set_now(now);
-        if !self.is_established() {
+        if !self.is_established() || self.is_shutting_down() {
             return Announced::NotReady;
         }
         if !self.wants(vector.kind) {
@@ -352,9 +356,10 @@ impl PeerState {
     /// # Errors
     ///
     /// [`NotReady`](SendErrorKind::NotReady) before the handshake is done,
-    /// [`Closed`](SendErrorKind::Closed) after the end.
+    /// [`ShuttingDown`](SendErrorKind::ShuttingDown) and [`Closed`](SendErrorKind::Closed)
+    /// at the end.
     pub fn ping(&mut self) -> Result<u64, SendErrorKind> {
-        self.check_open().map_err(SendErrorKind::Closed)?;
+        self.check_live()?;
         if !self.is_established() {
             return Err(SendErrorKind::NotReady);
         }
@@ -394,6 +399,28 @@ impl PeerState {
         if self.remote_version.is_some() {
             self.last_block = self.last_block.max(height);
         }
+    }
+
+    /// Closes the peer once everything that is queued has left, waiting announcements
+    /// included, or after `timeout`, when the rest is not sent any more. Called again, it only
+    /// sets the time anew.
+    ///
+    /// Until then the remote is heard and answered as before, and the application can queue
+    /// nothing more. What has left may still be on its way when the peer is closed:
+    /// [`linger_until`](Self::linger_until) is for that.
+    pub fn shutdown(&mut self, now: Instant, timeout: Duration) {
+        self.set_now(now);
+        if self.closed.is_some() {
+            return;
+        }
+        if timeout.is_zero() {
+            return self.close();
+        }
+        // The end of time is no deadline.
+        let latest = (self.now + timeout).min(Instant::from_nanos(u64::MAX - 1));
+        self.timers.set(Timer::Shutdown, latest);
+        self.send_trickle();
+        self.finish_shutdown();
     }
 
     /// Closes the peer. What is queued is not sent any more.
@@ -489,6 +516,25 @@ impl PeerState {
         seconds.min(LAST_SECOND) as i64
     }
 
+    /// Closes a peer that is shutting down once it has nothing left to send.
+    fn finish_shutdown(&mut self) {
+        if let Some(latest) = self.timers.get(Timer::Shutdown)
+            && self.outbox.frames() == 0
+            && self.trickle.len() == 0
+        {
+            self.close_with(CloseReason::Local);
+            if let Some(end) = &mut self.closed {
+                end.linger_until = Some(latest);
+            }
+        }
+    }
+
+    /// Whether the application may still queue something.
+    fn check_live(&self) -> Result<(), SendErrorKind> {
+        self.check_open().map_err(SendErrorKind::Closed)?;
+        if self.is_shutting_down() { Err(SendErrorKind::ShuttingDown) } else { Ok(()) }
+    }
+
     fn check_open(&self) -> Result<(), CloseReason> {
         self.close_reason().cloned().map_or(Ok(()), Err)
     }
@@ -504,7 +550,8 @@ impl PeerState {
                 "closed"
             );
             let unsent = self.outbox.abandon();
-            self.closed = Some(Box::new(End { reason, is_told: false, unsent }));
+            self.closed =
+                Some(Box::new(End { reason, is_told: false, unsent, linger_until: None }));
             self.trickle.clear();
             self.requests = None;
             self.handshake.take_held();

@@ -19,6 +19,7 @@ impl PeerState {
             Timer::Idle => self.close_with(CloseReason::IdleTimeout),
             Timer::Pong => self.close_with(CloseReason::PongTimeout),
             Timer::Write => self.close_with(CloseReason::WriteStall),
+            Timer::Shutdown => self.close_with(CloseReason::Local),
             Timer::Ping => {
                 self.settle();
                 // One that has not left yet will do.

@@ -151,7 +151,7 @@ impl PeerState {
 
     /// Whether the application may send a message of that name now.
     pub(super) fn check_sendable(&self, command: Command) -> Result<(), SendErrorKind> {
-        self.check_open().map_err(SendErrorKind::Closed)?;
+        self.check_live()?;
         if matches!(command, Command::Version | Command::VerAck) {
             return Err(SendErrorKind::Handshake(command));
         }

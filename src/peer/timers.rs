@@ -25,10 +25,12 @@ pub enum Timer {
     Trickle,
     /// The frame that is leaving must have left.
     Write,
+    /// What was queued before a [shutdown](crate::PeerState::shutdown) must have left.
+    Shutdown,
 }
 
 impl Timer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Handshake,
         Self::VerAck,
         Self::Idle,
@@ -37,7 +39,11 @@ impl Timer {
         Self::Stall,
         Self::Trickle,
         Self::Write,
+        Self::Shutdown,
     ];
+
+    /// Those that are put off while the application holds the remote back.
+    const PUT_OFF: [Self; 3] = [Self::VerAck, Self::Idle, Self::Pong];
 }
 
 impl fmt::Display for Timer {
@@ -51,43 +57,42 @@ impl fmt::Display for Timer {
             Self::Stall => "stall",
             Self::Trickle => "trickle",
             Self::Write => "write",
+            Self::Shutdown => "shutdown",
         })
     }
 }
 
 /// One deadline for each [`Timer`].
-#[derive(Default)]
-pub(super) struct Timers([Deadline; Timer::ALL.len()]);
-
-#[derive(Clone, Copy)]
-struct Deadline {
+pub(super) struct Timers {
     /// The end of time, which never comes, where none is set.
-    at: Instant,
-    /// By how many nanoseconds it is put off once it falls due.
-    credit: u64,
+    at: [Instant; Timer::ALL.len()],
+    /// By how many nanoseconds those of [`Timer::PUT_OFF`] are put off once they fall due.
+    credit: [u64; Timer::PUT_OFF.len()],
 }
 
-impl Default for Deadline {
+impl Default for Timers {
     fn default() -> Self {
-        Self { at: Instant::MAX, credit: 0 }
+        Self { at: [Instant::MAX; Timer::ALL.len()], credit: [0; Timer::PUT_OFF.len()] }
     }
 }
 
 impl Timers {
     /// Sets a deadline. The end of time never comes.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Deadline { at, credit: 0 };
+        self.at[timer as usize] = at;
+        if let Some(credit) = self.credit_mut(timer) {
+            *credit = 0;
+        }
     }
 
     pub(super) fn clear(&mut self, timer: Timer) {
-        self.0[timer as usize] = Deadline::default();
+        self.set(timer, Instant::MAX);
     }
 
     /// Moves a deadline that is set, unless it would fall due after `at` anyway.
     pub(super) fn extend(&mut self, timer: Timer, at: Instant) {
-        let deadline = &mut self.0[timer as usize];
-        if deadline.at + Duration::from_nanos(deadline.credit) < at {
-            *deadline = Deadline { at, credit: 0 };
+        if self.at[timer as usize] + self.credit(timer) < at {
+            self.set(timer, at);
         }
     }
 
@@ -95,12 +100,20 @@ impl Timers {
     /// deadline moves when it falls due, not before.
     pub(super) fn put_off(&mut self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        for timer in [Timer::VerAck, Timer::Idle, Timer::Pong] {
-            let deadline = &mut self.0[timer as usize];
-            if deadline.at < Instant::MAX {
-                deadline.credit = deadline.credit.saturating_add(nanos);
+        for (timer, credit) in Timer::PUT_OFF.into_iter().zip(&mut self.credit) {
+            if self.at[timer as usize] < Instant::MAX {
+                *credit = credit.saturating_add(nanos);
             }
         }
+    }
+
+    fn credit_mut(&mut self, timer: Timer) -> Option<&mut u64> {
+        let place = Timer::PUT_OFF.into_iter().position(|one| one == timer)?;
+        self.credit.get_mut(place)
+    }
+
+    fn credit(&mut self, timer: Timer) -> Duration {
+        Duration::from_nanos(self.credit_mut(timer).map_or(0, |credit| *credit))
     }
 
     pub(super) fn clear_all(&mut self) {
@@ -108,16 +121,16 @@ impl Timers {
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].at < Instant::MAX
+        self.get(timer).is_some()
+    }
+
+    pub(super) fn get(&self, timer: Timer) -> Option<Instant> {
+        Some(self.at[timer as usize]).filter(|&at| at < Instant::MAX)
     }
 
     /// Every deadline that is set.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Timer, Instant)> {
-        Timer::ALL
-            .into_iter()
-            .zip(&self.0)
-            .filter(|(_, deadline)| deadline.at < Instant::MAX)
-            .map(|(timer, deadline)| (timer, deadline.at))
+        Timer::ALL.into_iter().zip(self.at).filter(|&(_, at)| at < Instant::MAX)
     }
 
     /// The earliest deadline.
@@ -132,12 +145,12 @@ impl Timers {
             if at > now {
                 return None;
             }
-            let credit = self.0[timer as usize].credit;
+            let credit = self.credit(timer);
             self.clear(timer);
-            if credit == 0 {
+            if credit.is_zero() {
                 return Some(timer);
             }
-            self.set(timer, at + Duration::from_nanos(credit));
+            self.set(timer, at + credit);
         }
     }
 }

@@ -57,6 +57,7 @@ impl PeerState {
             rest = more;
             self.on_left(left);
         }
+        self.finish_shutdown();
     }
 
     fn on_left(&mut self, Left { frame, purpose }: Left) {
