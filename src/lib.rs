@@ -72,8 +72,8 @@
 //! # }
 //! ```
 //!
-//! [`adapter::std`] is such a loop, made for use: full duplex over threads, with a handle
-//! and a stream of events.
+//! The [adapters](adapter) are such loops, made for use: full duplex, over threads or as a task
+//! of tokio, with a handle and a stream of events.
 //!
 //! # What the remote can do
 //!
@@ -92,6 +92,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `std` | yes | [`adapter::std`], and vectored writes from [`Transmit`] |
+//! | `tokio` | no | [`adapter::tokio`] |
 //! | `serde` | no | `serde::Serialize` for messages, [`Event`]s and [`Stats`] |
 //! | `sim` | no | [`sim`]: a deterministic network of peers under virtual time |
 //! | `tracing` | no | what peers do, as events of `tracing` under the target `excc_peer` |
@@ -108,6 +109,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "std")]
 pub mod adapter;
 mod blake256;
 #[cfg(doc)]

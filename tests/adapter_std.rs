@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use excc_peer::adapter::std::{self as adapter, Events, Handle, Stream};
+use excc_peer::adapter::std::{self as adapter, Stream};
+use excc_peer::adapter::{Events, Handle};
 use excc_peer::wire::{
     Command, EncodedMessage, ErrorKind, InvVect, List, Message, Ping, TrailingBytes, Version,
 };
@@ -55,7 +56,7 @@ fn outbound<S: Stream>(config: impl Into<Arc<Config>>, stream: S) -> (Handle, Ev
 }
 
 #[track_caller]
-fn until<T>(events: &Events, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+fn until<T>(events: &mut Events, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
     loop {
         let event = events.recv_timeout(PATIENCE).expect("an event in time");
         if let Some(found) = wanted(event) {
@@ -65,17 +66,17 @@ fn until<T>(events: &Events, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
 }
 
 #[track_caller]
-fn until_established(events: &Events) {
+fn until_established(events: &mut Events) {
     until(events, |event| matches!(event, Event::Established(_)).then_some(()));
 }
 
 #[track_caller]
-fn until_closed(events: &Events) -> CloseReason {
+fn until_closed(events: &mut Events) -> CloseReason {
     let reason = until(events, |event| match event {
         Event::Closed(reason) => Some(reason),
         _ => None,
     });
-    assert_eq!(events.recv(), None, "nothing comes after the end");
+    assert_eq!(events.recv_blocking(), None, "nothing comes after the end");
     reason
 }
 
@@ -92,10 +93,10 @@ fn opening() -> Vec<u8> {
 #[test]
 fn two_peers_talk_in_both_directions_at_once() {
     let (near, far) = sockets();
-    let (alice, alice_events) = inbound(config(), far);
-    let (bob, bob_events) = outbound(config(), near);
-    until_established(&alice_events);
-    until_established(&bob_events);
+    let (alice, mut alice_events) = inbound(config(), far);
+    let (bob, mut bob_events) = outbound(config(), near);
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
 
     // Far more than the sockets hold, so that each must read while it writes.
     let blob = List::from(vec![InvVect::tx(Hash::ZERO); 50_000]);
@@ -104,7 +105,7 @@ fn two_peers_talk_in_both_directions_at_once() {
         alice.send(Message::GetData(blob.clone())).unwrap();
         bob.send(Message::GetData(blob.clone())).unwrap();
     }
-    let take_all = |events: &Events| {
+    let take_all = |events: &mut Events| {
         let (mut came, mut left) = (0, 0);
         while came < count || left < count {
             match events.recv_timeout(PATIENCE).expect("an event in time") {
@@ -119,18 +120,18 @@ fn two_peers_talk_in_both_directions_at_once() {
     };
     // Side by side: events of the one that are not taken would hold back the other.
     thread::scope(|scope| {
-        scope.spawn(|| take_all(&alice_events));
-        scope.spawn(|| take_all(&bob_events));
+        scope.spawn(|| take_all(&mut alice_events));
+        scope.spawn(|| take_all(&mut bob_events));
     });
 
     bob.ping().unwrap();
-    until(&bob_events, |event| matches!(event, Event::RoundTrip { .. }).then_some(()));
+    until(&mut bob_events, |event| matches!(event, Event::RoundTrip { .. }).then_some(()));
     assert!(bob.stats().round_trip.is_some());
 
     alice.close();
     assert_eq!(alice.wait_closed(), CloseReason::Local);
-    assert_eq!(until_closed(&alice_events), CloseReason::Local);
-    assert_eq!(until_closed(&bob_events), CloseReason::RemoteClosed);
+    assert_eq!(until_closed(&mut alice_events), CloseReason::Local);
+    assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
     let error = bob.send(Message::GetAddr).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::Closed(CloseReason::RemoteClosed));
     assert_eq!(error.message, Message::GetAddr);
@@ -139,12 +140,12 @@ fn two_peers_talk_in_both_directions_at_once() {
 #[test]
 fn announcements_trickle_without_being_asked_for() {
     let (near, far) = sockets();
-    let (alice, alice_events) = inbound(config(), far);
-    let (_bob, bob_events) = outbound(config(), near);
-    until_established(&alice_events);
+    let (alice, mut alice_events) = inbound(config(), far);
+    let (_bob, mut bob_events) = outbound(config(), near);
+    until_established(&mut alice_events);
     let vector = InvVect::tx(Hash::from_bytes([7; 32]));
     assert_eq!(alice.announce(vector, Relay::Trickle), Announced::Queued);
-    let inv = until(&bob_events, |event| match event {
+    let inv = until(&mut bob_events, |event| match event {
         Event::Message(Message::Inv(list)) => Some(list),
         _ => None,
     });
@@ -154,9 +155,9 @@ fn announcements_trickle_without_being_asked_for() {
 #[test]
 fn garbage_is_a_violation() {
     let (mut near, far) = sockets();
-    let (alice, events) = inbound(config(), far);
+    let (alice, mut events) = inbound(config(), far);
     near.write_all(&[0xa5; 64]).unwrap();
-    let reason = until_closed(&events);
+    let reason = until_closed(&mut events);
     assert!(reason.is_violation());
     assert!(matches!(&reason, CloseReason::Decode(error)
         if matches!(error.kind(), ErrorKind::PayloadTooLarge(_))));
@@ -167,20 +168,20 @@ fn garbage_is_a_violation() {
 #[test]
 fn a_half_closed_socket_is_the_end() {
     let (mut near, far) = sockets();
-    let (alice, events) = inbound(config(), far);
+    let (alice, mut events) = inbound(config(), far);
     near.write_all(&opening()).unwrap();
     near.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(until_closed(&events), CloseReason::RemoteClosed);
+    assert_eq!(until_closed(&mut events), CloseReason::RemoteClosed);
     assert!(!alice.wait_closed().is_violation());
 }
 
 #[test]
 fn a_socket_that_is_half_closed_inside_a_frame_is_a_truncation() {
     let (mut near, far) = sockets();
-    let (_alice, events) = inbound(config(), far);
+    let (_alice, mut events) = inbound(config(), far);
     near.write_all(&opening()[..100]).unwrap();
     near.shutdown(Shutdown::Write).unwrap();
-    let CloseReason::Decode(error) = until_closed(&events) else { panic!("another reason") };
+    let CloseReason::Decode(error) = until_closed(&mut events) else { panic!("another reason") };
     assert_eq!(error.command(), Some(Command::Version));
     assert!(matches!(error.kind(), ErrorKind::Truncated { .. }));
 }
@@ -189,9 +190,9 @@ fn a_socket_that_is_half_closed_inside_a_frame_is_a_truncation() {
 fn a_remote_that_never_reads_is_found_out_though_writes_block() {
     let (mut near, far) = sockets();
     let timeout = Some(Duration::from_millis(200));
-    let (alice, events) = inbound(builder().write_timeout(timeout).build().unwrap(), far);
+    let (alice, mut events) = inbound(builder().write_timeout(timeout).build().unwrap(), far);
     near.write_all(&opening()).unwrap();
-    until_established(&events);
+    until_established(&mut events);
     let blob = Message::GetData(List::from(vec![InvVect::tx(Hash::ZERO); 50_000]));
     let mut queued = 0;
     let full = loop {
@@ -203,7 +204,7 @@ fn a_remote_that_never_reads_is_found_out_though_writes_block() {
     assert!(matches!(full, SendErrorKind::QueueFull { .. }));
 
     let (mut sent, mut not_sent) = (0, 0);
-    let reason = until(&events, |event| {
+    let reason = until(&mut events, |event| {
         match event {
             Event::Sent(_) => sent += 1,
             Event::NotSent(_) => not_sent += 1,
@@ -222,7 +223,7 @@ fn a_remote_that_never_reads_is_found_out_though_writes_block() {
 fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing() {
     const PINGS: u64 = 50_000;
     let (mut near, far) = sockets();
-    let (alice, events) = inbound(config(), far);
+    let (alice, mut events) = inbound(config(), far);
     let mut pongs = near.try_clone().unwrap();
     let drain = thread::spawn(move || io::copy(&mut pongs, &mut io::sink()).unwrap());
     let flood = thread::spawn(move || {
@@ -232,7 +233,7 @@ fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing() {
         }
         near.shutdown(Shutdown::Write).unwrap();
     });
-    until_established(&events);
+    until_established(&mut events);
     while alice.with(|peer, _| peer.wants_read()) {
         thread::yield_now();
     }
@@ -240,7 +241,7 @@ fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing() {
     assert!(waiting < 1_000, "{waiting} events wait");
 
     let mut next = 0;
-    let reason = until(&events, |event| match event {
+    let reason = until(&mut events, |event| match event {
         Event::Message(Message::Ping(ping)) => {
             assert_eq!(ping.nonce, next);
             next += 1;
@@ -258,39 +259,39 @@ fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing() {
 fn dropped_events_close_the_peer() {
     let (near, far) = sockets();
     let (alice, events) = inbound(config(), far);
-    let (_bob, bob_events) = outbound(config(), near);
-    until_established(&bob_events);
+    let (_bob, mut bob_events) = outbound(config(), near);
+    until_established(&mut bob_events);
     drop(events);
     assert_eq!(alice.wait_closed(), CloseReason::Local);
-    assert_eq!(until_closed(&bob_events), CloseReason::RemoteClosed);
+    assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
 }
 
 #[test]
 fn dropped_handles_change_nothing() {
     let (near, far) = sockets();
-    let (alice, alice_events) = inbound(config(), far);
-    let (bob, bob_events) = outbound(config(), near);
+    let (alice, mut alice_events) = inbound(config(), far);
+    let (bob, mut bob_events) = outbound(config(), near);
     drop(alice);
-    until_established(&bob_events);
+    until_established(&mut bob_events);
     bob.ping().unwrap();
-    until(&alice_events, |event| matches!(event, Event::Message(_)).then_some(()));
+    until(&mut alice_events, |event| matches!(event, Event::Message(_)).then_some(()));
 }
 
 #[test]
 fn a_handshake_that_does_not_come_ends_in_time() {
     let (_near, far) = sockets();
     let timeout = Duration::from_millis(50);
-    let (alice, events) = inbound(builder().handshake_timeout(timeout).build().unwrap(), far);
-    assert_eq!(until_closed(&events), CloseReason::HandshakeTimeout);
+    let (alice, mut events) = inbound(builder().handshake_timeout(timeout).build().unwrap(), far);
+    assert_eq!(until_closed(&mut events), CloseReason::HandshakeTimeout);
     assert_eq!(alice.wait_closed(), CloseReason::HandshakeTimeout);
 }
 
 #[test]
 fn a_refused_version_is_not_answered() {
     let (mut near, far) = sockets();
-    let (alice, events) = inbound(builder().review_version(true).build().unwrap(), far);
+    let (alice, mut events) = inbound(builder().review_version(true).build().unwrap(), far);
     near.write_all(&opening()).unwrap();
-    until(&events, |event| matches!(event, Event::VersionReceived(_)).then_some(()));
+    until(&mut events, |event| matches!(event, Event::VersionReceived(_)).then_some(()));
     alice.with(|peer, _| peer.refuse_version());
     assert_eq!(alice.wait_closed(), CloseReason::VersionRefused);
     assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "nothing was sent");
@@ -340,33 +341,33 @@ impl Stream for Dribble {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Both)
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
     }
 }
 
 #[test]
 fn a_stream_that_moves_one_byte_at_a_time_will_do() {
     let (near, far) = sockets();
-    let (alice, alice_events) = inbound(config(), Dribble::new(far));
+    let (alice, mut alice_events) = inbound(config(), Dribble::new(far));
     let strict = builder().trailing_bytes(TrailingBytes::Reject).build().unwrap();
-    let (bob, bob_events) = outbound(strict, Dribble::new(near));
-    until_established(&alice_events);
-    until_established(&bob_events);
+    let (bob, mut bob_events) = outbound(strict, Dribble::new(near));
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
     bob.ping().unwrap();
-    until(&bob_events, |event| matches!(event, Event::RoundTrip { .. }).then_some(()));
+    until(&mut bob_events, |event| matches!(event, Event::RoundTrip { .. }).then_some(()));
     alice.close();
-    assert_eq!(until_closed(&bob_events), CloseReason::RemoteClosed);
+    assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
 }
 
 #[cfg(unix)]
 #[test]
 fn unix_sockets_are_streams_too() {
     let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
-    let (_alice, alice_events) = inbound(config(), far);
-    let (bob, bob_events) = outbound(config(), near);
-    until_established(&alice_events);
-    until_established(&bob_events);
+    let (_alice, mut alice_events) = inbound(config(), far);
+    let (bob, mut bob_events) = outbound(config(), near);
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
     bob.close();
-    assert_eq!(until_closed(&alice_events), CloseReason::RemoteClosed);
+    assert_eq!(until_closed(&mut alice_events), CloseReason::RemoteClosed);
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use excc_peer::adapter::std::{self as adapter, Events, Handle};
+use excc_peer::adapter::{Events, Handle, std as adapter};
 use excc_peer::wire::{InvVect, Message};
 use excc_peer::{Announced, CloseReason, Config, Event, Hash, HashFunction, Relay};
 use rand_core::UnwrapErr;
@@ -29,7 +29,7 @@ struct Player {
 
 impl Player {
     /// Reports events up to the one wanted, and returns it.
-    fn until(&self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Box<dyn Error>> {
+    fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Box<dyn Error>> {
         loop {
             let event = self.events.recv_timeout(PATIENCE);
             let event = event.ok_or_else(|| format!("{}: nothing happened in time", self.name))?;
@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     println!("-- Alice listens, Bob connects: the handshake on {}", options.network);
     let alice_config = Config::clone(&named("alice")?).with_start_height(120_000);
-    let [alice, bob] = pair(["alice", "bob"], [alice_config, named("bob")?], report)?;
+    let [mut alice, mut bob] = pair(["alice", "bob"], [alice_config, named("bob")?], report)?;
     let established = |event: &Event| matches!(event, Event::Established(_));
     bob.until(established)?;
     alice.until(established)?;
@@ -109,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     println!("-- Carol calls her own address and notices");
     let carol = named("carol")?;
-    let [listening, connecting] = pair(["carol", "carol"], [carol.clone(), carol], report)?;
+    let [mut listening, mut connecting] = pair(["carol", "carol"], [carol.clone(), carol], report)?;
     let end = listening.until(closed)?;
     connecting.until(closed)?;
     if end != Event::Closed(CloseReason::SelfConnection) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use excc_peer::adapter::std::{self as adapter, Events, Handle};
+use excc_peer::adapter::{Events, Handle, std as adapter};
 use excc_peer::wire::{InitState, Message, NetAddressV2, Services};
 use excc_peer::{CloseReason, Config, Direction, Event, Hash, PeerState, Relay};
 use rand_core::UnwrapErr;

@@ -1,76 +1,61 @@
 //! A peer over a blocking stream, with threads.
 //!
-//! Two threads drive a peer: one reads, the other writes and keeps the time. The
-//! application holds a [`Handle`], which it may clone, and the [`Events`].
+//! Two threads drive a peer: one reads, the other writes and keeps the time. They sleep while
+//! there is nothing to do.
 //!
 //! ```no_run
-//! use std::net::TcpStream;
+//! use std::time::Duration;
 //!
 //! use excc_peer::adapter::std as adapter;
 //! use excc_peer::{Config, Event, Network};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let stream = TcpStream::connect("127.0.0.1:9666")?;
-//! let remote = stream.peer_addr()?;
 //! let config = Config::builder(Network::EXCC_MAINNET).build()?;
 //! let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-//! let (peer, events) = adapter::outbound(config, stream, remote, &mut rng)?;
+//! let patience = Duration::from_secs(30);
+//! let (peer, events) = adapter::connect(config, "127.0.0.1:9666", patience, &mut rng)?;
 //! for event in events {
 //!     match event {
 //!         Event::Established(_) => _ = peer.ping(),
 //!         Event::RoundTrip { time, .. } => {
 //!             println!("{time:?}");
-//!             peer.close();
+//!             peer.shutdown(Duration::from_secs(5));
 //!         }
 //!         _ => {}
 //!     }
 //! }
+//! peer.wait_closed();
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! # Promises
-//!
-//! - No lock is held while a thread reads or writes, so that the handle's methods do not
-//!   wait for the network.
-//! - Events that are not taken hold the remote back: the peer's own bounds are the bounds
-//!   of the stream of events, and beyond them the socket is not read.
-//! - [`Events`] that are dropped close the peer, as nobody would hear it any more. Handles
-//!   that are dropped change nothing.
-//! - The end is the event [`Closed`](crate::Event::Closed), after all that came before it;
-//!   [`Handle::wait_closed`] also waits for the threads.
 
-use std::boxed::Box;
-use std::fmt;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::string::String;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::{Condvar, MutexGuard};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::vec;
 
 use bytes::{Buf, BytesMut};
 use rand_core::CryptoRng;
 
-use crate::peer::{
-    Announced, CloseReason, Config, Event, PeerState, Relay, SendError, SendErrorKind, SendId,
-    Stats,
-};
+use super::shared::{Driver, Running, Shared, State, WRITE_FRAMES, WRITE_PARTS, unix_time, wait};
+use super::{Events, Handle};
+use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
-use crate::wire::{EncodedMessage, InvVect, Message};
 
 /// Bytes read at once, at most.
 const READ_SIZE: usize = 64 * 1024;
-
-/// Frames and parts of frames written at once, at most.
-const WRITE_FRAMES: usize = 32;
-const WRITE_PARTS: usize = 2 * WRITE_FRAMES;
 
 /// How long a write may block: no timeout at all is what zero would stand for, and a
 /// deadline that is set meanwhile must be noticed.
 const MIN_PATIENCE: Duration = Duration::from_millis(1);
 const MAX_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The longest pause after a call that should have blocked and did not.
+const MAX_PAUSE: Duration = Duration::from_millis(64);
 
 /// A blocking stream that two threads can use at once: a socket, or what the caller makes
 /// of one.
@@ -90,12 +75,13 @@ pub trait Stream: Read + Write + Send + Sync + Sized + 'static {
     /// That it cannot be done, which is put up with.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
 
-    /// Ends the stream both ways, so that reads and writes that block return.
+    /// Ends the stream in one direction or both. Reads and writes that block in that direction
+    /// must return.
     ///
     /// # Errors
     ///
     /// That it has ended already, which is put up with.
-    fn shutdown(&self) -> io::Result<()>;
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 }
 
 macro_rules! socket_stream {
@@ -109,8 +95,8 @@ macro_rules! socket_stream {
                 self.set_write_timeout(Some(timeout))
             }
 
-            fn shutdown(&self) -> io::Result<()> {
-                self.shutdown(Shutdown::Both)
+            fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+                self.shutdown(how)
             }
         }
     };
@@ -119,6 +105,57 @@ macro_rules! socket_stream {
 socket_stream!(TcpStream);
 #[cfg(unix)]
 socket_stream!(std::os::unix::net::UnixStream);
+
+/// Opens a connection and drives a peer for it.
+///
+/// Of a name with several addresses they are tried in turn, all within `timeout`; looking the
+/// name up is not counted. The handshake then has a
+/// [time of its own](crate::ConfigBuilder::handshake_timeout).
+///
+/// # Errors
+///
+/// That no connection was made, with the last reason, or no peer, as [`outbound`].
+pub fn connect<R: CryptoRng + ?Sized>(
+    config: impl Into<Arc<Config>>,
+    address: impl ToSocketAddrs,
+    timeout: Duration,
+    rng: &mut R,
+) -> io::Result<(Handle, Events)> {
+    let started = std::time::Instant::now();
+    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "a name without addresses"));
+    for remote in address.to_socket_addrs()? {
+        let left = timeout.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            result = Err(io::ErrorKind::TimedOut.into());
+            break;
+        }
+        result = TcpStream::connect_timeout(&remote, left).map(|stream| (stream, remote));
+        if result.is_ok() {
+            break;
+        }
+    }
+    let (stream, remote) = result?;
+    stream.set_nodelay(true)?;
+    outbound(config, stream, remote, rng)
+}
+
+/// Waits for the next connection and drives a peer for it.
+///
+/// # Errors
+///
+/// That no connection was accepted, or no peer was made, as [`inbound`]. The listener can be
+/// used again.
+pub fn accept<R: CryptoRng + ?Sized>(
+    config: impl Into<Arc<Config>>,
+    listener: &TcpListener,
+    rng: &mut R,
+) -> io::Result<(Handle, Events)> {
+    let (stream, remote) = listener.accept()?;
+    // On some systems a socket does not wait if its listener does not.
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    inbound(config, stream, remote, rng)
+}
 
 /// Drives a peer for a connection that we opened, as
 /// [`PeerState::outbound`] describes it.
@@ -150,191 +187,194 @@ pub fn inbound<S: Stream, R: CryptoRng + ?Sized>(
     spawn(PeerState::inbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
 }
 
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
 fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> {
     let reading = stream.try_clone()?;
-    let ending = stream.try_clone()?;
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State { peer, running: 0, io_error: None }),
+    let threads = Threads {
         output: Condvar::new(),
         input: Condvar::new(),
-        events: Condvar::new(),
         epoch: std::time::Instant::now(),
-        shutdown: Box::new(move || {
-            // A stream that has ended already is as good.
-            let _ = ending.shutdown();
-        }),
-    });
+        stream: stream.try_clone()?,
+    };
+    let shared = Shared::new(peer, threads);
     // Whatever fails from here on, the peer is closed and the threads end.
-    let events = Events { shared: shared.clone() };
-    Shared::start(&shared, "peer-read", move |shared| shared.read(reading))?;
-    Shared::start(&shared, "peer-write", move |shared| shared.drive(stream))?;
-    Ok((Handle { shared }, events))
+    let events = Events::new(shared.clone());
+    start(&shared, "peer-read", move |shared| read(shared, reading))?;
+    start(&shared, "peer-write", move |shared| drive(shared, stream))?;
+    Ok((Handle::new(shared), events))
 }
 
-struct Shared {
-    state: Mutex<State>,
+fn start<S: Stream>(
+    shared: &Arc<Shared<Threads<S>>>,
+    name: &str,
+    run: impl FnOnce(&Shared<Threads<S>>) + Send + 'static,
+) -> io::Result<()> {
+    let running = Running::new(shared);
+    let thread = thread::Builder::new().name(String::from(name));
+    thread.spawn(move || run(running.shared())).map(drop)
+}
+
+struct Threads<S> {
     /// Wakes the writing thread: there may be output, a nearer deadline, or the end.
     output: Condvar,
     /// Wakes the reading thread: there may be room for input, or the end.
     input: Condvar,
-    /// Wakes those who wait for events or for the end.
-    events: Condvar,
     epoch: std::time::Instant,
-    shutdown: Box<dyn Fn() + Send + Sync>,
+    /// For ending what the threads use.
+    stream: S,
 }
 
-struct State {
-    peer: PeerState,
-    /// Threads that have not ended.
-    running: usize,
-    io_error: Option<Arc<io::Error>>,
-}
-
-impl State {
-    fn is_closed(&self) -> bool {
-        self.peer.close_reason().is_some()
-    }
-
-    fn lose_connection(&mut self, now: Instant, error: io::Error) {
-        if !self.is_closed() {
-            self.io_error = Some(Arc::new(error));
-            self.peer.handle_connection_lost(now);
-        }
-    }
-}
-
-impl Shared {
-    fn start(
-        shared: &Arc<Self>,
-        name: &str,
-        run: impl FnOnce(&Self) + Send + 'static,
-    ) -> io::Result<()> {
-        let this = shared.clone();
-        shared.lock().running += 1;
-        let started = thread::Builder::new().name(String::from(name)).spawn(move || {
-            run(&this);
-            this.lock().running -= 1;
-            this.events.notify_all();
-        });
-        if started.is_err() {
-            shared.lock().running -= 1;
-        }
-        started.map(drop)
-    }
-
-    /// A panic elsewhere leaves a peer that is still sound, as it never panics itself.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(
-        condition: &Condvar,
-        state: MutexGuard<'a, State>,
-        timeout: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
-        match timeout {
-            Some(timeout) => {
-                let waited = condition.wait_timeout(state, timeout);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => condition.wait(state).unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-
+impl<S: Stream> Driver for Threads<S> {
     fn now(&self) -> Instant {
         Instant::ZERO + self.epoch.elapsed()
     }
 
-    /// Wakes whoever may have something to do after the peer changed.
-    fn notify(&self, state: &State) {
+    fn wake(&self) {
         self.output.notify_one();
         self.input.notify_one();
-        self.events.notify_all();
+    }
+
+    fn cut(&self) {
+        // A stream that has ended already is as good.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// The reading thread: takes input as long as the peer has room for it.
+fn read<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
+    let mut chunk = vec![0; READ_SIZE];
+    let mut buffer = BytesMut::new();
+    let mut pause = Pause::default();
+    while wait_for_room(shared, &mut buffer) {
+        pause.begin();
+        let read = stream.read(&mut chunk);
+        let mut state = shared.lock();
+        let now = shared.driver.now();
+        match read {
+            Ok(0) => state.peer.handle_eof(now),
+            Ok(read) => {
+                pause.reset();
+                buffer.extend_from_slice(&chunk[..read]);
+                // An error is told as the event that closes the peer.
+                let _ = state.peer.handle_input(now, &mut buffer);
+            }
+            Err(error) if is_transient(&error) => {
+                state = pause.wait(&shared.driver.input, state, &error);
+            }
+            Err(error) => state.lose_connection(now, error),
+        }
+        shared.release(state);
+    }
+    // What the remote still sends after our end is passed over until it ends, too.
+    while shared.lock().lingers_until(shared.driver.now()).is_some() {
+        pause.begin();
+        match stream.read(&mut chunk) {
+            Ok(read) if read > 0 => pause.reset(),
+            Err(error) if is_transient(&error) => {
+                drop(pause.wait(&shared.driver.input, shared.lock(), &error));
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Waits until the peer wants more input, and hands it what it held back before.
+/// Tells whether the peer is still open.
+fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) -> bool {
+    let mut state = shared.lock();
+    loop {
         if state.is_closed() {
-            (self.shutdown)();
+            return false;
+        }
+        if state.peer.can_resume() {
+            let _ = state.peer.handle_input(shared.driver.now(), buffer);
+            shared.release(state);
+            state = shared.lock();
+        } else if state.peer.wants_read() {
+            return true;
+        } else {
+            state = wait(&shared.driver.input, state, None);
         }
     }
+}
 
-    /// The reading thread: takes input as long as the peer has room for it.
-    fn read(&self, mut stream: impl Read) {
-        let mut chunk = vec![0; READ_SIZE];
-        let mut buffer = BytesMut::new();
-        while self.wait_for_room(&mut buffer) {
-            let read = stream.read(&mut chunk);
-            let mut state = self.lock();
-            let now = self.now();
-            match read {
-                Ok(0) => state.peer.handle_eof(now),
-                Ok(read) => {
-                    buffer.extend_from_slice(&chunk[..read]);
-                    // An error is told as the event that closes the peer.
-                    let _ = state.peer.handle_input(now, &mut buffer);
-                }
-                Err(error) if is_transient(&error) => {}
-                Err(error) => state.lose_connection(now, error),
-            }
-            self.notify(&state);
+/// The writing thread: writes what there is, and calls the peer in time.
+fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
+    let output = &shared.driver.output;
+    let mut pause = Pause::default();
+    let mut is_flushed = true;
+    let mut state = shared.lock();
+    while !state.is_closed() {
+        let now = shared.driver.now();
+        if state.peer.poll_timeout().is_some_and(|at| at <= now) {
+            state.peer.handle_timeout(now);
+            shared.release(state);
+            state = shared.lock();
+            continue;
         }
-    }
-
-    /// Waits until the peer wants more input, and hands it what it held back before.
-    /// Tells whether the peer is still open.
-    fn wait_for_room(&self, buffer: &mut BytesMut) -> bool {
-        let mut state = self.lock();
-        loop {
-            if state.is_closed() {
-                return false;
-            }
-            if state.peer.can_resume() {
-                let _ = state.peer.handle_input(self.now(), buffer);
-                self.notify(&state);
-            } else if state.peer.wants_read() {
-                return true;
-            } else {
-                state = Self::wait(&self.input, state, None);
-            }
+        let outgoing = state.peer.transmit(now).share(WRITE_FRAMES);
+        let patience = state.peer.poll_timeout().map(|at| at - now);
+        if !outgoing.has_remaining() && is_flushed {
+            state = wait(output, state, patience);
+            continue;
         }
-    }
+        drop(state);
+        let patience = patience.unwrap_or(MAX_PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE);
+        let _ = stream.set_write_timeout(patience);
+        pause.begin();
+        let written = write(&mut stream, &outgoing);
 
-    /// The writing thread: writes what there is, and calls the peer in time.
-    fn drive(&self, mut stream: impl Stream) {
-        let mut state = self.lock();
-        while !state.is_closed() {
-            let now = self.now();
-            if state.peer.poll_timeout().is_some_and(|at| at <= now) {
-                state.peer.handle_timeout(now);
-                self.notify(&state);
+        state = shared.lock();
+        let now = shared.driver.now();
+        match written {
+            Ok(written) => {
+                pause.reset();
+                is_flushed = written == 0;
+                state.peer.transmit(now).advance(written);
+            }
+            Err(error) if is_transient(&error) => {
+                state = pause.wait(output, state, &error);
                 continue;
             }
-            let frames = state.peer.transmit(now).share(WRITE_FRAMES);
-            let patience = state.peer.poll_timeout().map(|at| at - now);
-            if !frames.has_remaining() {
-                state = Self::wait(&self.output, state, patience);
-                continue;
-            }
-            drop(state);
-            let patience = patience.unwrap_or(MAX_PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE);
-            let _ = stream.set_write_timeout(patience);
-            let mut parts = [IoSlice::new(&[]); WRITE_PARTS];
-            let used = frames.chunks_vectored(&mut parts);
-            let written = stream.write_vectored(&parts[..used]);
-
-            state = self.lock();
-            let now = self.now();
-            match written {
-                Ok(0) => state.lose_connection(now, io::ErrorKind::WriteZero.into()),
-                Ok(written) => state.peer.transmit(now).advance(written),
-                Err(error) if is_transient(&error) => continue,
-                Err(error) => state.lose_connection(now, error),
-            }
-            self.notify(&state);
+            Err(error) => state.lose_connection(now, error),
         }
-        self.notify(&state);
+        shared.release(state);
+        state = shared.lock();
     }
+    let lingers = state.lingers_until(shared.driver.now()).is_some();
+    shared.release(state);
+    if lingers {
+        linger(shared, stream, is_flushed);
+    }
+}
+
+/// Writes some of what there is and returns how much, or flushes what was written before.
+fn write(stream: &mut impl Write, outgoing: &Outgoing) -> io::Result<usize> {
+    if !outgoing.has_remaining() {
+        return stream.flush().map(|()| 0);
+    }
+    let mut parts = [IoSlice::new(&[]); WRITE_PARTS];
+    let used = outgoing.chunks_vectored(&mut parts);
+    match stream.write_vectored(&parts[..used])? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        written => Ok(written),
+    }
+}
+
+/// Ends the stream in our direction, and gives the remote the time to end it in its own.
+fn linger<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S, is_flushed: bool) {
+    if !is_flushed {
+        let _ = stream.flush();
+    }
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut state = shared.lock();
+    while state.running > 1
+        && let now = shared.driver.now()
+        && let Some(until) = state.lingers_until(now)
+    {
+        state = wait(&shared.driver.output, state, Some(until - now));
+    }
+    drop(state);
+    shared.driver.cut();
 }
 
 /// Whether the call may simply be made again.
@@ -343,153 +383,36 @@ fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
-/// A handle to a peer that threads drive. Clones are handles to the same peer.
-#[derive(Clone)]
-pub struct Handle {
-    shared: Arc<Shared>,
+/// Keeps a thread from spinning over a stream that does not block.
+#[derive(Default)]
+struct Pause {
+    length: Duration,
+    began: Option<std::time::Instant>,
 }
 
-impl Handle {
-    /// As [`PeerState::send`].
-    ///
-    /// # Errors
-    ///
-    /// Why the message was not queued, with the message.
-    pub fn send(&self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
-        self.with(|peer, _| peer.send(message))
+impl Pause {
+    /// A call begins that should block.
+    fn begin(&mut self) {
+        self.began = Some(std::time::Instant::now());
     }
 
-    /// As [`PeerState::send_encoded`].
-    ///
-    /// # Errors
-    ///
-    /// Why the message was not queued, with the message.
-    pub fn send_encoded(
-        &self,
-        message: EncodedMessage,
-    ) -> Result<SendId, SendError<EncodedMessage>> {
-        self.with(|peer, _| peer.send_encoded(message))
+    /// A call did something.
+    fn reset(&mut self) {
+        self.length = Duration::ZERO;
     }
 
-    /// As [`PeerState::announce`].
-    pub fn announce(&self, vector: InvVect, relay: Relay) -> Announced {
-        self.with(|peer, now| peer.announce(now, vector, relay))
-    }
-
-    /// As [`PeerState::ping`].
-    ///
-    /// # Errors
-    ///
-    /// Why none was queued.
-    pub fn ping(&self) -> Result<u64, SendErrorKind> {
-        self.with(|peer, _| peer.ping())
-    }
-
-    /// As [`PeerState::stats`].
-    pub fn stats(&self) -> Stats {
-        self.shared.lock().peer.stats()
-    }
-
-    /// Closes the peer. What is queued is not written any more.
-    pub fn close(&self) {
-        self.with(|peer, _| peer.close());
-    }
-
-    /// Does anything else with the peer, at the time given with it: any command or getter
-    /// of [`PeerState`]. Events are left to [`Events`], bytes to the threads. All others
-    /// wait while `call` runs; it must not use the handle, which would wait for itself.
-    pub fn with<T>(&self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
-        let mut state = self.shared.lock();
-        let now = self.shared.now();
-        let result = call(&mut state.peer, now);
-        self.shared.notify(&state);
-        result
-    }
-
-    /// Waits for the end of the peer and of its threads.
-    pub fn wait_closed(&self) -> CloseReason {
-        let mut state = self.shared.lock();
-        loop {
-            match state.peer.close_reason() {
-                Some(reason) if state.running == 0 => return reason.clone(),
-                _ => state = Shared::wait(&self.shared.events, state, None),
-            }
+    /// Waits if a call gave up that has not blocked, and longer each time.
+    fn wait<'a>(
+        &mut self,
+        condition: &Condvar,
+        state: MutexGuard<'a, State>,
+        error: &io::Error,
+    ) -> MutexGuard<'a, State> {
+        let has_blocked = self.began.is_none_or(|began| began.elapsed() >= MIN_PATIENCE);
+        if has_blocked || error.kind() == io::ErrorKind::Interrupted || state.is_closed() {
+            return state;
         }
-    }
-
-    /// What broke the connection, behind [`CloseReason::ConnectionLost`].
-    pub fn io_error(&self) -> Option<Arc<io::Error>> {
-        self.shared.lock().io_error.clone()
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handle").field(&self.shared.lock().peer).finish()
-    }
-}
-
-/// The events of a peer, in order, until [`Event::Closed`]. Dropping them closes the peer.
-#[derive(Debug)]
-pub struct Events {
-    shared: Arc<Shared>,
-}
-
-impl Events {
-    /// The next event, once there is one; none after the last.
-    pub fn recv(&self) -> Option<Event> {
-        self.recv_until(None)
-    }
-
-    /// The next event, if there is one in time.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        self.recv_until(std::time::Instant::now().checked_add(timeout))
-    }
-
-    fn recv_until(&self, end: Option<std::time::Instant>) -> Option<Event> {
-        let mut state = self.shared.lock();
-        loop {
-            let was_held = !takes_input(&state.peer);
-            if let Some(event) = state.peer.poll_event() {
-                if was_held && takes_input(&state.peer) {
-                    // The one goes on reading, the other tells the peer when that was.
-                    self.shared.input.notify_one();
-                    self.shared.output.notify_one();
-                }
-                return Some(event);
-            }
-            let left = end.map(|end| end.saturating_duration_since(std::time::Instant::now()));
-            if state.is_closed() || left.is_some_and(|left| left.is_zero()) {
-                return None;
-            }
-            state = Shared::wait(&self.shared.events, state, left);
-        }
-    }
-}
-
-/// Whether the reading thread has something to do.
-fn takes_input(peer: &PeerState) -> bool {
-    peer.wants_read() || peer.can_resume()
-}
-
-impl Iterator for Events {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        self.recv()
-    }
-}
-
-impl Drop for Events {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.peer.close();
-        self.shared.notify(&state);
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        self.length = (2 * self.length).clamp(MIN_PATIENCE, MAX_PAUSE);
+        wait(condition, state, Some(self.length))
     }
 }

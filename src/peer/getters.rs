@@ -84,6 +84,11 @@ impl PeerState {
         self.remote_version.as_ref().map(|_| self.last_block)
     }
 
+    /// Whether [`poll_event`](Self::poll_event) would give an event.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || self.closed.as_ref().is_some_and(|end| !end.is_told)
+    }
+
     /// Why the peer is closed, once it is.
     pub const fn close_reason(&self) -> Option<&CloseReason> {
         match &self.closed {

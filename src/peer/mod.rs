@@ -423,9 +423,13 @@ impl PeerState {
         self.finish_shutdown();
     }
 
-    /// Closes the peer. What is queued is not sent any more.
+    /// Closes the peer. What is queued is not sent any more, and nothing
+    /// [lingers](Self::linger_until).
     pub fn close(&mut self) {
         self.close_with(CloseReason::Local);
+        if let Some(end) = &mut self.closed {
+            end.linger_until = None;
+        }
     }
 }
 

@@ -1,0 +1,120 @@
+//! The events of a peer that is driven.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::time::Instant;
+
+use super::shared::{Driver, Shared, State};
+use crate::peer::{Event, PeerState};
+
+/// The events of a peer that an adapter drives, in order, until [`Event::Closed`].
+///
+/// To be taken by a thread or by a task, whichever drives the peer; as an iterator it waits
+/// as a thread. Events that are not taken hold the remote back: the peer's own
+/// [bounds](crate::ConfigBuilder::max_waiting_events) are those of the stream of events, and
+/// beyond them nothing is read.
+///
+/// Dropping it closes the peer at once, as nobody would hear it any more. Only what a
+/// [`shutdown`](super::Handle::shutdown) has promised before is still done.
+pub struct Events {
+    shared: Arc<Shared<dyn Driver>>,
+}
+
+impl Events {
+    pub(super) fn new(shared: Arc<Shared<dyn Driver>>) -> Self {
+        Self { shared }
+    }
+
+    /// Waits, as a task, for the next event; there is none after the last.
+    ///
+    /// It needs no particular runtime. Nothing is lost if it is dropped before it is ready.
+    pub async fn recv(&mut self) -> Option<Event> {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// The next event for the task of `context`, which is woken when there is one: what
+    /// [`recv`](Self::recv) is made of.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut state = self.shared.lock();
+        if let Some(event) = self.next_of(&mut state) {
+            return Poll::Ready(Some(event));
+        }
+        if state.is_closed() {
+            return Poll::Ready(None);
+        }
+        match &mut state.receiver {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Waits, as a thread, for the next event; there is none after the last.
+    pub fn recv_blocking(&mut self) -> Option<Event> {
+        self.recv_until(None)
+    }
+
+    /// Waits, as a thread, for the next event, but no longer than `timeout`.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Option<Event> {
+        self.recv_until(Instant::now().checked_add(timeout))
+    }
+
+    /// The next event, if there is one by now.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        let mut state = self.shared.lock();
+        self.next_of(&mut state)
+    }
+
+    fn recv_until(&self, end: Option<Instant>) -> Option<Event> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(event) = self.next_of(&mut state) {
+                return Some(event);
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if state.is_closed() || left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            state = self.shared.wait_for_change(state, left);
+        }
+    }
+
+    fn next_of(&self, state: &mut State) -> Option<Event> {
+        let was_held = !takes_input(&state.peer);
+        let event = state.peer.poll_event();
+        if was_held && takes_input(&state.peer) {
+            self.shared.driver.wake();
+        }
+        event
+    }
+}
+
+/// Whether the driver may hand the peer more input.
+fn takes_input(peer: &PeerState) -> bool {
+    peer.wants_read() || peer.can_resume()
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.recv_blocking()
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.go_deaf();
+        self.shared.release(state);
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Events").field(&self.shared.lock().peer).finish()
+    }
+}

@@ -1,0 +1,197 @@
+//! What the application and a driver have between them: a peer under a lock, and those who
+//! wait for it.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::mem;
+use core::task::Waker;
+use core::time::Duration;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::peer::{CloseReason, PeerState};
+use crate::time::Instant;
+
+/// Frames and parts of frames that a driver writes at once, at most.
+pub(super) const WRITE_FRAMES: usize = 32;
+pub(super) const WRITE_PARTS: usize = 2 * WRITE_FRAMES;
+
+/// The threads or the task that move a peer's bytes and keep its time.
+pub(super) trait Driver: Send + Sync {
+    fn now(&self) -> Instant;
+
+    /// There may be something to write, room for input, or a nearer deadline.
+    fn wake(&self);
+
+    /// The peer is closed: whatever moves its bytes must end. May be called more than once.
+    fn cut(&self);
+}
+
+pub(super) struct Shared<D: ?Sized> {
+    state: Mutex<State>,
+    /// Wakes threads that wait for events or for the end.
+    changed: Condvar,
+    pub(super) driver: D,
+}
+
+pub(super) struct State {
+    pub(super) peer: PeerState,
+    /// Threads or tasks of the driver that have not ended.
+    pub(super) running: usize,
+    pub(super) io_error: Option<Arc<io::Error>>,
+    /// Whether nobody takes the events any more.
+    is_deaf: bool,
+    /// The task that waits for events: there is one receiver at most.
+    pub(super) receiver: Option<Waker>,
+    /// The tasks that wait for the end, by numbers of their own.
+    mourners: BTreeMap<u64, Waker>,
+    next_mourner: u64,
+}
+
+impl State {
+    pub(super) fn is_closed(&self) -> bool {
+        self.peer.close_reason().is_some()
+    }
+
+    /// Why the peer ended, once its driver has, too.
+    pub(super) fn end(&self) -> Option<&CloseReason> {
+        self.peer.close_reason().filter(|_| self.running == 0)
+    }
+
+    pub(super) fn lose_connection(&mut self, now: Instant, error: io::Error) {
+        if !self.is_closed() {
+            self.io_error = Some(Arc::new(error));
+            self.peer.handle_connection_lost(now);
+        }
+    }
+
+    /// Until when the remote's end of stream is waited for.
+    pub(super) fn lingers_until(&self, now: Instant) -> Option<Instant> {
+        self.peer.linger_until().filter(|&until| now < until)
+    }
+
+    /// Wakes a task at the end, under the number given or a new one, which is returned.
+    pub(super) fn mourn(&mut self, number: Option<u64>, waker: &Waker) -> u64 {
+        let number = number.unwrap_or_else(|| {
+            self.next_mourner += 1;
+            self.next_mourner
+        });
+        self.mourners.entry(number).or_insert_with(|| waker.clone()).clone_from(waker);
+        number
+    }
+
+    pub(super) fn forget_mourner(&mut self, number: u64) {
+        self.mourners.remove(&number);
+    }
+
+    /// Nobody takes the events any more: nothing more is worth doing than what a shutdown
+    /// that is under way has promised.
+    pub(super) fn go_deaf(&mut self) {
+        self.is_deaf = true;
+        if !self.peer.is_shutting_down() && self.peer.linger_until().is_none() {
+            self.peer.close();
+        }
+    }
+}
+
+impl<D: Driver> Shared<D> {
+    pub(super) fn new(peer: PeerState, driver: D) -> Arc<Self> {
+        let state = State {
+            peer,
+            running: 0,
+            io_error: None,
+            is_deaf: false,
+            receiver: None,
+            mourners: BTreeMap::new(),
+            next_mourner: 0,
+        };
+        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), driver })
+    }
+}
+
+impl<D: Driver + ?Sized> Shared<D> {
+    /// A panic elsewhere leaves a peer that is still sound, as it never panics itself.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Unlocks what the application has changed.
+    pub(super) fn release(&self, state: MutexGuard<'_, State>) {
+        let is_cut = state.is_closed() && state.lingers_until(self.driver.now()).is_none();
+        self.release_to_application(state);
+        self.driver.wake();
+        if is_cut {
+            self.driver.cut();
+        }
+    }
+
+    /// Unlocks what the driver has changed, which knows of it.
+    pub(super) fn release_to_application(&self, mut state: MutexGuard<'_, State>) {
+        if state.is_deaf {
+            while state.peer.poll_event().is_some() {}
+        }
+        let has_events = state.peer.has_events() || state.is_closed();
+        let receiver = state.receiver.take_if(|_| has_events);
+        let has_ended = state.end().is_some();
+        let mourners = if has_ended { mem::take(&mut state.mourners) } else { BTreeMap::new() };
+        // Wakers are somebody else's code, which must not find the lock taken.
+        drop(state);
+        if has_events {
+            self.changed.notify_all();
+        }
+        receiver.into_iter().chain(mourners.into_values()).for_each(Waker::wake);
+    }
+
+    /// Waits until there may be events or the end.
+    pub(super) fn wait_for_change<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        wait(&self.changed, state, timeout)
+    }
+}
+
+pub(super) fn wait<'a>(
+    condition: &Condvar,
+    state: MutexGuard<'a, State>,
+    timeout: Option<Duration>,
+) -> MutexGuard<'a, State> {
+    match timeout {
+        Some(timeout) => {
+            let waited = condition.wait_timeout(state, timeout);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+        None => condition.wait(state).unwrap_or_else(PoisonError::into_inner),
+    }
+}
+
+/// A thread or task of the driver. When it ends the peer does, even if that comes of a panic
+/// in a stream or of a runtime that is shut down.
+pub(super) struct Running<D: Driver>(Arc<Shared<D>>);
+
+impl<D: Driver> Running<D> {
+    pub(super) fn new(shared: &Arc<Shared<D>>) -> Self {
+        shared.lock().running += 1;
+        Self(shared.clone())
+    }
+
+    pub(super) fn shared(&self) -> &Shared<D> {
+        &self.0
+    }
+}
+
+impl<D: Driver> Drop for Running<D> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.running -= 1;
+        let now = self.0.driver.now();
+        state.lose_connection(now, io::Error::other("what drives the peer was ended"));
+        self.0.release(state);
+    }
+}
+
+pub(super) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
