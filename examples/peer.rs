@@ -4,6 +4,7 @@
 //! cargo run --release --example peer                          # two peers in one process
 //! cargo run --release --example peer -- listen 127.0.0.1:9666
 //! cargo run --release --example peer -- connect 127.0.0.1:9666
+//! cargo run --release --features tokio --example peer -- --runtime tokio
 //! ```
 //!
 //! `connect` and `listen` take commands from standard input, one a line; `help` lists them.
@@ -16,6 +17,8 @@ mod demo;
 mod json;
 #[path = "peer/report.rs"]
 mod report;
+#[path = "peer/runtime.rs"]
+mod runtime;
 #[path = "peer/session.rs"]
 mod session;
 
@@ -25,6 +28,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use excc_peer::wire::Services;
 use excc_peer::{Config, ConfigBuilder, Network};
+
+use runtime::{Runtime, RuntimeName};
 
 /// A peer of the Exchangecoin and Decred networks.
 #[derive(Parser)]
@@ -57,6 +62,9 @@ struct Options {
     /// {excc,dcr}-{mainnet,testnet,simnet,regnet}
     #[arg(long, global = true, default_value = "excc-mainnet")]
     network: Network,
+    /// What drives the peers: tokio is there with the feature of that name.
+    #[arg(long, global = true, value_name = "NAME", default_value_t = RuntimeName::Std)]
+    runtime: RuntimeName,
     /// The highest protocol version to speak.
     #[arg(long, global = true, value_name = "N")]
     protocol_version: Option<u32>,
@@ -112,9 +120,10 @@ fn main() -> ExitCode {
 }
 
 fn run(Arguments { mode, options }: Arguments) -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new(options.runtime)?;
     match mode.unwrap_or(Mode::Demo) {
-        Mode::Demo => demo::run(&options),
-        Mode::Connect { address } => session::connect(&options, &address),
-        Mode::Listen { address } => session::listen(&options, &address),
+        Mode::Demo => demo::run(&options, &runtime),
+        Mode::Connect { address } => session::connect(&options, &runtime, &address),
+        Mode::Listen { address } => session::listen(&options, &runtime, &address),
     }
 }

@@ -5,7 +5,8 @@ use excc_peer::wire::InvVect;
 
 pub(crate) const HELP: &str = "\
 commands: ping | inv tx|block HASH [HASH...] [now] | getdata tx|block HASH [HASH...] |
-getheaders HASH [HASH...] | getaddr | addr N | stats | raw HEX | close | help";
+getheaders HASH [HASH...] | getaddr | addr N | stats | raw HEX |
+shutdown | close | help";
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
@@ -17,6 +18,7 @@ pub(crate) enum Command {
     Addr(usize),
     Stats,
     Raw(Vec<u8>),
+    Shutdown,
     Close,
     Help,
 }
@@ -53,6 +55,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
                 Err(error) => Err(error.to_string()),
             };
         }
+        "shutdown" => Command::Shutdown,
         "close" => Command::Close,
         "help" => Command::Help,
         other => return Err(format!("no command {other}: try help")),

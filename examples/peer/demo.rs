@@ -6,13 +6,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use excc_peer::adapter::{Events, Handle, std as adapter};
+use excc_peer::adapter::{Events, Handle};
 use excc_peer::wire::{InvVect, Message};
-use excc_peer::{Announced, CloseReason, Config, Event, Hash, HashFunction, Relay};
-use rand_core::UnwrapErr;
+use excc_peer::{Announced, CloseReason, Config, Direction, Event, Hash, HashFunction, Relay};
 
 use crate::Options;
 use crate::report::{self, Report};
+use crate::runtime::Runtime;
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,14 +56,15 @@ impl Player {
     }
 }
 
-pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
     let report = Report::new(false);
     let named = |name: &'static str| options.config().user_agent(name, "1.0.0").build();
     let hash = options.network.chain().hash_function();
 
     println!("-- Alice listens, Bob connects: the handshake on {}", options.network);
     let alice_config = Config::clone(&named("alice")?).with_start_height(120_000);
-    let [mut alice, mut bob] = pair(["alice", "bob"], [alice_config, named("bob")?], report)?;
+    let [mut alice, mut bob] =
+        pair(runtime, ["alice", "bob"], [alice_config, named("bob")?], report)?;
     let established = |event: &Event| matches!(event, Event::Established(_));
     bob.until(established)?;
     alice.until(established)?;
@@ -101,15 +102,17 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         report.line(player.name, &report::summary(&player.peer.stats()));
     }
 
-    println!("-- Bob hangs up");
-    bob.peer.close();
+    println!("-- Bob announces another block and hangs up once that has left");
+    bob.peer.announce(InvVect::block(made_up_hash(hash, TRANSACTIONS + 1)), Relay::Immediate);
+    bob.peer.shutdown(PATIENCE);
     let closed = |event: &Event| matches!(event, Event::Closed(_));
     bob.until(closed)?;
     alice.until(closed)?;
 
     println!("-- Carol calls her own address and notices");
     let carol = named("carol")?;
-    let [mut listening, mut connecting] = pair(["carol", "carol"], [carol.clone(), carol], report)?;
+    let [mut listening, mut connecting] =
+        pair(runtime, ["carol", "carol"], [carol.clone(), carol], report)?;
     let end = listening.until(closed)?;
     connecting.until(closed)?;
     if end != Event::Closed(CloseReason::SelfConnection) {
@@ -120,6 +123,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// Two peers joined by a loopback socket: the one that listens, and the one that connects.
 fn pair(
+    runtime: &Runtime,
     [listening, connecting]: [&'static str; 2],
     [inbound, outbound]: [Config; 2],
     report: Report,
@@ -127,15 +131,14 @@ fn pair(
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let near = TcpStream::connect(listener.local_addr()?)?;
     let (far, _) = listener.accept()?;
-    let mut rng = UnwrapErr(getrandom::SysRng);
-    let mut player = |name, config: Config, socket: TcpStream, is_inbound: bool| {
-        socket.set_nodelay(true)?;
-        let remote = socket.peer_addr()?;
-        let start = if is_inbound { adapter::inbound } else { adapter::outbound };
-        let (peer, events) = start(Arc::new(config), socket, remote, &mut rng)?;
+    let player = |name, config: Config, socket, direction| {
+        let (peer, events) = runtime.start(Arc::new(config), socket, direction)?;
         Ok::<_, Box<dyn Error>>(Player { name, peer, events, report })
     };
-    Ok([player(listening, inbound, far, true)?, player(connecting, outbound, near, false)?])
+    Ok([
+        player(listening, inbound, far, Direction::Inbound)?,
+        player(connecting, outbound, near, Direction::Outbound)?,
+    ])
 }
 
 fn made_up_hash(function: HashFunction, n: u32) -> Hash {

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use excc_peer::adapter::{Events, Handle, std as adapter};
+use excc_peer::adapter::{Events, Handle};
 use excc_peer::wire::{InitState, Message, NetAddressV2, Services};
 use excc_peer::{CloseReason, Config, Direction, Event, Hash, PeerState, Relay};
-use rand_core::UnwrapErr;
 
 use crate::Options;
 use crate::commands::{self, Command, HELP};
 use crate::report::Report;
+use crate::runtime::Runtime;
 
 /// A peer, and its socket for the bytes that go past it.
 struct Session {
@@ -26,19 +26,13 @@ struct Session {
 
 impl Session {
     fn start(
+        runtime: &Runtime,
         config: &Arc<Config>,
         socket: TcpStream,
         direction: Direction,
     ) -> io::Result<(Self, Events)> {
-        let remote = socket.peer_addr()?;
-        socket.set_nodelay(true)?;
-        let start = match direction {
-            Direction::Inbound => adapter::inbound,
-            Direction::Outbound => adapter::outbound,
-        };
-        let mut rng = UnwrapErr(getrandom::SysRng);
-        let (peer, events) = start(config.clone(), socket.try_clone()?, remote, &mut rng)?;
-        Ok((Self { remote, peer, socket }, events))
+        let (peer, events) = runtime.start(config.clone(), socket.try_clone()?, direction)?;
+        Ok((Self { remote: peer.remote(), peer, socket }, events))
     }
 
     /// Answers as one who has nothing: nodes hang up on those who do not answer at all.
@@ -79,6 +73,7 @@ impl Session {
             }
             Command::Stats => report.stats(self.remote, &self.peer.stats()),
             Command::Raw(bytes) => (&self.socket).write_all(bytes)?,
+            Command::Shutdown => self.peer.shutdown(Duration::from_secs(5)),
             Command::Close => self.peer.close(),
             Command::Help => eprintln!("{HELP}"),
         }
@@ -170,11 +165,15 @@ struct Ended {
     reason: CloseReason,
 }
 
-pub(crate) fn connect(options: &Options, address: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) fn connect(
+    options: &Options,
+    runtime: &Runtime,
+    address: &str,
+) -> Result<(), Box<dyn Error>> {
     let report = Report::new(options.json);
     let config = Arc::new(options.config().build()?);
     let socket = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
-    let (session, events) = Session::start(&config, socket, Direction::Outbound)?;
+    let (session, events) = Session::start(runtime, &config, socket, Direction::Outbound)?;
     eprintln!("connected to {} on {}", session.remote, options.network);
 
     let sessions = Sessions::default();
@@ -189,7 +188,11 @@ pub(crate) fn connect(options: &Options, address: &str) -> Result<(), Box<dyn Er
     }
 }
 
-pub(crate) fn listen(options: &Options, address: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) fn listen(
+    options: &Options,
+    runtime: &Runtime,
+    address: &str,
+) -> Result<(), Box<dyn Error>> {
     let report = Report::new(options.json);
     let config = Arc::new(options.config().build()?);
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
@@ -207,7 +210,8 @@ pub(crate) fn listen(options: &Options, address: &str) -> Result<(), Box<dyn Err
     let commands = sessions.clone();
     thread::spawn(move || commands.read_commands(report));
     for socket in listener.incoming() {
-        let started = socket.and_then(|socket| Session::start(&config, socket, Direction::Inbound));
+        let started =
+            socket.and_then(|socket| Session::start(runtime, &config, socket, Direction::Inbound));
         match started {
             Ok((session, events)) => {
                 eprintln!("accepted {}", session.remote);

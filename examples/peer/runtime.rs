@@ -1,0 +1,75 @@
+//! What drives the peers. Everything else here is the same for all of them.
+
+use std::fmt;
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use excc_peer::adapter::{self, Events, Handle};
+use excc_peer::{Config, Direction};
+use rand_core::UnwrapErr;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeName {
+    /// Two threads for each peer.
+    Std,
+    /// A task for each peer.
+    #[cfg(feature = "tokio")]
+    Tokio,
+}
+
+impl fmt::Display for RuntimeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Std => "std",
+            #[cfg(feature = "tokio")]
+            Self::Tokio => "tokio",
+        })
+    }
+}
+
+pub(crate) enum Runtime {
+    Std,
+    #[cfg(feature = "tokio")]
+    Tokio(tokio::runtime::Runtime),
+}
+
+impl Runtime {
+    pub(crate) fn new(name: RuntimeName) -> io::Result<Self> {
+        match name {
+            RuntimeName::Std => Ok(Self::Std),
+            #[cfg(feature = "tokio")]
+            RuntimeName::Tokio => tokio::runtime::Runtime::new().map(Self::Tokio),
+        }
+    }
+
+    pub(crate) fn start(
+        &self,
+        config: Arc<Config>,
+        socket: TcpStream,
+        direction: Direction,
+    ) -> io::Result<(Handle, Events)> {
+        socket.set_nodelay(true)?;
+        let remote = socket.peer_addr()?;
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        match self {
+            Self::Std => match direction {
+                Direction::Inbound => adapter::std::inbound(config, socket, remote, &mut rng),
+                Direction::Outbound => adapter::std::outbound(config, socket, remote, &mut rng),
+            },
+            #[cfg(feature = "tokio")]
+            Self::Tokio(runtime) => {
+                let _context = runtime.enter();
+                socket.set_nonblocking(true)?;
+                let socket = tokio::net::TcpStream::from_std(socket)?;
+                match direction {
+                    Direction::Inbound => adapter::tokio::inbound(config, socket, remote, &mut rng),
+                    Direction::Outbound => {
+                        adapter::tokio::outbound(config, socket, remote, &mut rng)
+                    }
+                }
+            }
+        }
+    }
+}
