@@ -40,6 +40,8 @@ pub(super) struct State {
     /// Threads or tasks of the driver that have not ended.
     pub(super) running: usize,
     pub(super) io_error: Option<Arc<io::Error>>,
+    /// When a driver of several threads looks at the clock without being woken.
+    pub(super) wakes_at: Instant,
     /// Whether nobody takes the events any more.
     is_deaf: bool,
     /// The task that waits for events: there is one receiver at most.
@@ -101,6 +103,7 @@ impl<D: Driver> Shared<D> {
             peer,
             running: 0,
             io_error: None,
+            wakes_at: Instant::ZERO,
             is_deaf: false,
             receiver: None,
             mourners: BTreeMap::new(),

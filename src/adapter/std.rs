@@ -52,7 +52,7 @@ const READ_SIZE: usize = 64 * 1024;
 /// How long a write may block: no timeout at all is what zero would stand for, and a
 /// deadline that is set meanwhile must be noticed.
 const MIN_PATIENCE: Duration = Duration::from_millis(1);
-const MAX_PATIENCE: Duration = Duration::from_secs(1);
+const MAX_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The longest pause after a call that should have blocked and did not.
 const MAX_PAUSE: Duration = Duration::from_millis(64);
@@ -262,7 +262,11 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
             }
             Err(error) => state.lose_connection(now, error),
         }
-        shared.release(state);
+        if concerns_writer(&state) {
+            shared.release(state);
+        } else {
+            shared.release_to_application(state);
+        }
     }
     // What the remote still sends after our end is passed over until it ends, too.
     while shared.lock().lingers_until(shared.driver.now()).is_some() {
@@ -275,6 +279,13 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
             _ => return,
         }
     }
+}
+
+/// Whether the writing thread has something to do that it does not know of. Most input brings
+/// it nothing, and waking it each time would cost more than the input does.
+fn concerns_writer(state: &State) -> bool {
+    let is_due_before = state.peer.poll_timeout().is_some_and(|at| at < state.wakes_at);
+    state.is_closed() || state.peer.wants_write() || is_due_before
 }
 
 /// Waits until the peer wants more input, and hands it what it held back before.
@@ -314,6 +325,7 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
         let outgoing = state.peer.transmit(now).share(WRITE_FRAMES);
         let patience = state.peer.poll_timeout().map(|at| at - now);
         if !outgoing.has_remaining() && is_flushed {
+            state.wakes_at = state.peer.poll_timeout().unwrap_or(Instant::MAX);
             state = wait(output, state, patience);
             continue;
         }

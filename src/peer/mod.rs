@@ -78,7 +78,8 @@ const MAX_PONGS: u32 = 64;
 ///   [`close`](Self::close) and others.
 /// - **Outputs** are what the peer wants: [`poll_event`](Self::poll_event),
 ///   [`transmit`](Self::transmit), [`poll_timeout`](Self::poll_timeout),
-///   [`wants_read`](Self::wants_read), [`can_resume`](Self::can_resume).
+///   [`wants_write`](Self::wants_write), [`wants_read`](Self::wants_read),
+///   [`can_resume`](Self::can_resume).
 /// - **Getters** change nothing.
 ///
 /// After any input or command, take the outputs until each is empty; the
@@ -462,6 +463,11 @@ impl PeerState {
             self.set_write_timer();
         }
         Transmit::new(self)
+    }
+
+    /// Whether [`transmit`](Self::transmit) would give bytes. Asking is no try to write.
+    pub fn wants_write(&self) -> bool {
+        self.outbox.bytes() > 0
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called, at the latest.
