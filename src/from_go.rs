@@ -10,10 +10,11 @@
 //! | in Go | here |
 //! |---|---|
 //! | `NewInboundPeer`, `NewOutboundPeer`, `AssociateConnection` | [`PeerState::inbound`], [`PeerState::outbound`], with the connection there already |
+//! | its goroutines | an [adapter](crate::adapter), or a run loop of yours |
 //! | `Handshake`, `Run` (dcrd) | the run loop; [`Event::Established`] lies between them |
 //! | `Connected` | [`close_reason`](PeerState::close_reason) is none |
-//! | `Disconnect` | [`close`](PeerState::close); nothing leaves after it, and each queued message is told as [`NotSent`](Event::NotSent) |
-//! | `WaitForDisconnect` | [`Event::Closed`], exactly once and last; adapters let you wait for it |
+//! | `Disconnect` | [`close`](PeerState::close): nothing leaves after it, and each queued message is told as [`NotSent`](Event::NotSent); [`shutdown`](PeerState::shutdown) lets what is queued leave first |
+//! | `WaitForDisconnect` | [`Event::Closed`], exactly once and last; with an adapter [`closed`](crate::adapter::Handle::closed) or [`wait_closed`](crate::adapter::Handle::wait_closed) |
 //! | `String` | `Display` |
 //! | `UseLogger` | the feature `tracing` |
 //!
