@@ -1,0 +1,164 @@
+//! Many peers on one thread, over `mio`: any runtime will do.
+//!
+//! ```text
+//! cargo run --release --example custom_runtime -- --peers 200
+//! ```
+//!
+//! It calls itself over loopback, so that both ends of every connection are in the one loop.
+//! Those who are called announce transactions, the callers count what they hear.
+//!
+//! The modules are there to be copied. The rest is made up.
+
+#[path = "custom_runtime/connection.rs"]
+mod connection;
+#[path = "custom_runtime/runtime.rs"]
+mod runtime;
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use excc_peer::wire::{InvVect, Message};
+use excc_peer::{
+    Announced, CloseReason, Config, Direction, Event, Instant, Network, PeerState, Relay,
+};
+use mio::Token;
+
+use runtime::{Application, Result, Runtime};
+
+/// How long everything together may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Callers at once: a listener takes no notice of more than 128.
+const MOST_WAITING: usize = 100;
+
+const TRANSACTIONS: u32 = 300;
+
+/// What was heard by whom.
+#[derive(Default)]
+struct Audience {
+    announced: HashSet<InvVect>,
+    heard: HashSet<(Token, InvVect)>,
+    round_trips: Vec<Duration>,
+    /// Peers that shook hands, and that ended, at either end.
+    established: usize,
+    closed: usize,
+    may_close: bool,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+impl Application for Audience {
+    fn on_event(&mut self, token: Token, peer: &mut PeerState, event: Event) -> Result {
+        match event {
+            Event::Established(_) => {
+                self.established += 1;
+                if peer.direction() == Direction::Outbound {
+                    peer.ping()?;
+                }
+            }
+            Event::RoundTrip { time, .. } => self.round_trips.push(time),
+            Event::Message(Message::Inv(vectors)) => {
+                for vector in vectors.iter().copied() {
+                    if !self.announced.contains(&vector) || !self.heard.insert((token, vector)) {
+                        return Err(format!("{peer}: {vector} was not to come").into());
+                    }
+                }
+            }
+            Event::Closed(CloseReason::Local | CloseReason::RemoteClosed) if self.may_close => {
+                self.closed += 1;
+                let stats = peer.stats();
+                self.bytes_sent += stats.bytes_sent;
+                self.bytes_received += stats.bytes_received;
+            }
+            Event::Closed(reason) => return Err(format!("{peer}: {reason}").into()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Audience {
+    fn report(mut self, peers: usize, took: Duration) -> Result {
+        let (sent, received) = (self.bytes_sent, self.bytes_received);
+        if sent != received {
+            return Err(format!("{sent} bytes sent, {received} received").into());
+        }
+        self.round_trips.sort();
+        let [shortest, median, longest] = [0, peers / 2, peers - 1].map(|n| self.round_trips[n]);
+        let vectors = self.heard.len();
+        println!("1 thread, {} peers, {took:.2?}", 2 * peers);
+        println!("{sent} bytes sent, {received} received");
+        println!(
+            "round trips: shortest {shortest:.1?}, median {median:.1?}, longest {longest:.1?}"
+        );
+        println!(
+            "{peers} peers: {peers} handshakes, {vectors} vectors delivered, none lost, none twice"
+        );
+        Ok(())
+    }
+}
+
+/// Many peers on one thread.
+#[derive(Parser)]
+struct Arguments {
+    /// Callers, with as many to be called.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    peers: u16,
+}
+
+fn run(peers: usize) -> Result {
+    let network = Network::EXCC_SIMNET;
+    // With a configuration for each side, so that no peer finds that it has called itself.
+    let config = |name| Config::builder(network).user_agent(name, "1.0.0").build();
+    let (caller, called) = (Arc::new(config("caller")?), config("called")?);
+    let mut runtime = Runtime::listen(called)?;
+
+    let hashes = network.chain().hash_function();
+    let transactions = (0..TRANSACTIONS).map(|n| InvVect::tx(hashes.digest(&[&n.to_le_bytes()])));
+    let latest = Instant::ZERO + PATIENCE;
+    let mut audience = Audience { announced: transactions.collect(), ..Audience::default() };
+
+    for calls in 0..peers {
+        runtime.run(&mut audience, latest, |all| calls - all.established / 2 < MOST_WAITING)?;
+        runtime.call(caller.clone())?;
+    }
+    runtime.run(&mut audience, latest, |all| all.established == 2 * peers)?;
+    let mut queued = 0;
+    runtime.command(|peer, now| {
+        if peer.direction() == Direction::Inbound {
+            let mut announce = |vector: &&InvVect| {
+                peer.announce(now, **vector, Relay::Trickle) == Announced::Queued
+            };
+            queued += audience.announced.iter().filter(&mut announce).count();
+        }
+    });
+    let vectors = peers * audience.announced.len();
+    if queued != vectors {
+        return Err(format!("only {queued} of {vectors} vectors queued").into());
+    }
+    runtime.run(&mut audience, latest, |all| {
+        all.heard.len() == vectors && all.round_trips.len() == peers
+    })?;
+    audience.may_close = true;
+    runtime.command(|peer, _| {
+        if peer.direction() == Direction::Outbound {
+            peer.close();
+        }
+    });
+    runtime.run(&mut audience, latest, |all| all.closed == 2 * peers)?;
+
+    audience.report(peers, runtime.now() - Instant::ZERO)
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().peers.into()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
