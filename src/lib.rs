@@ -73,7 +73,8 @@
 //! ```
 //!
 //! The [adapters](adapter) are such loops, made for use: full duplex, over threads or as a task
-//! of tokio, with a handle and a stream of events.
+//! of tokio, with a handle and a stream of events. The page [`writing_adapters`] is for those who
+//! write one of their own.
 //!
 //! # What the remote can do
 //!
@@ -121,6 +122,8 @@ mod peer;
 pub mod sim;
 mod time;
 pub mod wire;
+#[cfg(doc)]
+pub mod writing_adapters;
 
 pub use blake256::Blake256;
 pub use hash::{Hash, HashFunction, ParseHashError};

@@ -82,8 +82,9 @@ const MAX_PONGS: u32 = 64;
 ///   [`can_resume`](Self::can_resume).
 /// - **Getters** change nothing.
 ///
-/// After any input or command, take the outputs until each is empty; the
-/// [crate documentation](crate#a-run-loop) has the loop. Every method may be called at any
+/// After any input or command, take the outputs until each is empty, events before bytes; the
+/// [crate documentation](crate#a-run-loop) has the loop, [`writing_adapters`](crate::writing_adapters)
+/// every detail. Every method may be called at any
 /// time and in any order: none panics, and a closed peer stays closed. Time that goes
 /// backwards counts as standing still.
 pub struct PeerState {
@@ -456,7 +457,7 @@ impl PeerState {
     /// as many as were taken.
     ///
     /// Asking for them counts as trying to write: a frame offered at `now` must be gone
-    /// [in time](ConfigBuilder::write_timeout).
+    /// [in time](ConfigBuilder::write_timeout). What is advanced past has left at `now`.
     pub fn transmit(&mut self, now: Instant) -> Transmit<'_> {
         self.set_now(now);
         if !self.timers.is_set(Timer::Write) {
