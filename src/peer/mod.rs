@@ -404,8 +404,8 @@ impl PeerState {
     }
 
     /// Closes the peer once everything that is queued has left, waiting announcements
-    /// included, or after `timeout`, when the rest is not sent any more. Called again, it only
-    /// sets the time anew.
+    /// included, or after `timeout`, when the rest is not sent any more. Called again, it sets
+    /// the time anew.
     ///
     /// Until then the remote is heard and answered as before, and the application can queue
     /// nothing more. What has left may still be on its way when the peer is closed:
@@ -421,6 +421,7 @@ impl PeerState {
         // The end of time is no deadline.
         let latest = (self.now + timeout).min(Instant::from_nanos(u64::MAX - 1));
         self.timers.set(Timer::Shutdown, latest);
+        self.timers.clear(Timer::Trickle);
         self.send_trickle();
         self.finish_shutdown();
     }

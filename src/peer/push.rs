@@ -115,7 +115,7 @@ impl PeerState {
         if let (Some(first), Some(last)) = (first, *self.last_request(command))
             && (last.first, last.stop) == (first, stop)
             && self.now < last.expires
-            && self.closed.is_none()
+            && self.check_live().is_ok()
         {
             return Ok(None);
         }
