@@ -41,7 +41,9 @@ pub(crate) fn run(setup: &Setup, script: &[Step]) -> BTreeMap<String, usize> {
     let mut duel = Duel::new(setup);
     for (at, step) in script.iter().enumerate() {
         let _told = TellStep(at, step);
+        let was_shutting_down = duel.peer.is_shutting_down();
         duel.step(step);
+        duel.see_shutdown(was_shutting_down);
         duel.compare();
     }
     duel.end();
@@ -82,6 +84,16 @@ impl Duel {
 
     fn saw(&mut self, what: impl Into<String>) {
         *self.seen.entry(what.into()).or_default() += 1;
+    }
+
+    /// Notes how a shutdown went.
+    fn see_shutdown(&mut self, was_shutting_down: bool) {
+        let closed = self.peer.close_reason().map(name);
+        match (was_shutting_down, self.peer.linger_until(), closed) {
+            (true, Some(_), Some(_)) => self.saw("shut down: all left"),
+            (true, None, Some(reason)) => self.saw(format!("shut down: {reason}")),
+            _ => {}
+        }
     }
 
     fn step(&mut self, step: &Step) {
@@ -207,6 +219,24 @@ impl Duel {
                 self.peer.close();
                 self.reference.close();
             }
+            Step::Shutdown(timeout) => {
+                let was_open = self.peer.close_reason().is_none();
+                let was_shutting_down = self.peer.is_shutting_down();
+                let had_announcements = self.peer.stats().waiting_announcements > 0;
+                self.peer.shutdown(self.now, *timeout);
+                self.reference.shutdown(self.now, *timeout);
+                let still_has_some = self.peer.stats().waiting_announcements > 0;
+                if was_open {
+                    self.saw(match (self.peer.linger_until(), self.peer.is_shutting_down()) {
+                        (Some(_), _) => "shut down: at once",
+                        (None, true) if was_shutting_down => "shut down: again",
+                        (None, true) if still_has_some => "shut down: no room to announce",
+                        (None, true) if had_announcements => "shut down: announces",
+                        (None, true) => "shut down: begins",
+                        (None, false) => "shut down: gives up",
+                    });
+                }
+            }
             Step::AddKnown(thing) => {
                 let vector = thing.vector(self.setup.network.chain());
                 self.peer.add_known_inventory(self.now, vector);
@@ -309,6 +339,7 @@ impl Duel {
         self.saw(match sent {
             Ok(_) => "sent",
             Err(SendErrorKind::NotReady) => "not sent: not ready",
+            Err(SendErrorKind::ShuttingDown) => "not sent: shutting down",
             Err(SendErrorKind::Closed(_)) => "not sent: closed",
             Err(SendErrorKind::Handshake(_)) => "not sent: handshake",
             Err(SendErrorKind::QueueFull { .. }) => "not sent: queue full",
@@ -438,6 +469,9 @@ impl Duel {
         assert_eq!(peer.poll_timeout(), reference.deadlines.next().map(|(_, at)| at));
         assert_eq!(self.buffer.len(), reference.untaken(), "bytes left in the buffer");
         assert_eq!(peer.close_reason(), reference.closed.as_ref());
+        let shuts_down = reference.shuts_down_by.is_some();
+        assert_eq!(peer.is_shutting_down(), shuts_down, "shutting down");
+        assert_eq!(peer.linger_until(), reference.linger_until, "lingers");
         assert_eq!(peer.wants_read(), reference.wants_read(), "wants to read");
         assert_eq!(peer.can_resume(), reference.can_resume(), "can resume");
         assert_eq!(peer.is_established(), reference.is_established(), "established");

@@ -64,7 +64,7 @@ impl Known {
 }
 
 /// The timers in the order in which they go off where they are due at one time.
-const TIMERS: [Timer; 8] = [
+const TIMERS: [Timer; 9] = [
     Timer::Handshake,
     Timer::VerAck,
     Timer::Idle,
@@ -73,6 +73,7 @@ const TIMERS: [Timer; 8] = [
     Timer::Stall,
     Timer::Trickle,
     Timer::Write,
+    Timer::Shutdown,
 ];
 
 /// What the remote must do in time, and is given more for while it is not heard. What it

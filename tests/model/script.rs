@@ -54,6 +54,8 @@ pub(crate) enum Step {
     Accept,
     Refuse,
     Close,
+    /// All that is queued leaves, in that time.
+    Shutdown(Duration),
     AddKnown(Thing),
     IsKnown(Thing),
     UpdateLastBlock(i64),
@@ -423,6 +425,7 @@ fn end() -> impl Strategy<Value = Step> {
         1 => Just(Step::Lost),
         1 => Just(Step::Refuse),
         1 => Just(Step::Close),
+        2 => shutdown(),
         1 => Just(Step::EndOfTime),
         2 => Just(Step::Blurt(Words::Plain(Message::VerAck))),
         8 => Just(Step::Skip(Duration::ZERO)),
@@ -432,7 +435,14 @@ fn end() -> impl Strategy<Value = Step> {
 /// A script that mostly begins with a handshake, without which little happens, with other
 /// things in between at times.
 pub(crate) fn script() -> impl Strategy<Value = Vec<Step>> {
-    let few = || prop_oneof![20 => Just(Vec::new()), 3 => vec(step(), 0..3), 1 => vec(end(), 1)];
+    let few = || {
+        prop_oneof![
+            20 => Just(Vec::new()),
+            3 => vec(step(), 0..3),
+            1 => vec(end(), 1),
+            1 => farewell(),
+        ]
+    };
     let early = (words(), pace()).prop_map(|(words, pace)| Step::Say(words, pace));
     let early = prop_oneof![3 => few(), 1 => vec(early, 0..4)];
     let verack = prop::option::weighted(0.9, pace());
@@ -447,9 +457,32 @@ pub(crate) fn script() -> impl Strategy<Value = Vec<Step>> {
     );
     let life = vec(prop_oneof![100 => step(), 1 => end()], 0..60);
     let opening = prop_oneof![20 => open, 1 => Just(Vec::new())];
-    (opening, life, unanswered(), vec(end(), 0..3), vec(step(), 0..4)).prop_map(
-        |(opening, life, unanswered, end, more)| [opening, life, unanswered, end, more].concat(),
+    let farewell = prop_oneof![2 => Just(Vec::new()), 1 => farewell()];
+    let end = (vec(end(), 0..3), vec(step(), 0..4)).prop_map(|(end, more)| [end, more].concat());
+    (opening, life, unanswered(), farewell, end).prop_map(
+        |(opening, life, unanswered, farewell, end)| {
+            [opening, life, unanswered, farewell, end].concat()
+        },
     )
+}
+
+fn shutdown() -> impl Strategy<Value = Step> {
+    let ends = vec![Duration::ZERO, Duration::from_nanos(1), secs(5), Duration::MAX];
+    prop_oneof![select(ends), time()].prop_map(Step::Shutdown)
+}
+
+/// Some things that are to leave, the wish that they do, and what comes of it.
+fn farewell() -> impl Strategy<Value = Vec<Step>> {
+    let last = prop_oneof![
+        3 => words().prop_map(Step::Send),
+        3 => (thing(), relay()).prop_map(|(thing, relay)| Step::Announce(thing, relay)),
+        1 => Just(Step::Ping),
+    ];
+    let after = prop_oneof![20 => step(), 2 => Just(Step::Skip(Duration::ZERO)), 1 => shutdown()];
+    (vec(last, 0..6), shutdown(), vec(after, 0..12)).prop_map(|(mut steps, shutdown, after)| {
+        steps.push(shutdown);
+        [steps, after].concat()
+    })
 }
 
 /// Mostly nothing, else requests that leave and time in which nothing comes in answer.

@@ -141,7 +141,11 @@ impl Reference {
 
     /// So many bytes left.
     pub(crate) fn leave(&mut self, len: usize) {
-        let mut len = len;
+        self.leave_frames(len);
+        self.close_if_all_has_left();
+    }
+
+    fn leave_frames(&mut self, mut len: usize) {
         while let Some(first) = self.free_frames().first() {
             let whole = first.len(&self.setup.network);
             let now = len.min(whole - self.left);
@@ -154,6 +158,17 @@ impl Reference {
             self.left = 0;
             let frame = self.frames.remove(0);
             self.on_left(&frame, whole);
+        }
+    }
+
+    /// Ends what the application wants ended, if nothing is to leave any more.
+    pub(super) fn close_if_all_has_left(&mut self) {
+        if let Some(at) = self.shuts_down_by
+            && self.frames.is_empty()
+            && self.waiting.is_empty()
+        {
+            self.close_for(CloseReason::Local);
+            self.linger_until = Some(at);
         }
     }
 

@@ -27,6 +27,10 @@ pub(crate) struct Reference {
     started: Instant,
     pub(crate) now: Instant,
     pub(crate) closed: Option<CloseReason>,
+    /// Until when the application waits for what is to leave before the end.
+    pub(crate) shuts_down_by: Option<Instant>,
+    /// The same, once all of it has left.
+    pub(crate) linger_until: Option<Instant>,
     pub(crate) deadlines: Deadlines,
     /// Whether the application kept the remote from being heard at some time since `now`.
     was_deaf: bool,
@@ -95,6 +99,8 @@ impl Reference {
             started: now,
             now,
             closed: None,
+            shuts_down_by: None,
+            linger_until: None,
             deadlines: Deadlines::default(),
             was_deaf: false,
             received: Vec::new(),
@@ -209,6 +215,7 @@ impl Reference {
         }
         self.after.push(Told::Closed(reason.clone()));
         self.closed = Some(reason);
+        self.shuts_down_by = None;
         self.left = 0;
         self.waiting.clear();
         self.owed.clear();
@@ -504,6 +511,7 @@ impl Reference {
                 Timer::Idle => self.close_for(CloseReason::IdleTimeout),
                 Timer::Pong => self.close_for(CloseReason::PongTimeout),
                 Timer::Write => self.close_for(CloseReason::WriteStall),
+                Timer::Shutdown => self.close_for(CloseReason::Local),
                 Timer::Ping => {
                     self.push_ping();
                     self.deadlines.set_after(Timer::Ping, self.now, self.setup.ping_interval);
@@ -513,6 +521,7 @@ impl Reference {
                 other => panic!("no such timer is known: {other}"),
             }
         }
+        self.close_if_all_has_left();
         fired
     }
 

@@ -1,5 +1,7 @@
 //! What the application wants of the reference.
 
+use std::time::Duration;
+
 use excc_peer::wire::{
     Command, EncodedMessage, InvType, InvVect, List, LocatorRequest, Message, NetAddress,
     NetAddressV2, PeerAddress,
@@ -20,6 +22,7 @@ impl Reference {
     fn check_sendable(&self, command: Command) -> Result<(), SendErrorKind> {
         match (&self.closed, command) {
             (Some(reason), _) => Err(SendErrorKind::Closed(reason.clone())),
+            _ if self.shuts_down_by.is_some() => Err(SendErrorKind::ShuttingDown),
             (None, Command::Version | Command::VerAck) => Err(SendErrorKind::Handshake(command)),
             (None, _) if self.remote_version.is_none() => Err(SendErrorKind::NotReady),
             _ => Ok(()),
@@ -123,8 +126,8 @@ impl Reference {
         let first = locator.first().copied();
         let message = message(LocatorRequest { protocol_version, locator, stop });
         let last = usize::from(message.command() == Command::GetBlocks);
-        if let (None, Some(first), Some((last_first, last_stop, end))) =
-            (&self.closed, first, self.last_pushed[last])
+        if let (None, None, Some(first), Some((last_first, last_stop, end))) =
+            (&self.closed, self.shuts_down_by, first, self.last_pushed[last])
             && (first, stop) == (last_first, last_stop)
             && self.now < end
         {
@@ -177,7 +180,7 @@ impl Reference {
         drawn: Option<Instant>,
     ) -> Answer {
         self.tell_time(now);
-        if !self.is_established() {
+        if !self.is_established() || self.shuts_down_by.is_some() {
             return Answer::Other(Announced::NotReady);
         }
         let protocol = self.protocol();
@@ -226,6 +229,7 @@ impl Reference {
     pub(crate) fn ping(&mut self) -> Result<(), SendErrorKind> {
         match &self.closed {
             Some(reason) => Err(SendErrorKind::Closed(reason.clone())),
+            None if self.shuts_down_by.is_some() => Err(SendErrorKind::ShuttingDown),
             None if !self.is_done => Err(SendErrorKind::NotReady),
             None => {
                 self.push_ping();
@@ -256,6 +260,26 @@ impl Reference {
 
     pub(crate) fn update_last_block(&mut self, height: i64) {
         self.last_block = self.last_block.map(|last| last.max(height));
+    }
+
+    /// Lets all that is queued leave, and what waits to be announced with it, and closes then
+    /// or when the time is over.
+    pub(crate) fn shutdown(&mut self, now: Instant, timeout: Duration) {
+        self.tell_time(now);
+        if timeout.is_zero() {
+            self.close();
+        }
+        if self.closed.is_some() {
+            return;
+        }
+        // The end of time never comes, but what comes last before it does.
+        let last = Instant::from_nanos(Instant::MAX.as_nanos() - 1);
+        let end = last.min(self.now + timeout);
+        self.shuts_down_by = Some(end);
+        self.deadlines.set(Timer::Shutdown, end);
+        self.deadlines.clear(Timer::Trickle);
+        self.announce_waiting();
+        self.close_if_all_has_left();
     }
 
     pub(crate) fn close(&mut self) {
