@@ -5,7 +5,9 @@ use std::error::Error;
 use std::fmt::Display;
 
 use excc_peer::wire::{Command, EncodedMessage, GetCFsV2, InvVect, Message, Services};
-use excc_peer::{Announced, CloseReason, ConfigError, Direction, Hash, Relay, SendErrorKind};
+use excc_peer::{
+    Announced, CloseReason, ConfigError, Direction, Hash, Relay, SendErrorKind, Timer,
+};
 
 use crate::common::*;
 
@@ -59,6 +61,7 @@ fn every_reason_not_to_send_fits_a_log_line() {
         assert_fits(SendErrorKind::Closed(reason));
     }
     assert_fits(SendErrorKind::NotReady);
+    assert_fits(SendErrorKind::ShuttingDown);
     assert_fits(SendErrorKind::Handshake(Command::Version));
     assert_fits(SendErrorKind::QueueFull { queued: usize::MAX, limit: 1 });
     assert_fits(SendErrorKind::TooManyRequested { requested: usize::MAX, limit: 1 });
@@ -106,6 +109,9 @@ fn a_peer_and_what_belongs_to_it_fit_a_log_line() {
     ] {
         assert_fits(announced);
     }
+    peer.state.shutdown(peer.now, secs(10));
+    assert!(peer.state.deadlines().any(|(timer, _)| timer == Timer::Shutdown));
+    peer.state.deadlines().for_each(|(timer, _)| assert_fits(timer));
     let shown = format!("{:?}", peer.state);
     assert!(shown.starts_with("PeerState {") && shown.contains("Established"), "{shown}");
 }

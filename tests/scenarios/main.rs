@@ -19,5 +19,6 @@ mod opening;
 mod pair;
 mod requests;
 mod sending;
+mod shutdown;
 mod stats;
 mod timers;

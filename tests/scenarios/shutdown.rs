@@ -1,0 +1,575 @@
+//! The end that waits until all that is queued has left.
+
+use std::time::Duration;
+
+use bytes::Buf;
+use excc_peer::wire::{
+    Command, EncodedMessage, InvVect, Message, NetAddressV2, Ping, Pong, Reject, RejectCode,
+};
+use excc_peer::{
+    Announced, CloseReason, ConfigBuilder, Event, Hash, Instant, Overflow, Relay, SendErrorKind,
+    Timer,
+};
+
+use crate::common::*;
+
+/// A peer that does nothing by itself but trickle.
+fn peer(config: ConfigBuilder) -> Peer {
+    Peer::established(config.idle_timeout(None).ping_interval(None))
+}
+
+fn shut_down(peer: &mut Peer, timeout: Duration) {
+    peer.state.shutdown(peer.now, timeout);
+}
+
+/// A peer that has ten seconds to send one message of 24 bytes.
+fn shutting_down(config: ConfigBuilder) -> Peer {
+    let mut peer = peer(config);
+    peer.state.send(Message::GetAddr).unwrap();
+    shut_down(&mut peer, secs(10));
+    assert!(peer.state.is_shutting_down());
+    peer
+}
+
+fn wait_to_announce(peer: &mut Peer, vectors: impl IntoIterator<Item = InvVect>) {
+    for vector in vectors {
+        let announced = peer.state.announce(peer.now, vector, Relay::Trickle);
+        assert_eq!(announced, Announced::Queued);
+    }
+}
+
+fn inv(vectors: impl IntoIterator<Item = InvVect>) -> Message {
+    Message::Inv(vectors.into_iter().collect())
+}
+
+fn ping(nonce: u64) -> Message {
+    Message::Ping(Ping { nonce })
+}
+
+fn lingers_for(peer: &Peer) -> Option<Duration> {
+    peer.state.linger_until().map(|end| end - peer.now)
+}
+
+/// The peer is closed by us, and had sent everything or not.
+#[track_caller]
+fn assert_over(peer: &mut Peer, has_sent_all: bool) {
+    assert_eq!(peer.closed(), CloseReason::Local);
+    assert_eq!(peer.state.linger_until().is_some(), has_sent_all);
+    assert!(!peer.state.is_shutting_down() && !peer.state.is_established());
+    assert_eq!(peer.state.poll_timeout(), None);
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn where_nothing_is_queued_it_closes_at_once() {
+    let mut peer = peer(config(EXCC));
+    shut_down(&mut peer, secs(10));
+    assert_eq!(lingers_for(&peer), Some(secs(10)));
+    assert_over(&mut peer, true);
+    assert_eq!(peer.events(), []);
+}
+
+#[test]
+fn what_is_queued_leaves_and_is_told_before_the_end() {
+    let mut peer = peer(config(EXCC));
+    let first = peer.state.send(Message::GetAddr).unwrap();
+    let nonce = peer.state.ping().unwrap();
+    let last = peer.state.send(Message::MemPool).unwrap();
+    shut_down(&mut peer, secs(10));
+    assert!(peer.state.is_shutting_down() && peer.state.is_established());
+    assert_eq!((peer.events(), peer.state.linger_until()), (vec![], None));
+
+    peer.advance(secs(4));
+    assert_eq!(peer.sent(), [Message::GetAddr, ping(nonce), Message::MemPool]);
+    assert_eq!(lingers_for(&peer), Some(secs(6)));
+    let end = Event::Closed(CloseReason::Local);
+    assert_eq!(peer.events(), [Event::Sent(first), Event::Sent(last), end]);
+    assert!(!peer.state.is_shutting_down());
+    assert_eq!((peer.events(), peer.state.poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn the_last_byte_closes() {
+    let mut peer = shutting_down(config(EXCC));
+    for _ in 0..23 {
+        assert_eq!(peer.transmit(1).len(), 1);
+        assert!(peer.state.is_shutting_down());
+        assert_eq!((peer.events(), peer.state.linger_until()), (vec![], None));
+    }
+    assert_eq!(peer.transmit(1).len(), 1);
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn what_lends_the_last_bytes_is_empty_then() {
+    let mut peer = shutting_down(config(EXCC));
+    let mut out = peer.state.transmit(peer.now);
+    out.advance(24);
+    assert!(!out.has_remaining() && out.chunk().is_empty());
+    out.advance(1);
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn what_has_not_left_in_time_is_not_sent() {
+    let mut peer = peer(config(EXCC));
+    let ids: Vec<_> = (0..3).map(|_| peer.state.send(Message::GetAddr).unwrap()).collect();
+    wait_to_announce(&mut peer, [tx(1)]);
+    shut_down(&mut peer, secs(10));
+    peer.transmit(30);
+    peer.advance(secs(10) - nanos(1));
+    assert!(peer.state.is_shutting_down());
+    assert_eq!(peer.due_in(), Some((Timer::Shutdown, nanos(1))));
+    peer.advance(nanos(1));
+    let expected = [
+        Event::Sent(ids[0]),
+        Event::NotSent(ids[1]),
+        Event::NotSent(ids[2]),
+        Event::Closed(CloseReason::Local),
+    ];
+    assert_eq!(peer.events(), expected);
+    assert_eq!(peer.state.linger_until(), None);
+    assert_eq!(peer.sent(), []);
+}
+
+#[test]
+fn nothing_new_is_taken() {
+    let address = NetAddressV2::new(1, version(8).services, remote());
+    let mut peer = peer(config(EXCC));
+    peer.state.push_getheaders(peer.now, [hash(1)], Hash::ZERO).unwrap();
+    shut_down(&mut peer, secs(10));
+
+    let error = peer.state.send(Message::MemPool).unwrap_err();
+    assert_eq!((error.kind, error.message), (SendErrorKind::ShuttingDown, Message::MemPool));
+    let encoded = EncodedMessage::new(&EXCC, 8, &Message::MemPool).unwrap();
+    let error = peer.state.send_encoded(encoded.clone()).unwrap_err();
+    assert_eq!((error.kind, error.message), (SendErrorKind::ShuttingDown, encoded));
+    assert_eq!(peer.state.ping(), Err(SendErrorKind::ShuttingDown));
+    assert_eq!(peer.state.push_addrs(&[address]), Err(SendErrorKind::ShuttingDown));
+    assert_eq!(peer.state.push_addrs(&[]), Err(SendErrorKind::ShuttingDown));
+    let reject = Reject {
+        command: "tx".into(),
+        code: RejectCode::DUST,
+        reason: "too little".into(),
+        hash: Some(hash(1)),
+    };
+    let error = peer.state.push_reject(reject).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::ShuttingDown);
+    for relay in [Relay::Trickle, Relay::Immediate] {
+        assert_eq!(peer.state.announce(peer.now, tx(1), relay), Announced::NotReady);
+    }
+    // One that repeats the last one, and one that does not.
+    for first in [1, 2] {
+        let pushed = peer.state.push_getheaders(peer.now, [hash(first)], Hash::ZERO);
+        let error = pushed.unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::ShuttingDown);
+        assert_eq!(error.message.command(), Command::GetHeaders);
+    }
+    let pushed = peer.state.push_getblocks(peer.now, [hash(1)], Hash::ZERO);
+    assert_eq!(pushed.unwrap_err().kind, SendErrorKind::ShuttingDown);
+
+    assert_eq!(peer.sent_commands(), [Command::GetHeaders]);
+    assert_over(&mut peer, true);
+    let closed = SendErrorKind::Closed(CloseReason::Local);
+    assert_eq!(peer.state.send(Message::MemPool).unwrap_err().kind, closed);
+}
+
+#[test]
+fn waiting_announcements_do_not_wait_for_company_any_more() {
+    let mut peer = peer(config(EXCC));
+    let id = peer.state.send(Message::GetAddr).unwrap();
+    wait_to_announce(&mut peer, (0..1_500).map(tx));
+    shut_down(&mut peer, secs(10));
+    assert_eq!(peer.due_in(), Some((Timer::Shutdown, secs(10))), "there is nothing to announce");
+    let expected = [Message::GetAddr, inv((0..1_000).map(tx)), inv((1_000..1_500).map(tx))];
+    assert_eq!(peer.sent(), expected);
+    assert_eq!(peer.events(), [Event::Sent(id), Event::Closed(CloseReason::Local)]);
+    assert_eq!(lingers_for(&peer), Some(secs(10)));
+}
+
+#[test]
+fn what_the_remote_knows_by_then_is_not_announced() {
+    let mut peer = peer(config(EXCC));
+    wait_to_announce(&mut peer, (1..=3).map(tx));
+    peer.receive(inv([tx(2)])).unwrap();
+    shut_down(&mut peer, secs(10));
+    assert_eq!(peer.sent(), [inv([tx(1), tx(3)])]);
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn where_the_remote_knows_all_it_closes_at_once() {
+    let mut peer = peer(config(EXCC));
+    wait_to_announce(&mut peer, [tx(1)]);
+    peer.receive(inv([tx(1)])).unwrap();
+    shut_down(&mut peer, secs(10));
+    assert_over(&mut peer, true);
+}
+
+/// A peer whose queue is full, and which has something to announce.
+fn full() -> Peer {
+    let mut peer = peer(config(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
+    for _ in 0..3 {
+        peer.state.send(Message::GetAddr).unwrap();
+    }
+    wait_to_announce(&mut peer, [tx(1)]);
+    peer
+}
+
+#[test]
+fn announcements_that_find_the_queue_full_leave_once_it_is_not() {
+    let mut peer = full();
+    shut_down(&mut peer, secs(10));
+    assert_eq!(peer.due_in(), Some((Timer::Trickle, millis(100))));
+    peer.advance(secs(5));
+    assert_eq!(peer.sent_commands(), [Command::GetAddr; 3]);
+    assert!(peer.state.is_shutting_down(), "something waits");
+    peer.advance(millis(100));
+    assert_eq!(peer.sent(), [inv([tx(1)])]);
+    assert_eq!(lingers_for(&peer), Some(millis(4_900)));
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn announcements_leave_through_the_narrowest_queue() {
+    let mut peer = peer(config(EXCC).max_queued_bytes(191));
+    wait_to_announce(&mut peer, (0..20).map(tx));
+    shut_down(&mut peer, secs(10));
+    for n in 0..20 {
+        assert!(peer.state.is_shutting_down());
+        assert_eq!(peer.sent(), [inv([tx(n)])]);
+        peer.advance(millis(100));
+    }
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn announcements_that_the_remote_learns_of_while_the_queue_is_full_are_done_with() {
+    let mut peer = full();
+    shut_down(&mut peer, secs(10));
+    peer.sent();
+    peer.receive(inv([tx(1)])).unwrap();
+    assert!(peer.state.is_shutting_down());
+    assert_eq!(peer.skip_to_deadline(), Timer::Trickle);
+    assert_eq!(lingers_for(&peer), Some(millis(9_900)));
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
+    let mut peer = peer(config(EXCC).max_queued_bytes(191).overflow(Overflow::Close));
+    let id = peer.state.send(Message::GetAddr).unwrap();
+    wait_to_announce(&mut peer, [tx(1)]);
+    shut_down(&mut peer, secs(10));
+    let events = peer.events();
+    assert_eq!(events[0], Event::NotSent(id));
+    assert!(matches!(events[1], Event::Closed(CloseReason::OutputOverflow { .. })));
+    assert_eq!(peer.state.linger_until(), None);
+}
+
+#[test]
+fn our_version_leaves_and_nobody_waits_for_theirs() {
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::outbound(config(network));
+        shut_down(&mut peer, secs(10));
+        assert!(peer.state.is_shutting_down());
+        assert_eq!(
+            peer.state.send(Message::GetAddr).unwrap_err().kind,
+            SendErrorKind::ShuttingDown
+        );
+        assert_eq!(peer.sent_commands(), [Command::Version]);
+        assert_over(&mut peer, true);
+    }
+}
+
+#[test]
+fn who_has_not_spoken_yet_closes_at_once() {
+    let mut peer = Peer::inbound(config(EXCC));
+    shut_down(&mut peer, secs(10));
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn what_is_queued_under_review_waits_for_its_outcome() {
+    let reviewed = || {
+        let mut peer = Peer::inbound(config(EXCC).review_version(true));
+        peer.receive(version(8)).unwrap();
+        let id = peer.state.send(Message::GetAddr).unwrap();
+        peer.events();
+        shut_down(&mut peer, secs(10));
+        assert_eq!(peer.sent(), []);
+        assert!(peer.state.is_shutting_down());
+        (peer, id)
+    };
+    let (mut peer, _) = reviewed();
+    peer.state.accept_version();
+    let expected = [Command::Version, Command::VerAck, Command::GetAddr];
+    assert_eq!(peer.sent_commands(), expected);
+    assert_over(&mut peer, true);
+
+    let (mut peer, id) = reviewed();
+    peer.state.refuse_version();
+    let end = Event::Closed(CloseReason::VersionRefused);
+    assert_eq!(peer.events(), [Event::NotSent(id), end]);
+    assert_eq!(peer.state.linger_until(), None);
+
+    let (mut peer, id) = reviewed();
+    peer.advance(secs(10));
+    assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(CloseReason::Local)]);
+}
+
+#[test]
+fn on_decred_what_is_queued_on_the_version_waits_for_the_verack() {
+    let mut peer = Peer::outbound(config(DCR));
+    peer.sent();
+    peer.receive(version(12)).unwrap();
+    peer.state.send(Message::GetAddr).unwrap();
+    shut_down(&mut peer, secs(40));
+    assert_eq!(peer.sent(), []);
+    assert!(peer.state.is_shutting_down());
+    peer.receive(Message::VerAck).unwrap();
+    assert_eq!(peer.sent(), [Message::VerAck, Message::GetAddr]);
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn a_handshake_that_is_waited_for_has_no_more_time_than_any() {
+    let mut peer = Peer::inbound(config(DCR));
+    peer.receive(version(12)).unwrap();
+    peer.state.send(Message::GetAddr).unwrap();
+    shut_down(&mut peer, secs(40));
+    assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
+    assert_eq!(peer.skip_to_deadline(), Timer::Handshake);
+    assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
+    assert_eq!(peer.state.linger_until(), None);
+}
+
+#[test]
+fn no_time_is_a_close() {
+    let mut peer = peer(config(EXCC));
+    let id = peer.state.send(Message::GetAddr).unwrap();
+    shut_down(&mut peer, Duration::ZERO);
+    assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(CloseReason::Local)]);
+    assert_eq!(peer.state.linger_until(), None);
+    // Nor is there any to linger where nothing was queued.
+    let mut peer = Peer::inbound(config(EXCC));
+    shut_down(&mut peer, Duration::ZERO);
+    assert_over(&mut peer, false);
+}
+
+#[test]
+fn all_the_time_there_is_can_be_given() {
+    let mut peer = peer(config(EXCC).write_timeout(None));
+    peer.state.send(Message::GetAddr).unwrap();
+    shut_down(&mut peer, Duration::MAX);
+    peer.advance(secs(1_000_000_000));
+    assert!(peer.state.is_shutting_down());
+    peer.sent();
+    assert!(peer.state.linger_until() > Some(Instant::from_secs(10_000_000_000)));
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn at_the_end_of_time_it_is_due() {
+    let mut peer = peer(config(EXCC).write_timeout(None));
+    peer.state.send(Message::GetAddr).unwrap();
+    peer.now = Instant::MAX;
+    shut_down(&mut peer, Duration::MAX);
+    assert!(peer.state.is_shutting_down());
+    peer.state.handle_timeout(peer.now);
+    assert_over(&mut peer, false);
+}
+
+#[test]
+fn called_again_it_sets_the_time_anew() {
+    for (after, anew, left) in [(secs(1), secs(2), secs(2)), (secs(9), secs(100), secs(100))] {
+        let mut peer = shutting_down(config(EXCC));
+        peer.advance(after);
+        shut_down(&mut peer, anew);
+        assert_eq!(peer.due_in(), Some((Timer::Shutdown, left)));
+        peer.advance(left - nanos(1));
+        assert!(peer.state.is_shutting_down());
+        peer.sent();
+        assert_eq!(lingers_for(&peer), Some(nanos(1)));
+    }
+}
+
+#[test]
+fn it_can_be_cut_short() {
+    let by: [fn(&mut Peer); 2] =
+        [|peer| shut_down(peer, Duration::ZERO), |peer| peer.state.close()];
+    for cut_short in by {
+        let mut peer = shutting_down(config(EXCC));
+        cut_short(&mut peer);
+        assert!(matches!(
+            peer.events()[..],
+            [Event::NotSent(_), Event::Closed(CloseReason::Local)]
+        ));
+        assert_eq!(peer.state.linger_until(), None);
+    }
+}
+
+#[test]
+fn what_is_over_stays_as_it_is() {
+    let mut peer = peer(config(EXCC));
+    peer.eof();
+    shut_down(&mut peer, secs(10));
+    assert_eq!((peer.closed(), peer.state.linger_until()), (CloseReason::RemoteClosed, None));
+    assert!(!peer.state.is_shutting_down());
+
+    let mut peer = Peer::inbound(config(EXCC));
+    shut_down(&mut peer, secs(10));
+    peer.advance(secs(5));
+    shut_down(&mut peer, secs(10));
+    peer.state.close();
+    peer.eof();
+    assert_eq!(lingers_for(&peer), Some(secs(5)));
+    assert_over(&mut peer, true);
+}
+
+#[test]
+fn another_end_has_its_own_reason() {
+    let ends: [(fn(&mut Peer), CloseReason); 5] = [
+        (Peer::eof, CloseReason::RemoteClosed),
+        (|peer| peer.state.handle_connection_lost(peer.now), CloseReason::ConnectionLost),
+        (|peer| _ = peer.receive(version(8)), CloseReason::DuplicateVersion),
+        (|peer| _ = peer.transmit(0), CloseReason::WriteStall),
+        (|_| {}, CloseReason::IdleTimeout),
+    ];
+    for (end, reason) in ends {
+        let timeouts = config(EXCC).write_timeout(Some(secs(3))).idle_timeout(Some(secs(5)));
+        let mut peer = Peer::established(timeouts.ping_interval(None));
+        let id = peer.state.send(Message::GetAddr).unwrap();
+        shut_down(&mut peer, secs(10));
+        end(&mut peer);
+        peer.advance(secs(5));
+        assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(reason)]);
+        assert_eq!((peer.state.linger_until(), peer.state.is_shutting_down()), (None, false));
+    }
+}
+
+#[test]
+fn garbage_is_told_as_such() {
+    let mut peer = shutting_down(config(EXCC));
+    let reason = peer.feed(&[b'\n'; 30]).unwrap_err();
+    assert_eq!(refusal(&reason), "PayloadTooLarge");
+    assert_eq!((peer.closed(), peer.state.linger_until()), (reason, None));
+}
+
+#[test]
+fn the_remote_is_heard_meanwhile() {
+    let mut peer = shutting_down(config(EXCC));
+    peer.receive(ping(7)).unwrap();
+    assert!(peer.state.wants_read());
+    peer.transmit(24);
+    assert!(peer.state.is_shutting_down(), "an answer is owed");
+    assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 7 })]);
+    let events = peer.events();
+    assert_eq!(events[0], Event::Message(ping(7)));
+    assert!(matches!(events[1..], [Event::Sent(_), Event::Closed(CloseReason::Local)]));
+    assert!(peer.state.linger_until().is_some());
+}
+
+#[test]
+fn a_remote_that_pings_for_ever_does_not_keep_it_open() {
+    let mut peer = shutting_down(config(EXCC));
+    for nonce in 0..99 {
+        peer.receive(ping(nonce)).unwrap();
+        peer.advance(millis(100));
+        peer.transmit(32);
+        peer.events();
+    }
+    assert!(peer.state.is_shutting_down());
+    peer.advance(millis(100));
+    assert_over(&mut peer, false);
+}
+
+#[test]
+fn it_goes_by_its_name_in_a_log() {
+    let peer = shutting_down(config(EXCC));
+    let (timer, _) = peer.state.next_deadline().unwrap();
+    assert_eq!(timer.to_string(), "shutdown");
+    assert_eq!(SendErrorKind::ShuttingDown.to_string(), "the peer is shutting down");
+}
+
+/// What was told last to each side.
+fn ends(pair: &Pair) -> [(Instant, CloseReason); 2] {
+    [&pair.caller_events, &pair.listener_events].map(|events| match events.last() {
+        Some((at, Event::Closed(reason))) => (*at, reason.clone()),
+        other => panic!("not closed: {other:?}"),
+    })
+}
+
+fn received(events: &[(Instant, Event)]) -> Vec<Message> {
+    let message = |(_, event): &(Instant, Event)| match event {
+        Event::Message(message) => Some(message.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(message).collect()
+}
+
+#[test]
+fn everything_arrives_before_the_end_does() {
+    for network in [EXCC, DCR] {
+        let mut pair = Pair::established(config(network), millis(20));
+        let start = pair.caller.now;
+        let id = pair.caller.state.send(Message::SendHeaders).unwrap();
+        wait_to_announce(&mut pair.caller, (0..1_500).map(tx));
+        shut_down(&mut pair.caller, secs(10));
+        pair.run(secs(1));
+        let expected = [Message::SendHeaders, inv((0..1_000).map(tx)), inv((1_000..1_500).map(tx))];
+        assert_eq!(received(&pair.listener_events), expected);
+        assert_eq!(pair.caller_events[0], (start, Event::Sent(id)));
+        let arrival = start + millis(20);
+        let expected = [(start, CloseReason::Local), (arrival, CloseReason::RemoteClosed)];
+        assert_eq!(ends(&pair), expected);
+        assert_eq!(pair.caller.state.linger_until(), Some(start + secs(10)));
+    }
+}
+
+#[test]
+fn a_remote_that_has_room_again_in_time_gets_everything() {
+    let mut pair = Pair::established(config(EXCC), millis(20));
+    let start = pair.caller.now;
+    pair.to_listener.is_blocked = true;
+    pair.caller.state.send(Message::SendHeaders).unwrap();
+    shut_down(&mut pair.caller, secs(10));
+    pair.listener.state.ping().unwrap();
+    pair.run(secs(9));
+    assert!(pair.caller.state.is_shutting_down());
+    pair.to_listener.is_blocked = false;
+    pair.run(secs(9));
+    let messages = received(&pair.listener_events);
+    assert!(matches!(messages[..], [Message::SendHeaders, Message::Pong(_)]), "{messages:?}");
+    let expected =
+        [(start + secs(9), CloseReason::Local), (start + millis(9_020), CloseReason::RemoteClosed)];
+    assert_eq!(ends(&pair), expected);
+}
+
+#[test]
+fn a_remote_that_has_no_room_in_time_gets_nothing() {
+    let mut pair = Pair::established(config(EXCC), millis(20));
+    let start = pair.caller.now;
+    pair.to_listener.is_blocked = true;
+    let id = pair.caller.state.send(Message::SendHeaders).unwrap();
+    shut_down(&mut pair.caller, secs(10));
+    pair.run(secs(11));
+    let end = start + secs(10);
+    let expected = [(end, Event::NotSent(id)), (end, Event::Closed(CloseReason::Local))];
+    assert_eq!(pair.caller_events, expected);
+    assert_eq!(received(&pair.listener_events), []);
+}
+
+#[test]
+fn both_sides_can_shut_down_at_once() {
+    let mut pair = Pair::established(config(DCR), millis(20));
+    for peer in [&mut pair.caller, &mut pair.listener] {
+        peer.state.send(Message::SendHeaders).unwrap();
+        shut_down(peer, secs(10));
+    }
+    pair.run(secs(1));
+    assert!(ends(&pair).iter().all(|(_, reason)| *reason == CloseReason::Local));
+    for peer in [&pair.caller, &pair.listener] {
+        assert!(peer.state.linger_until().is_some());
+    }
+}
