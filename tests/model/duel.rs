@@ -226,16 +226,16 @@ impl Duel {
                 self.peer.shutdown(self.now, *timeout);
                 self.reference.shutdown(self.now, *timeout);
                 let still_has_some = self.peer.stats().waiting_announcements > 0;
-                if was_open {
-                    self.saw(match (self.peer.linger_until(), self.peer.is_shutting_down()) {
-                        (Some(_), _) => "shut down: at once",
-                        (None, true) if was_shutting_down => "shut down: again",
-                        (None, true) if still_has_some => "shut down: no room to announce",
-                        (None, true) if had_announcements => "shut down: announces",
-                        (None, true) => "shut down: begins",
-                        (None, false) => "shut down: gives up",
-                    });
-                }
+                let lingers = self.peer.linger_until().is_some();
+                self.saw(match self.peer.close_reason() {
+                    _ if !was_open => "shut down: too late".into(),
+                    Some(_) if lingers => "shut down: nothing to send".into(),
+                    Some(reason) => format!("shut down: at once, {}", name(reason)),
+                    None if was_shutting_down => "shut down: again".into(),
+                    None if still_has_some => "shut down: no room to announce".into(),
+                    None if had_announcements => "shut down: announces".into(),
+                    None => "shut down: begins".into(),
+                });
             }
             Step::AddKnown(thing) => {
                 let vector = thing.vector(self.setup.network.chain());

@@ -475,10 +475,10 @@ fn shutdown() -> impl Strategy<Value = Step> {
 fn farewell() -> impl Strategy<Value = Vec<Step>> {
     let last = prop_oneof![
         3 => words().prop_map(Step::Send),
-        3 => (thing(), relay()).prop_map(|(thing, relay)| Step::Announce(thing, relay)),
+        6 => thing().prop_map(|thing| Step::Announce(thing, Relay::Trickle)),
         1 => Just(Step::Ping),
     ];
-    let after = prop_oneof![20 => step(), 2 => Just(Step::Skip(Duration::ZERO)), 1 => shutdown()];
+    let after = prop_oneof![20 => step(), 2 => end(), 1 => shutdown()];
     (vec(last, 0..6), shutdown(), vec(after, 0..12)).prop_map(|(mut steps, shutdown, after)| {
         steps.push(shutdown);
         [steps, after].concat()
