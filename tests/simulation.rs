@@ -1,4 +1,5 @@
-//! A network of a thousand nodes: what one of them has, all have in the end.
+//! A network of a thousand nodes: what one of them has, all have in the end. And what becomes
+//! of messages at the end of a connection.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use excc_peer::sim::{Faults, PeerId, Pipe, Simulation};
 use excc_peer::wire::{InvType, InvVect, Message, Transaction, Tx, TxOut};
-use excc_peer::{Chain, Config, Event, Hash, Instant, Network, Relay};
+use excc_peer::{Chain, CloseReason, Config, Event, Hash, Instant, Network, Relay};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -189,4 +190,64 @@ fn a_day_passes_quickly_where_nothing_happens() {
         sim.run(Duration::from_secs(1));
     }
     assert!(sim.peers().all(|(_, peer)| peer.is_established()));
+}
+
+/// A peer that shuts down has its last messages arrive before the end of its stream does, over
+/// a slow line with little room, and while the other side still speaks.
+#[test]
+fn what_is_queued_before_a_shutdown_arrives() {
+    const MESSAGES: usize = 200;
+
+    let config = || Config::builder(Network::EXCC_SIMNET).build().expect("valid");
+    let line = Pipe::new()
+        .latency(Duration::from_millis(150))
+        .bandwidth(10_000)
+        .capacity(1_000)
+        .faults(Faults::new().split(0.5).merge(0.5, Duration::from_millis(40)));
+    let mut sim = Simulation::new(1, 1_700_000_000);
+    let (caller, listener) = sim.connect(config(), config(), line);
+    sim.run(Duration::from_secs(5));
+
+    let start = sim.now();
+    let vector = |n: usize| {
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        InvVect::tx(Hash::from_bytes(hash))
+    };
+    for n in 0..MESSAGES {
+        sim[caller].send(Message::NotFound([vector(n)].into())).expect("established");
+        sim[caller].announce(start, vector(n), Relay::Trickle);
+        sim[listener].send(Message::GetAddr).expect("established");
+    }
+    sim[caller].shutdown(start, Duration::from_secs(60));
+    let events = sim.run(Duration::from_secs(120));
+
+    let end = |of: PeerId| {
+        let ends = events.iter().filter_map(|(at, peer, event)| match event {
+            Event::Closed(reason) if *peer == of => Some((*at, reason.clone())),
+            _ => None,
+        });
+        ends.last().expect("both are closed")
+    };
+    let ((left_at, caller_end), (arrived_at, listener_end)) = (end(caller), end(listener));
+    assert_eq!(caller_end, CloseReason::Local);
+    assert_eq!(listener_end, CloseReason::RemoteClosed);
+    assert!(left_at > start + Duration::from_secs(1), "the line is slow");
+    assert!(arrived_at >= left_at + Duration::from_millis(150));
+    assert_eq!(sim[caller].linger_until(), Some(start + Duration::from_secs(60)));
+
+    let sent = events.iter().filter(|(_, _, event)| matches!(event, Event::Sent(_)));
+    assert_eq!(sent.filter(|(_, peer, _)| *peer == caller).count(), MESSAGES);
+    let mut told: Vec<InvVect> = Vec::new();
+    let mut announced: Vec<InvVect> = Vec::new();
+    for (_, _, event) in events.iter().filter(|(_, peer, _)| *peer == listener) {
+        match event {
+            Event::Message(Message::NotFound(vectors)) => told.extend(vectors.iter()),
+            Event::Message(Message::Inv(vectors)) => announced.extend(vectors.iter()),
+            _ => {}
+        }
+    }
+    let expected: Vec<InvVect> = (0..MESSAGES).map(vector).collect();
+    assert_eq!((&told, &announced), (&expected, &expected));
+    assert_eq!(sim[caller].stats().bytes_sent, sim[listener].stats().bytes_received);
 }
