@@ -155,6 +155,7 @@ enum Op {
     Accept,
     Refuse,
     Close,
+    Shutdown(Duration),
     Advance(Duration),
     GoBack(Duration),
     EndOfTime,
@@ -180,6 +181,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Accept),
         1 => Just(Op::Refuse),
         1 => Just(Op::Close),
+        1 => (0..3_000_u64).prop_map(|time| Op::Shutdown(millis(time))),
         10 => (0..2_000_u64).prop_map(|time| Op::Advance(millis(time))),
         2 => (0..200_u64).prop_map(|time| Op::Advance(secs(time))),
         1 => (0..200_u64).prop_map(|time| Op::GoBack(secs(time))),
@@ -300,6 +302,7 @@ impl Run {
             Op::Accept => state.accept_version(),
             Op::Refuse => state.refuse_version(),
             Op::Close => state.close(),
+            Op::Shutdown(timeout) => state.shutdown(now, *timeout),
             Op::Advance(time) => self.peer.advance(*time),
             Op::GoBack(time) => {
                 self.peer.now = Instant::ZERO + now.since_epoch().saturating_sub(*time);
@@ -321,6 +324,7 @@ impl Run {
 
     fn promise(&mut self, id: Option<SendId>) {
         if let Some(id) = id {
+            assert!(!self.peer.state.is_shutting_down(), "nothing more is taken");
             assert_eq!(self.receipts.insert(id, false), None, "handed out twice");
         }
     }
@@ -331,6 +335,8 @@ impl Run {
             assert!(!self.is_over, "after the end: {event:?}");
             match &event {
                 Event::Sent(id) | Event::NotSent(id) => {
+                    let is_sent = matches!(event, Event::Sent(_));
+                    assert!(is_sent || self.peer.state.linger_until().is_none());
                     assert_eq!(self.receipts.insert(*id, true), Some(false), "told twice");
                 }
                 Event::Closed(reason) => {
@@ -354,6 +360,8 @@ impl Run {
             assert_eq!((waiting, stats.queued_frames, stats.waiting_announcements), (0, 0, 0));
             assert_eq!(state.poll_timeout(), None);
         }
+        let queued = stats.queued_frames + stats.waiting_announcements;
+        assert!(queued > 0 || !state.is_shutting_down(), "there is nothing to wait for");
     }
 
     /// Ends the run, by force where nothing else has, and takes what is left.
