@@ -124,7 +124,7 @@ impl Pair {
 
     /// What ends most scripts.
     fn rarely(&mut self, side: usize, what: u8) {
-        self.sides[side].has_given_up |= what < 16;
+        self.sides[side].has_given_up |= what < 32;
         match what {
             0..=5 => self.peer(side).close(),
             6..=9 => self.peer(side).refuse_version(),
@@ -132,6 +132,11 @@ impl Pair {
             13..=15 => {
                 self.is_reliable = false;
                 self.sim.reset(self.ids[side]);
+            }
+            16..=31 => {
+                let now = self.sim.now();
+                let timeout = Duration::from_secs([1, 10, 100, u64::MAX][usize::from(what % 4)]);
+                self.peer(side).shutdown(now, timeout);
             }
             _ => {}
         }
@@ -236,7 +241,10 @@ impl Pair {
                 self.sides[side].count_queued(id, Message::Inv([vector].into()));
             }
             Announced::Known => assert!(self.peer(side).is_known_inventory(now, &vector)),
-            Announced::NotReady => assert!(!self.peer(side).is_established()),
+            Announced::NotReady => {
+                let peer = self.peer(side);
+                assert!(!peer.is_established() || peer.is_shutting_down());
+            }
             Announced::Unwanted | Announced::Full => {}
             other => panic!("{other:?} is new"),
         }
@@ -248,6 +256,7 @@ impl Pair {
             Err(SendErrorKind::NotReady | SendErrorKind::Closed(_)) => {
                 assert!(!self.peer(side).is_established());
             }
+            Err(SendErrorKind::ShuttingDown) => assert!(self.peer(side).is_shutting_down()),
             Err(other) => panic!("a ping is refused: {other}"),
         }
     }
@@ -295,7 +304,8 @@ impl Pair {
             }
             Event::Sent(id) => self.sides[side].on_sent(id),
             Event::NotSent(id) => {
-                assert!(self.peer(side).close_reason().is_some());
+                let peer = self.peer(side);
+                assert!(peer.close_reason().is_some() && peer.linger_until().is_none());
                 self.sides[side].on_not_sent(id);
             }
             Event::Closed(reason) => {
@@ -377,6 +387,9 @@ impl Pair {
             CloseReason::RemoteClosed | CloseReason::Decode(_) => {
                 assert!(other_ended, "nobody ended the stream");
                 assert!(other.on_the_way.is_empty(), "messages were lost before the end");
+                if self.sim[self.ids[1 - side]].linger_until().is_some() {
+                    other.assert_announced();
+                }
             }
             CloseReason::ProtocolVersionTooOld { advertised, minimum } => {
                 assert_eq!(advertised.cast_unsigned(), self.advertised(1 - side));

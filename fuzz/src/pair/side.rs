@@ -154,6 +154,7 @@ impl Side {
         match kind {
             SendErrorKind::Closed(reason) => assert_eq!(peer.close_reason(), Some(reason)),
             SendErrorKind::NotReady => assert!(peer.remote_version().is_none()),
+            SendErrorKind::ShuttingDown => assert!(peer.is_shutting_down()),
             SendErrorKind::QueueFull { queued, limit } => {
                 assert!(queued > limit && self.setup.overflow == Overflow::Refuse);
             }
@@ -167,6 +168,8 @@ impl Side {
         assert!(stats.queued_bytes <= self.setup.max_queued_bytes);
         assert!(stats.waiting_announcements <= self.setup.max_waiting_announcements);
         assert!(stats.known_inventory <= self.setup.known);
+        let waiting = stats.queued_frames + stats.waiting_announcements;
+        assert!(waiting > 0 || !peer.is_shutting_down());
     }
 
     /// Whatever was to be told to the other side was.
@@ -175,6 +178,11 @@ impl Side {
         let waiting = (stats.queued_bytes, stats.queued_frames, stats.waiting_announcements);
         assert_eq!(waiting, (0, 0, 0));
         assert!(self.queued.is_empty() && self.on_the_way.is_empty());
+        self.assert_announced();
+    }
+
+    /// Whatever was to be announced to the other side was.
+    pub(super) fn assert_announced(&self) {
         // Those that still wait here were known, or left only once.
         assert!(self.waiting.iter().all(|vector| self.shared.contains(vector)), "kept silent");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use excc_peer::wire::{Command, EncodedMessage, MAX_ADDRS, Message, NetAddressV2, Protocol};
-use excc_peer::{Announced, CloseReason, Event, Overflow, SendErrorKind, SendId};
+use excc_peer::{Announced, CloseReason, Event, Instant, Overflow, SendErrorKind, SendId};
 
 use super::Life;
 use super::script::Script;
@@ -41,6 +41,7 @@ impl Life {
             Event::Sent(id) => assert_eq!(self.receipts.pop_front(), Some(id)),
             Event::NotSent(id) => {
                 assert!(self.peer.close_reason().is_some());
+                assert_eq!(self.peer.linger_until(), None, "something has not left");
                 assert_eq!(self.receipts.pop_front(), Some(id));
             }
             Event::Closed(reason) => {
@@ -118,6 +119,7 @@ impl Life {
 
     fn count_receipt(&mut self, id: SendId) {
         assert!(self.peer.remote_version().is_some() && self.peer.close_reason().is_none());
+        assert!(!self.peer.is_shutting_down());
         assert!(self.receipts.back().is_none_or(|last| *last < id));
         self.receipts.push_back(id);
     }
@@ -127,6 +129,7 @@ impl Life {
         match kind {
             SendErrorKind::Closed(reason) => assert_eq!(closed, Some(reason)),
             SendErrorKind::NotReady => assert!(self.peer.remote_version().is_none()),
+            SendErrorKind::ShuttingDown => assert!(self.peer.is_shutting_down()),
             SendErrorKind::QueueFull { queued, limit } => {
                 assert!(closed.is_none() && queued > limit);
                 assert_eq!(self.setup.overflow, Overflow::Refuse);
@@ -168,7 +171,10 @@ impl Life {
         };
         match pushed {
             Ok(Some(id)) => self.count_receipt(id),
-            Ok(None) => assert!(!is_empty, "what asks for nothing in particular is no repetition"),
+            Ok(None) => {
+                assert!(!is_empty, "what asks for nothing in particular is no repetition");
+                assert!(!self.peer.is_shutting_down());
+            }
             Err(error) => self.assert_refused(&error.kind),
         }
     }
@@ -188,7 +194,9 @@ impl Life {
         let waiting = self.peer.stats().waiting_announcements;
         let announced = self.peer.announce(self.now, vector, relay);
         match announced {
-            Announced::NotReady => assert!(!self.peer.is_established()),
+            Announced::NotReady => {
+                assert!(!self.peer.is_established() || self.peer.is_shutting_down());
+            }
             Announced::Known | Announced::Unwanted | Announced::Full => {}
             Announced::Queued => {
                 assert!(!is_known);
@@ -212,12 +220,29 @@ impl Life {
         match self.peer.ping() {
             Ok(nonce) => assert!(self.peer.is_established() && nonce != 0),
             Err(kind) => {
-                assert!(!self.peer.is_established());
+                assert!(!self.peer.is_established() || self.peer.is_shutting_down());
                 assert_eq!(
                     matches!(kind, SendErrorKind::Closed(_)),
                     self.peer.close_reason().is_some()
                 );
             }
+        }
+    }
+
+    pub(super) fn shutdown(&mut self, script: &mut Script<'_>) {
+        let second = Duration::from_secs(1);
+        let nanosecond = Duration::from_nanos(1);
+        let timeout =
+            script.one_of(&[second, second * 1_000, nanosecond, Duration::MAX, Duration::ZERO]);
+        self.look();
+        self.told_now();
+        let was_open = self.peer.close_reason().is_none();
+        let waiting = self.peer.stats().waiting_announcements;
+        self.peer.shutdown(self.now, timeout);
+        self.known.count_uses(waiting - self.peer.stats().waiting_announcements);
+        if was_open && !timeout.is_zero() {
+            let last = Instant::from_nanos(u64::MAX - 1);
+            self.shuts_down_by = Some(last.min(self.latest + timeout));
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use excc_peer::wire::{Command, EncodedMessage, Message, Protocol, Version};
-use excc_peer::{Instant, PeerState, SendId, Timer};
+use excc_peer::{CloseReason, Instant, PeerState, SendId, Timer};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -80,6 +80,8 @@ struct Life {
     held: Vec<Message>,
     is_accepted: bool,
     has_ended: bool,
+    /// When the application gives up what is still to leave, once it wants nothing more.
+    shuts_down_by: Option<Instant>,
 }
 
 /// The events that come once.
@@ -121,6 +123,7 @@ impl Life {
             held: Vec::new(),
             is_accepted: false,
             has_ended: false,
+            shuts_down_by: None,
             setup,
         }
     }
@@ -184,7 +187,8 @@ impl Life {
 
     /// What ends most scripts, and what has little to it.
     fn rarely(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 8 {
+        let what = script.byte();
+        match what % 8 {
             0 => {
                 self.told_now();
                 self.peer.handle_eof(self.now);
@@ -206,6 +210,7 @@ impl Life {
             5 => self.push_addrs(script),
             6 => self.push_request(script),
             7 => self.ask(script),
+            _ if what >= 128 => self.shutdown(script),
             _ => {
                 let (before, height) = (self.peer.stats().last_block, i64::from(script.byte()));
                 self.peer.update_last_block(height);
@@ -365,6 +370,16 @@ impl Life {
             self.assert_closed();
             return;
         }
+        assert_eq!(
+            (peer.is_shutting_down(), peer.linger_until()),
+            (self.shuts_down_by.is_some(), None)
+        );
+        if peer.is_shutting_down() {
+            assert!(stats.queued_frames + stats.waiting_announcements > 0, "all has left");
+            let mut deadlines = peer.deadlines();
+            let end = deadlines.find(|&(timer, _)| timer == Timer::Shutdown);
+            assert_eq!(end.map(|(_, at)| at), self.shuts_down_by);
+        }
         assert!(!self.told.closed);
         assert_eq!(stats.requested, self.asked.len());
         let is_reviewed =
@@ -395,6 +410,11 @@ impl Life {
         let stats = peer.stats();
         let waiting = (stats.queued_frames, stats.queued_bytes, stats.waiting_announcements);
         assert_eq!(waiting, (0, 0, 0));
+        assert!(!peer.is_shutting_down());
+        if peer.linger_until().is_some() {
+            assert_eq!(peer.linger_until(), self.shuts_down_by);
+            assert_eq!(peer.close_reason(), Some(&CloseReason::Local));
+        }
         let mut out = peer.transmit(self.now);
         assert!(!out.has_remaining() && out.chunk().is_empty());
         out.advance(1);
@@ -435,6 +455,9 @@ impl Life {
         self.receive(b"more");
         self.send(Message::GetAddr);
         self.ping();
+        let linger_until = self.peer.linger_until();
+        self.peer.shutdown(self.now, Duration::MAX);
+        assert_eq!(self.peer.linger_until(), linger_until);
         assert_eq!(self.peer.close_reason(), Some(&reason));
         assert_eq!(self.peer.poll_event(), None);
         self.assert_sound();

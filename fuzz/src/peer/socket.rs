@@ -41,10 +41,11 @@ impl Life {
         let bytes = shared.copy_to_bytes(len);
         // What was written may be answered before the peer is told that it has left.
         let answered = self.answer_pings(&bytes);
+        let was_open = self.peer.close_reason().is_none();
         let mut out = self.peer.transmit(self.now);
         out.advance(len);
         let is_offered = out.has_remaining();
-        if self.peer.close_reason().is_none() {
+        if was_open {
             self.count_left(&bytes, is_offered);
             let outstanding = self.peer.stats().outstanding_ping;
             assert!(outstanding != answered || answered.is_none(), "it was answered");
