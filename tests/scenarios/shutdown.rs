@@ -429,7 +429,8 @@ fn what_is_over_stays_as_it_is() {
 
 #[test]
 fn another_end_has_its_own_reason() {
-    let ends: [(fn(&mut Peer), CloseReason); 5] = [
+    type End = fn(&mut Peer);
+    let ends: [(End, CloseReason); 5] = [
         (Peer::eof, CloseReason::RemoteClosed),
         (|peer| peer.state.handle_connection_lost(peer.now), CloseReason::ConnectionLost),
         (|peer| _ = peer.receive(version(8)), CloseReason::DuplicateVersion),
