@@ -1,0 +1,134 @@
+//! Downloads block headers, and checks that they are a chain.
+//!
+//! ```text
+//! cargo run --release --example header_sync
+//! cargo run --release --example header_sync -- --network dcr-mainnet --headers 200000
+//! ```
+//!
+//! The node that has them is a thread of this program, so that nothing leaves the machine.
+
+#[path = "header_sync/chain.rs"]
+mod chain;
+#[path = "header_sync/node.rs"]
+mod node;
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use excc_peer::adapter::{Handle, std as adapter};
+use excc_peer::wire::{Command, MAX_HEADERS, Message};
+use excc_peer::{CloseReason, Config, Event, Hash, Network};
+use indicatif::{ProgressBar, ProgressStyle};
+use rand_core::UnwrapErr;
+
+use chain::HashChain;
+use node::Node;
+
+/// Whatever goes wrong, in whichever thread.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the node may take to accept, to answer, and to hang up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Downloads block headers from a node in this process, and checks that they are a chain.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// {excc,dcr}-{mainnet,testnet,simnet,regnet}
+    #[arg(long, default_value = "excc-mainnet")]
+    network: Network,
+    /// How many headers the node has.
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=10_000_000))]
+    headers: u32,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(&Arguments { network, headers }: &Arguments) -> Result<(), Error> {
+    let node = Node::new(network, chain::make(network, headers));
+    let tip = node.tip();
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let bytes = network.chain().header_len();
+    println!("{address} has {headers} headers of {network}, {bytes} bytes each");
+    let node = thread::spawn(move || node.serve(&listener));
+
+    let (chain, messages) = download(network, address)?;
+    node.join().map_err(|_| "the node panicked")??;
+    if chain.tip() != tip {
+        return Err(format!("the chain ends in {}, and the node's in {tip}", chain.tip()).into());
+    }
+    println!("{} headers in {messages} messages, all linked, tip {tip}", chain.height());
+    Ok(())
+}
+
+/// The chain that the node at `address` has, and how many messages brought it.
+fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize), Error> {
+    let config = Config::builder(network)
+        .user_agent("header-sync", "1.0.0")
+        // Nodes need not answer, so that without this nobody would notice.
+        .response_timeout(Command::GetHeaders, Some(PATIENCE))
+        .build()?;
+    let started = Instant::now();
+    let (peer, events) =
+        adapter::connect(config, address, PATIENCE, &mut UnwrapErr(getrandom::SysRng))?;
+
+    let mut chain = HashChain::new(network);
+    let mut messages = 0;
+    // Nothing is drawn where standard error is no terminal.
+    let style = "{bar:40.cyan/blue} {human_pos}/{human_len} headers, {eta} left";
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+    for event in events {
+        match event {
+            Event::VersionReceived(version) => {
+                // A claim: good for a progress bar, and for nothing else.
+                bar.set_length(version.start_height.try_into().unwrap_or(0));
+            }
+            Event::Established(_) => request(&peer, &chain)?,
+            Event::Message(Message::Headers(headers)) => {
+                messages += 1;
+                for header in headers.iter() {
+                    chain.push(&header)?;
+                }
+                bar.set_position(chain.height().into());
+                // A node that has more fills its message.
+                if headers.len() == MAX_HEADERS {
+                    request(&peer, &chain)?;
+                } else {
+                    peer.shutdown(PATIENCE);
+                }
+            }
+            Event::Closed(CloseReason::Local) => bar.finish_and_clear(),
+            Event::Closed(reason) => return Err(reason.into()),
+            _ => {}
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let per_second = f64::from(chain.height()) / seconds;
+    let megabytes = peer.stats().bytes_received as f64 / 1e6;
+    println!("{seconds:.3} s, {per_second:.0} headers/s, {:.1} MB/s", megabytes / seconds);
+    peer.wait_closed();
+    Ok((chain, messages))
+}
+
+/// Asks for what follows the chain.
+fn request(peer: &Handle, chain: &HashChain) -> Result<(), Error> {
+    let locator = chain.locator();
+    match peer.with(|peer, now| peer.push_getheaders(now, locator, Hash::ZERO))? {
+        Some(_) => Ok(()),
+        // The same question would get the same answer, and this would never end.
+        None => Err("the tip is where it was".into()),
+    }
+}
