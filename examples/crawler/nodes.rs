@@ -1,0 +1,212 @@
+//! The network that is crawled: nodes on loopback, each of which knows some others.
+
+use std::collections::{BTreeSet, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use excc_peer::adapter::{Events, Handle, tokio as adapter};
+use excc_peer::wire::{Message, NetAddressV2, Services};
+use excc_peer::{Config, Event};
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{SeedableRng, UnwrapErr};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
+
+use crate::crawl::Crawl;
+use crate::{Error, NETWORK};
+
+/// When the nodes were last seen, as they tell one another.
+const SEEN: u64 = 1_700_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behaviour {
+    /// Shakes hands and tells whom it knows.
+    Answering,
+    /// Refuses connections.
+    Refusing,
+    /// Accepts connections and says nothing.
+    Silent,
+    /// Accepts connections and hangs up.
+    HangingUp,
+    /// Speaks a protocol version that nobody speaks any more.
+    Outdated,
+}
+
+/// A node as it is made, and as it must be found.
+struct Node {
+    behaviour: Behaviour,
+    software: &'static str,
+    protocol_version: u32,
+    height: i32,
+    knows: BTreeSet<usize>,
+}
+
+/// The nodes, which run until this is dropped.
+pub(crate) struct Nodes {
+    nodes: Vec<(SocketAddr, Node)>,
+    /// Those that run.
+    _tasks: JoinSet<()>,
+    /// Those that do not, whose ports must not become another's.
+    _refusing: Vec<TcpSocket>,
+    _silent: Vec<TcpListener>,
+}
+
+impl Nodes {
+    /// The same nodes for the same seed, on whichever ports are free.
+    pub(crate) async fn start(count: usize, seed: u64) -> Result<Self, Error> {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let mut nodes = Vec::new();
+        let mut sockets = Vec::new();
+        for index in 0..count {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+            nodes.push((socket.local_addr()?, Node::draw(index, count, rng)));
+            sockets.push(socket);
+        }
+        // Each is known to one that was there before, so that there is a way to it.
+        for index in 1..count {
+            let earlier = rng.random_range(index / 4..index);
+            let answers = |&earlier: &usize| nodes[earlier].1.behaviour == Behaviour::Answering;
+            let known_to = (0..=earlier).rev().find(answers).unwrap_or(0);
+            nodes[known_to].1.knows.insert(index);
+        }
+        let (mut tasks, mut refusing, mut silent) = (JoinSet::new(), Vec::new(), Vec::new());
+        for ((_, node), socket) in nodes.iter().zip(sockets) {
+            if node.behaviour == Behaviour::Refusing {
+                refusing.push(socket);
+                continue;
+            }
+            let listener = socket.listen(128)?;
+            match node.behaviour {
+                Behaviour::Silent => silent.push(listener),
+                Behaviour::HangingUp => drop(tasks.spawn(hang_up(listener))),
+                _ => {
+                    let entry = |&index: &usize| {
+                        let (address, _) = nodes[index];
+                        NetAddressV2::new(SEEN, Services::NODE_NETWORK, address)
+                    };
+                    let addresses = node.knows.iter().map(entry).collect();
+                    tasks.spawn(serve(listener, Arc::new(node.config()?), addresses));
+                }
+            }
+        }
+        Ok(Self { nodes, _tasks: tasks, _refusing: refusing, _silent: silent })
+    }
+
+    /// Where a crawl begins.
+    pub(crate) fn first(&self) -> SocketAddr {
+        self.nodes[0].0
+    }
+
+    /// Checks that a crawl found each node that there is a way to, as it is, and nothing else.
+    pub(crate) fn check(&self, crawl: &Crawl) -> Result<(), String> {
+        let mut known = BTreeSet::from([0]);
+        let mut waiting = vec![0];
+        while let Some(index) = waiting.pop() {
+            let (_, node) = &self.nodes[index];
+            if node.behaviour == Behaviour::Answering {
+                waiting.extend(node.knows.iter().copied().filter(|&other| known.insert(other)));
+            }
+        }
+        if crawl.len() != known.len() {
+            return Err(format!("{} nodes known instead of {}", crawl.len(), known.len()));
+        }
+        for index in known {
+            let (address, node) = &self.nodes[index];
+            let visit = crawl.get(address).ok_or_else(|| format!("{address} was not found"))?;
+            let is_right = match (node.behaviour, visit) {
+                (Behaviour::Answering, Ok(found)) => {
+                    let knows: HashSet<_> = node.knows.iter().map(|&i| self.nodes[i].0).collect();
+                    found.version.user_agent
+                        == node.config().map_err(|e| e.to_string())?.user_agent()
+                        && found.version.protocol_version.cast_unsigned() == node.protocol_version
+                        && found.version.start_height == node.height
+                        && found.addresses.iter().copied().collect::<HashSet<_>>() == knows
+                }
+                (Behaviour::Answering, Err(_)) | (_, Ok(_)) => false,
+                (_, Err(_)) => true,
+            };
+            if !is_right {
+                return Err(format!(
+                    "{address} is {:?}, and the crawl found {visit:?}",
+                    node.behaviour
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    fn draw(index: usize, count: usize, rng: &mut ChaCha8Rng) -> Self {
+        let behaviour = match rng.random_range(0..100) {
+            // A crawl has to begin somewhere.
+            _ if index == 0 => Behaviour::Answering,
+            0..2 => Behaviour::Refusing,
+            2 => Behaviour::Silent,
+            3 => Behaviour::HangingUp,
+            4 => Behaviour::Outdated,
+            _ => Behaviour::Answering,
+        };
+        let newest = NETWORK.chain().newest_version();
+        let oldest = NETWORK.chain().lowest_remote_version();
+        let protocol_version = match (behaviour, rng.random_range(0..10)) {
+            (Behaviour::Outdated, _) => oldest - 1,
+            (_, 0) => newest,
+            (_, 1) => newest - 2,
+            _ => newest - 1,
+        };
+        let software = ["2.7.6", "2.7.6", "2.7.6", "2.7.5", "2.7.5", "2.7.4", "2.6.0"];
+        let heights = [120_000, 120_000, 120_000, 120_000, 119_999, 119_998, 96_431];
+
+        // Those around it, and one of those that have long been there.
+        let mut knows = BTreeSet::from([(count as f64 * rng.random::<f64>().powi(4)) as usize]);
+        for _ in 0..rng.random_range(1..=4) {
+            knows.insert((index + count + rng.random_range(0..=16) - 8) % count);
+        }
+        knows.remove(&index);
+        Self {
+            behaviour,
+            software: software.choose(rng).copied().unwrap_or_default(),
+            protocol_version,
+            height: heights.choose(rng).copied().unwrap_or_default(),
+            knows,
+        }
+    }
+
+    fn config(&self) -> Result<Config, excc_peer::ConfigError> {
+        Config::builder(NETWORK)
+            .user_agent("exccd", self.software)
+            .services(Services::NODE_NETWORK)
+            .protocol_version(self.protocol_version)
+            .start_height(self.height)
+            .build()
+    }
+}
+
+async fn serve(listener: TcpListener, config: Arc<Config>, addresses: Arc<[NetAddressV2]>) {
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    while let Ok((peer, events)) = adapter::accept(config.clone(), &listener, &mut rng).await {
+        tokio::spawn(answer(peer, events, addresses.clone()));
+    }
+}
+
+async fn answer(peer: Handle, mut events: Events, addresses: Arc<[NetAddressV2]>) {
+    while let Some(event) = events.recv().await {
+        if let Event::Message(Message::GetAddr) = event {
+            // It fails only if the peer is closed, and then that is an event.
+            let _ = peer.with(|peer, _| peer.push_addrs(&addresses));
+        }
+    }
+}
+
+async fn hang_up(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let _ = stream.shutdown().await;
+        // With input that nobody has read, some systems reset the connection instead.
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    }
+}
