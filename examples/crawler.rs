@@ -43,7 +43,7 @@ struct Arguments {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     nodes: u16,
     /// The number that the network is made from.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     seed: u64,
     /// How many nodes are visited at a time.
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -75,7 +75,8 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     report::print(&graph, started.elapsed());
 
     let path = arguments.svg.unwrap_or_else(|| env::temp_dir().join("excc-peer-crawler.svg"));
-    fs::write(&path, svg::draw(&graph)?)?;
+    let written = fs::write(&path, svg::draw(&graph)?);
+    written.map_err(|error| format!("{}: {error}", path.display()))?;
     println!("drawn in {}\n", path.display());
 
     nodes.check(&crawl)?;

@@ -1,12 +1,13 @@
 //! The network that is crawled: nodes on loopback, each of which knows some others.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
+use std::future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use excc_peer::adapter::{Events, Handle, tokio as adapter};
 use excc_peer::wire::{Message, NetAddressV2, Services};
-use excc_peer::{Config, Event};
+use excc_peer::{Config, ConfigError, Event};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -15,11 +16,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
-use crate::crawl::Crawl;
+use crate::crawl::{Crawl, Found};
 use crate::{Error, NETWORK};
 
 /// When the nodes were last seen, as they tell one another.
 const SEEN: u64 = 1_700_000_000;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
@@ -38,8 +42,7 @@ enum Behaviour {
 /// A node as it is made, and as it must be found.
 struct Node {
     behaviour: Behaviour,
-    software: &'static str,
-    protocol_version: u32,
+    config: Arc<Config>,
     height: i32,
     knows: BTreeSet<usize>,
 }
@@ -47,11 +50,7 @@ struct Node {
 /// The nodes, which run until this is dropped.
 pub(crate) struct Nodes {
     nodes: Vec<(SocketAddr, Node)>,
-    /// Those that run.
     _tasks: JoinSet<()>,
-    /// Those that do not, whose ports must not become another's.
-    _refusing: Vec<TcpSocket>,
-    _silent: Vec<TcpListener>,
 }
 
 impl Nodes {
@@ -63,7 +62,7 @@ impl Nodes {
         for index in 0..count {
             let socket = TcpSocket::new_v4()?;
             socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-            nodes.push((socket.local_addr()?, Node::draw(index, count, rng)));
+            nodes.push((socket.local_addr()?, Node::draw(index, count, rng)?));
             sockets.push(socket);
         }
         // Each is known to one that was there before, so that there is a way to it.
@@ -73,27 +72,23 @@ impl Nodes {
             let known_to = (0..=earlier).rev().find(answers).unwrap_or(0);
             nodes[known_to].1.knows.insert(index);
         }
-        let (mut tasks, mut refusing, mut silent) = (JoinSet::new(), Vec::new(), Vec::new());
+        let entry = |&index: &usize| {
+            let (address, _) = nodes[index];
+            NetAddressV2::new(SEEN, Services::NODE_NETWORK, address)
+        };
+        let mut tasks = JoinSet::new();
         for ((_, node), socket) in nodes.iter().zip(sockets) {
-            if node.behaviour == Behaviour::Refusing {
-                refusing.push(socket);
-                continue;
-            }
-            let listener = socket.listen(128)?;
             match node.behaviour {
-                Behaviour::Silent => silent.push(listener),
-                Behaviour::HangingUp => drop(tasks.spawn(hang_up(listener))),
-                _ => {
-                    let entry = |&index: &usize| {
-                        let (address, _) = nodes[index];
-                        NetAddressV2::new(SEEN, Services::NODE_NETWORK, address)
-                    };
+                Behaviour::Refusing => tasks.spawn(keep(socket)),
+                Behaviour::Silent => tasks.spawn(keep(socket.listen(BACKLOG)?)),
+                Behaviour::HangingUp => tasks.spawn(hang_up(socket.listen(BACKLOG)?)),
+                Behaviour::Answering | Behaviour::Outdated => {
                     let addresses = node.knows.iter().map(entry).collect();
-                    tasks.spawn(serve(listener, Arc::new(node.config()?), addresses));
+                    tasks.spawn(serve(socket.listen(BACKLOG)?, node.config.clone(), addresses))
                 }
-            }
+            };
         }
-        Ok(Self { nodes, _tasks: tasks, _refusing: refusing, _silent: silent })
+        Ok(Self { nodes, _tasks: tasks })
     }
 
     /// Where a crawl begins.
@@ -117,31 +112,29 @@ impl Nodes {
         for index in known {
             let (address, node) = &self.nodes[index];
             let visit = crawl.get(address).ok_or_else(|| format!("{address} was not found"))?;
-            let is_right = match (node.behaviour, visit) {
-                (Behaviour::Answering, Ok(found)) => {
-                    let knows: HashSet<_> = node.knows.iter().map(|&i| self.nodes[i].0).collect();
-                    found.version.user_agent
-                        == node.config().map_err(|e| e.to_string())?.user_agent()
-                        && found.version.protocol_version.cast_unsigned() == node.protocol_version
-                        && found.version.start_height == node.height
-                        && found.addresses.iter().copied().collect::<HashSet<_>>() == knows
-                }
-                (Behaviour::Answering, Err(_)) | (_, Ok(_)) => false,
-                (_, Err(_)) => true,
+            let is_right = match visit {
+                Ok(found) => node.behaviour == Behaviour::Answering && self.is(node, found),
+                Err(_) => node.behaviour != Behaviour::Answering,
             };
             if !is_right {
-                return Err(format!(
-                    "{address} is {:?}, and the crawl found {visit:?}",
-                    node.behaviour
-                ));
+                let behaviour = node.behaviour;
+                return Err(format!("{address} is {behaviour:?}, but the crawl has {visit:?}"));
             }
         }
         Ok(())
     }
+
+    fn is(&self, node: &Node, found: &Found) -> bool {
+        let knows: BTreeSet<_> = node.knows.iter().map(|&index| self.nodes[index].0).collect();
+        found.version.user_agent == node.config.user_agent()
+            && found.version.protocol_version.cast_unsigned() == node.config.protocol_version()
+            && found.version.start_height == node.height
+            && found.addresses.iter().copied().collect::<BTreeSet<_>>() == knows
+    }
 }
 
 impl Node {
-    fn draw(index: usize, count: usize, rng: &mut ChaCha8Rng) -> Self {
+    fn draw(index: usize, count: usize, rng: &mut ChaCha8Rng) -> Result<Self, ConfigError> {
         let behaviour = match rng.random_range(0..100) {
             // A crawl has to begin somewhere.
             _ if index == 0 => Behaviour::Answering,
@@ -165,25 +158,17 @@ impl Node {
         // Those around it, and one of those that have long been there.
         let mut knows = BTreeSet::from([(count as f64 * rng.random::<f64>().powi(4)) as usize]);
         for _ in 0..rng.random_range(1..=4) {
-            knows.insert((index + count + rng.random_range(0..=16) - 8) % count);
+            knows.insert((index + 8 * count + rng.random_range(0..=16) - 8) % count);
         }
         knows.remove(&index);
-        Self {
-            behaviour,
-            software: software.choose(rng).copied().unwrap_or_default(),
-            protocol_version,
-            height: heights.choose(rng).copied().unwrap_or_default(),
-            knows,
-        }
-    }
-
-    fn config(&self) -> Result<Config, excc_peer::ConfigError> {
-        Config::builder(NETWORK)
-            .user_agent("exccd", self.software)
+        let height = heights.choose(rng).copied().unwrap_or_default();
+        let config = Config::builder(NETWORK)
+            .user_agent("exccd", *software.choose(rng).unwrap_or(&"2.7.6"))
             .services(Services::NODE_NETWORK)
-            .protocol_version(self.protocol_version)
-            .start_height(self.height)
-            .build()
+            .protocol_version(protocol_version)
+            .start_height(height)
+            .build()?;
+        Ok(Self { behaviour, config: Arc::new(config), height, knows })
     }
 }
 
@@ -201,6 +186,11 @@ async fn answer(peer: Handle, mut events: Events, addresses: Arc<[NetAddressV2]>
             let _ = peer.with(|peer, _| peer.push_addrs(&addresses));
         }
     }
+}
+
+/// Keeps a port from becoming another's.
+async fn keep<S>(_socket: S) {
+    future::pending().await
 }
 
 async fn hang_up(listener: TcpListener) {

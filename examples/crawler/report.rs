@@ -25,7 +25,7 @@ pub(crate) fn print(graph: &Graph<'_>, time: Duration) {
 
     let mut times: Vec<_> = graph.reached().filter_map(|found| found.round_trip).collect();
     times.sort();
-    if let [min, .., max] = *times {
+    if let (Some(min), Some(max)) = (times.first(), times.last()) {
         let median = times[times.len() / 2];
         println!("\nround trip: min {min:.1?}, median {median:.1?}, max {max:.1?}");
     }

@@ -111,19 +111,17 @@ fn angles(nodes: &[Node<'_>]) -> Vec<f64> {
 
 fn legend(svg: &mut String, graph: &Graph<'_>, rings: &[usize]) -> fmt::Result {
     let (known, reached) = (graph.0.len(), graph.reached().count());
-    let mut y = -420.0;
+    writeln!(
+        svg,
+        r#"<g fill="{TEXT}"><text x="520" y="-420">{known} nodes, {reached} reached</text>"#
+    )?;
+    let mut y = -385.0;
     let mut line = |look: &str, size: f64, text: &str| {
-        writeln!(
-            svg,
-            r#"<circle cx="530" cy="{:.1}" r="{size:.1}" {look}/><text x="550" y="{y:.1}" fill="{TEXT}">{text}</text>"#,
-            y - 5.0
-        )?;
+        writeln!(svg, r#"<circle cx="530" cy="{y}" r="{size:.1}" {look}/>"#)?;
+        writeln!(svg, r#"<text x="550" y="{}">{text}</text>"#, y + 5.0)?;
         y += 28.0;
         fmt::Result::Ok(())
     };
-    line(r#"fill="none""#, 0.0, &format!("{known} nodes known"))?;
-    line(r#"fill="none""#, 0.0, &format!("{reached} reached"))?;
-    line(r#"fill="none""#, 0.0, "")?;
     for (hops, count) in rings.iter().enumerate() {
         let text = match hops {
             0 => "where the crawl began".into(),
@@ -133,12 +131,10 @@ fn legend(svg: &mut String, graph: &Graph<'_>, rings: &[usize]) -> fmt::Result {
         line(&format!(r#"fill="{}""#, colour(hops)), 6.0, &text)?;
     }
     line(&not_reached(), 6.0, &format!("not reached: {}", known - reached))?;
-    line(r#"fill="none""#, 0.0, "")?;
     for known_by in [1, 5, 20] {
-        let text = format!("known by {known_by}");
-        line(&format!(r#"fill="{TEXT}""#), size(known_by), &text)?;
+        line("", size(known_by), &format!("known by {known_by}"))?;
     }
-    Ok(())
+    writeln!(svg, "</g>")
 }
 
 fn at(angle: f64, radius: f64) -> (f64, f64) {
