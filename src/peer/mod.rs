@@ -407,8 +407,10 @@ impl PeerState {
     /// included, or after `timeout`, when the rest is not sent any more. Called again, it sets
     /// the time anew.
     ///
-    /// Until then the remote is heard and answered as before, and the application can queue
-    /// nothing more. What has left may still be on its way when the peer is closed:
+    /// Until then the remote is heard and answered as before, the application can queue nothing
+    /// more, and every other reason to close stands: a remote that does not read is told by the
+    /// [write timeout](ConfigBuilder::write_timeout), announcements that do not fit under
+    /// [`Overflow::Close`] by that. What has left may still be on its way when the peer is closed:
     /// [`linger_until`](Self::linger_until) is for that.
     pub fn shutdown(&mut self, now: Instant, timeout: Duration) {
         self.set_now(now);

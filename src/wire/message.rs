@@ -253,6 +253,22 @@ messages! {
         MixSecrets(Box<MixSecrets>) = "mixsecrets", NONE, gated_since(10, 70_831);
 }
 
+macro_rules! from_payload {
+    ($($name:ident)*) => {
+        $(impl From<$name> for Message {
+            fn from(payload: $name) -> Self {
+                Self::$name(payload)
+            }
+        })*
+    };
+}
+
+// Those whose payloads tell by their type which message they are, and are not boxed.
+from_payload! {
+    Headers Block Tx Ping Pong FeeFilter MiningState GetInitState GetCFilter GetCFHeaders CFilter
+    CFHeaders CFTypes GetCFilterV2 GetCFsV2 CFiltersV2
+}
+
 impl Command {
     /// The command in a frame's header, if the chain has it.
     pub(crate) fn from_field(field: &CommandField, chain: Chain) -> Result<Self, ErrorKind> {

@@ -109,6 +109,9 @@ impl ConfigBuilder {
 
     /// The highest protocol version that we speak, from 1 to the chain's newest. By
     /// default what the live network's nodes advertise: 8 on Exchangecoin, 12 on Decred.
+    ///
+    /// Who is called answers with no more than the caller says: a crawler that wants to know
+    /// the highest version of others must say the [chain's newest](crate::Chain::newest_version).
     pub fn protocol_version(mut self, version: u32) -> Self {
         self.config.protocol_version = version;
         self

@@ -15,7 +15,8 @@ use crate::network::Network;
 use crate::wire::{Command, PeerAddress, Services, TrailingBytes};
 
 /// The configuration of a peer: made by a [`ConfigBuilder`], valid by construction, and
-/// shared by any number of peers through an `Arc`.
+/// shared by any number of peers through an `Arc`. The two ends of one connection within a
+/// process need one each, or find that they are the same.
 ///
 /// ```
 /// use std::time::Duration;
@@ -96,6 +97,11 @@ impl Config {
     /// What we offer.
     pub const fn services(&self) -> Services {
         self.services
+    }
+
+    /// The height of our best block.
+    pub const fn start_height(&self) -> i32 {
+        self.start_height
     }
 
     /// The handle to the nonces that this configuration's peers share.
