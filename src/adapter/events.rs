@@ -45,10 +45,9 @@ impl Events {
         if state.is_closed() {
             return Poll::Ready(None);
         }
-        match &mut state.receiver {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
+        let replaced = state.receive(context.waker());
+        drop(state);
+        drop(replaced);
         Poll::Pending
     }
 
@@ -109,7 +108,9 @@ impl Drop for Events {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.go_deaf();
+        let receiver = state.receiver.take();
         self.shared.release(state);
+        drop(receiver);
     }
 }
 

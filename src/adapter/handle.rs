@@ -155,7 +155,10 @@ impl Future for End {
         if let Some(reason) = state.end() {
             return Poll::Ready(reason.clone());
         }
-        self.number = Some(state.mourn(self.number, context.waker()));
+        let (number, replaced) = state.mourn(self.number, context.waker());
+        drop(state);
+        drop(replaced);
+        self.number = Some(number);
         Poll::Pending
     }
 }
@@ -163,7 +166,8 @@ impl Future for End {
 impl Drop for End {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.shared.lock().forget_mourner(number);
+            let waker = self.shared.lock().forget_mourner(number);
+            drop(waker);
         }
     }
 }

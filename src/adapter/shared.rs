@@ -73,18 +73,32 @@ impl State {
         self.peer.linger_until().filter(|&until| now < until)
     }
 
-    /// Wakes a task at the end, under the number given or a new one, which is returned.
-    pub(super) fn mourn(&mut self, number: Option<u64>, waker: &Waker) -> u64 {
+    /// Wakes a task when there is an event. Returns the waker that is not needed any more, to
+    /// be dropped without the lock.
+    pub(super) fn receive(&mut self, waker: &Waker) -> Option<Waker> {
+        match &self.receiver {
+            Some(receiver) if receiver.will_wake(waker) => None,
+            _ => self.receiver.replace(waker.clone()),
+        }
+    }
+
+    /// Wakes a task at the end, under the number given or a new one, which is returned, with
+    /// the waker that is not needed any more, to be dropped without the lock.
+    pub(super) fn mourn(&mut self, number: Option<u64>, waker: &Waker) -> (u64, Option<Waker>) {
         let number = number.unwrap_or_else(|| {
             self.next_mourner += 1;
             self.next_mourner
         });
-        self.mourners.entry(number).or_insert_with(|| waker.clone()).clone_from(waker);
-        number
+        let replaced = match self.mourners.get(&number) {
+            Some(mourner) if mourner.will_wake(waker) => None,
+            _ => self.mourners.insert(number, waker.clone()),
+        };
+        (number, replaced)
     }
 
-    pub(super) fn forget_mourner(&mut self, number: u64) {
-        self.mourners.remove(&number);
+    /// Returns a waker to be dropped without the lock.
+    pub(super) fn forget_mourner(&mut self, number: u64) -> Option<Waker> {
+        self.mourners.remove(&number)
     }
 
     /// Nobody takes the events any more: nothing more is worth doing than what a shutdown
