@@ -8,6 +8,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::shared::{Driver, Shared};
 use crate::peer::{
@@ -99,9 +100,10 @@ impl Handle {
     pub fn with<T>(&self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
         let mut state = self.shared.lock();
         let now = self.shared.driver.now();
-        let result = call(&mut state.peer, now);
+        // What was done before a panic is to leave, too.
+        let result = catch_unwind(AssertUnwindSafe(|| call(&mut state.peer, now)));
         self.shared.release(state);
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Waits, as a task, until the peer is closed and its stream, and returns the reason.
