@@ -35,7 +35,7 @@ use alloc::vec;
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::{Condvar, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::{Buf, BytesMut};
@@ -193,7 +193,7 @@ fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> 
         output: Condvar::new(),
         input: Condvar::new(),
         epoch: std::time::Instant::now(),
-        stream: stream.try_clone()?,
+        stream: Mutex::new(Some(stream.try_clone()?)),
     };
     let shared = Shared::new(peer, threads);
     // Whatever fails from here on, the peer is closed and the threads end.
@@ -219,8 +219,9 @@ struct Threads<S> {
     /// Wakes the reading thread: there may be room for input, or the end.
     input: Condvar,
     epoch: std::time::Instant,
-    /// For ending what the threads use.
-    stream: S,
+    /// For ending what the threads use, until it is ended, so that handles that are kept for
+    /// longer do not keep a socket open.
+    stream: Mutex<Option<S>>,
 }
 
 impl<S: Stream> Driver for Threads<S> {
@@ -234,8 +235,11 @@ impl<S: Stream> Driver for Threads<S> {
     }
 
     fn cut(&self) {
-        // A stream that has ended already is as good.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(stream) = stream {
+            // A stream that has ended already is as good.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
