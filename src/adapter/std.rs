@@ -395,8 +395,13 @@ fn linger<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S, is_flushed: boo
 
 /// Whether the call may simply be made again.
 fn is_transient(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+    match error.kind() {
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => true,
+        // Where a call that takes too long is told as `WouldBlock`, the system says this of a
+        // connection that broke.
+        io::ErrorKind::TimedOut => cfg!(windows) || error.raw_os_error().is_none(),
+        _ => false,
+    }
 }
 
 /// Keeps a thread from spinning over a stream that does not block.
