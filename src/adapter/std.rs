@@ -377,10 +377,27 @@ fn write(stream: &mut impl Write, outgoing: &Outgoing) -> io::Result<usize> {
 }
 
 /// Ends the stream in our direction, and gives the remote the time to end it in its own.
-fn linger<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S, is_flushed: bool) {
-    if !is_flushed {
-        let _ = stream.flush();
+fn linger<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S, mut is_flushed: bool) {
+    let mut pause = Pause::default();
+    let mut state = shared.lock();
+    while !is_flushed
+        && let now = shared.driver.now()
+        && let Some(until) = state.lingers_until(now)
+    {
+        drop(state);
+        let _ = stream.set_write_timeout((until - now).clamp(MIN_PATIENCE, MAX_PATIENCE));
+        pause.begin();
+        let flushed = stream.flush();
+        state = shared.lock();
+        match flushed {
+            Err(error) if is_transient(&error) => {
+                state = pause.wait(&shared.driver.output, state, &error);
+            }
+            // Of what cannot be flushed nobody is told any more.
+            _ => is_flushed = true,
+        }
     }
+    drop(state);
     let _ = stream.shutdown(Shutdown::Write);
     let mut state = shared.lock();
     while state.running > 1
@@ -430,7 +447,8 @@ impl Pause {
         error: &io::Error,
     ) -> MutexGuard<'a, State> {
         let has_blocked = self.began.is_none_or(|began| began.elapsed() >= MIN_PATIENCE);
-        if has_blocked || error.kind() == io::ErrorKind::Interrupted || state.is_closed() {
+        let has_ended = state.is_closed() && state.peer.linger_until().is_none();
+        if has_blocked || error.kind() == io::ErrorKind::Interrupted || has_ended {
             return state;
         }
         self.length = (2 * self.length).clamp(MIN_PATIENCE, MAX_PAUSE);
