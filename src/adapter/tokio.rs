@@ -31,6 +31,7 @@
 //! `enable_all` and `#[tokio::main]` see to it. If it is shut down, so are its peers.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -224,7 +225,7 @@ async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, stream: S) {
                 state.peer.transmit(now).advance(written);
             }
             Waited::Read(Err(error)) | Waited::Wrote(Err(error)) => {
-                if error.kind() != io::ErrorKind::Interrupted {
+                if !is_interrupted(&error) {
                     state.lose_connection(now, error);
                 }
             }
@@ -247,6 +248,11 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), outgoing: &Outgoing) -> i
         0 => Err(io::ErrorKind::WriteZero.into()),
         written => Ok(written),
     }
+}
+
+/// Whether the call may simply be made again.
+fn is_interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
 }
 
 /// Calls the peer in time and hands it the input that it held back before. Returns nothing
@@ -275,8 +281,17 @@ async fn linger<S: AsyncRead + AsyncWrite>(
     mut writer: WriteHalf<S>,
 ) {
     let ending = async {
-        let _ = writer.shutdown().await;
-        let _ = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+        while let Err(error) = writer.shutdown().await
+            && is_interrupted(&error)
+        {}
+        let mut chunk = vec![0; MIN_READ];
+        loop {
+            match reader.read(&mut chunk).await {
+                Ok(read) if read > 0 => {}
+                Err(error) if is_interrupted(&error) => {}
+                _ => return,
+            }
+        }
     };
     let mut ending = core::pin::pin!(ending);
     loop {
