@@ -101,6 +101,13 @@ impl State {
         self.mourners.remove(&number)
     }
 
+    /// Takes the events in place of those who do not want them any more.
+    pub(super) fn pass_over_events(&mut self) {
+        if self.is_deaf {
+            while self.peer.poll_event().is_some() {}
+        }
+    }
+
     /// Nobody takes the events any more: nothing more is worth doing than what a shutdown
     /// that is under way has promised.
     pub(super) fn go_deaf(&mut self) {
@@ -145,9 +152,7 @@ impl<D: Driver + ?Sized> Shared<D> {
 
     /// Unlocks what the driver has changed, which knows of it.
     pub(super) fn release_to_application(&self, mut state: MutexGuard<'_, State>) {
-        if state.is_deaf {
-            while state.peer.poll_event().is_some() {}
-        }
+        state.pass_over_events();
         let has_events = state.peer.has_events() || state.is_closed();
         let receiver = state.receiver.take_if(|_| has_events);
         let has_ended = state.end().is_some();

@@ -261,8 +261,9 @@ fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
     let mut state = shared.lock();
     let now = shared.driver.now();
     state.peer.handle_timeout(now);
-    if state.peer.can_resume() {
+    while state.peer.can_resume() {
         let _ = state.peer.handle_input(now, buffer);
+        state.pass_over_events();
     }
     let wait = (!state.is_closed()).then(|| Wait {
         outgoing: state.peer.transmit(now).share(WRITE_FRAMES),
