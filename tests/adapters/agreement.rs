@@ -1,0 +1,300 @@
+//! The drivers decide nothing: one script over each of them and over the bare peer gives the
+//! same events and the same bytes.
+//!
+//! What the remote sends are sessions recorded between the networks' own nodes. The script
+//! goes on once all that was given has come to rest, so that nothing is left to chance.
+
+use std::io::Write;
+
+use bytes::{Buf, BytesMut};
+use excc_peer::adapter::{Events, Handle};
+use excc_peer::wire::{Decoder, EncodedMessage, InvVect, List, Message, Pong, Version};
+use excc_peer::{Config, Direction, Event, Hash, Instant, Network, PeerState, Relay};
+use rand_core::Rng;
+use serde_json::Value;
+
+use crate::common::{DCR, EXCC, UNIX_TIME, rng};
+use crate::harness::*;
+use crate::link::{End, Setup};
+
+/// What the remote sends, and who the peer is.
+struct Side {
+    network: Network,
+    direction: Direction,
+    received: Vec<u8>,
+}
+
+fn sides() -> [Side; 4] {
+    let sessions = [
+        (EXCC, include_str!("../vectors/session-exccd.jsonl")),
+        (DCR, include_str!("../vectors/session-dcrd.jsonl")),
+    ];
+    let side = |network, text: &str, direction| {
+        let from = if direction == Direction::Inbound { "out" } else { "in" };
+        let chunks = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let received = chunks
+            .filter(|chunk| chunk["dir"] == from)
+            .flat_map(|chunk| hex::decode(chunk["hex"].as_str().unwrap()).unwrap())
+            .collect();
+        Side { network, direction, received }
+    };
+    let [(a, b), (c, d)] = sessions.map(|(network, text)| {
+        (side(network, text, Direction::Inbound), side(network, text, Direction::Outbound))
+    });
+    [a, b, c, d]
+}
+
+/// A peer, whatever it is driven by.
+trait Rig {
+    /// Bytes come from the remote.
+    fn feed(&mut self, bytes: &[u8]);
+    /// The remote ends its stream.
+    fn end(&mut self);
+    fn command<T>(&mut self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T;
+    /// All that follows from what was done, until the peer is at rest.
+    fn settle(&mut self) -> Vec<Event>;
+    /// What was written since the last call.
+    fn written(&mut self) -> Vec<u8>;
+}
+
+struct Bare {
+    peer: PeerState,
+    buffer: BytesMut,
+    written: Vec<u8>,
+}
+
+impl Rig for Bare {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        self.peer.handle_input(Instant::ZERO, &mut self.buffer).ok();
+    }
+
+    fn end(&mut self) {
+        self.peer.handle_eof(Instant::ZERO);
+    }
+
+    fn command<T>(&mut self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
+        call(&mut self.peer, Instant::ZERO)
+    }
+
+    fn settle(&mut self) -> Vec<Event> {
+        let mut out = self.peer.transmit(Instant::ZERO);
+        self.written.extend_from_slice(&out.copy_to_bytes(out.remaining()));
+        std::iter::from_fn(|| self.peer.poll_event()).collect()
+    }
+
+    fn written(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.written)
+    }
+}
+
+struct Driven {
+    handle: Handle,
+    events: Events,
+    remote: End,
+}
+
+impl Rig for Driven {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.remote.write_all(bytes).unwrap();
+    }
+
+    fn end(&mut self) {
+        self.remote.end();
+        wait_closed(&self.handle);
+    }
+
+    fn command<T>(&mut self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
+        self.handle.with(call)
+    }
+
+    fn settle(&mut self) -> Vec<Event> {
+        if self.handle.close_reason().is_none() {
+            self.remote.wait_until_read();
+        }
+        let is_written = |peer: &mut PeerState, now| !peer.transmit(now).has_remaining();
+        wait_for("all to be written", || self.handle.with(is_written));
+        std::iter::from_fn(|| self.events.try_recv()).collect()
+    }
+
+    fn written(&mut self) -> Vec<u8> {
+        self.remote.take()
+    }
+}
+
+/// What came of a script, without what depends on the clock.
+#[derive(Debug, PartialEq)]
+struct Record {
+    events: Vec<Event>,
+    results: Vec<String>,
+    written: Vec<u8>,
+}
+
+/// What the script does at an event, as commands to the peer and what they return.
+fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Option<Message> {
+    let hash = |byte| Hash::from_bytes([byte; 32]);
+    match event {
+        Event::VersionReceived(_) => {
+            let result = rig.command(|peer, _| peer.send(Message::GetAddr));
+            results.push(format!("{result:?}"));
+        }
+        Event::Established(_) => {
+            let block = InvVect::block(hash(7));
+            let announced = rig.command(|peer, now| peer.announce(now, block, Relay::Immediate));
+            let again = rig.command(|peer, now| peer.announce(now, block, Relay::Immediate));
+            results.push(format!("{announced:?} {again:?}"));
+            for _ in 0..2 {
+                let pushed = rig
+                    .command(|peer, now| peer.push_getheaders(now, [hash(1), hash(2)], Hash::ZERO));
+                results.push(format!("{pushed:?}"));
+            }
+        }
+        Event::Message(Message::Ping(_)) => {
+            let nonce = rig.command(|peer, _| peer.ping());
+            results.push(format!("{nonce:?}"));
+            return nonce.ok().map(|nonce| Message::Pong(Pong { nonce }));
+        }
+        Event::Message(Message::Inv(list)) => {
+            let request = Message::GetData(List::from(list.to_vec()));
+            let result = rig.command(|peer, _| peer.send(request));
+            results.push(format!("{result:?}"));
+            // Known by the remote now.
+            let vector = list[0];
+            let announced = rig.command(|peer, now| peer.announce(now, vector, Relay::Trickle));
+            results.push(format!("{announced:?}"));
+        }
+        _ => {}
+    }
+    None
+}
+
+impl Side {
+    fn config(&self) -> Config {
+        Config::builder(self.network).user_agent("agreement", "1").build().unwrap()
+    }
+
+    fn bare(&self) -> Bare {
+        let (make, seed) = match self.direction {
+            Direction::Inbound => (PeerState::inbound as fn(_, _, _, _, &mut _) -> _, 1),
+            Direction::Outbound => (PeerState::outbound as fn(_, _, _, _, &mut _) -> _, 2),
+        };
+        let peer = make(self.config(), REMOTE, Instant::ZERO, UNIX_TIME, &mut rng(seed));
+        Bare { peer, buffer: BytesMut::new(), written: Vec::new() }
+    }
+
+    fn driven(&self, driver: Driver) -> Driven {
+        let (remote, near) = Setup::default().link();
+        let (handle, events) = near.start(driver, self.direction, self.config().into()).unwrap();
+        Driven { handle, events, remote }
+    }
+
+    fn run<R: Rig>(&self, mut rig: R, mut sizes: impl FnMut() -> usize) -> Record {
+        let (mut events, mut results, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rest = &self.received[..];
+        let settle = |rig: &mut R, results: &mut Vec<_>, events: &mut Vec<_>| {
+            let mut replies = Vec::new();
+            loop {
+                let more = rig.settle();
+                if more.is_empty() {
+                    return replies;
+                }
+                replies.extend(more.iter().filter_map(|event| react(rig, event, results)));
+                events.extend(more);
+            }
+        };
+        // Answers to the script's own pings wait until no frame of the session is cut.
+        let mut replies = settle(&mut rig, &mut results, &mut events);
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(sizes().clamp(1, rest.len()));
+            rest = later;
+            rig.feed(piece);
+            replies.extend(settle(&mut rig, &mut results, &mut events));
+        }
+        assert!(!replies.is_empty());
+        for reply in replies {
+            let version = rig.command(|peer, _| peer.protocol_version());
+            let frame = EncodedMessage::new(&self.network, version, &reply).unwrap();
+            rig.feed(&frame.to_bytes());
+            settle(&mut rig, &mut results, &mut events);
+        }
+        rig.command(|peer, now| {
+            peer.send(Message::MemPool).unwrap();
+            peer.shutdown(now, PATIENCE);
+            let refused = peer.send(Message::GetAddr);
+            results.push(format!("{refused:?}"));
+        });
+        events.extend(rig.settle());
+        rig.end();
+        events.extend(rig.settle());
+        written.extend(rig.written());
+        Record {
+            events: events.into_iter().map(mask).collect(),
+            results,
+            written: self.mask(&written),
+        }
+    }
+
+    /// Gives our `version` the time that all of them might have been made at.
+    fn mask(&self, written: &[u8]) -> Vec<u8> {
+        let mut buffer = BytesMut::from(written);
+        let version = self.network.chain().advertised_version();
+        let mut decoder = Decoder::new(self.network, version);
+        let Message::Version(ours) = decoder.decode(&mut buffer).unwrap().unwrap().message else {
+            panic!("opens with something else");
+        };
+        let ours = Version { timestamp: 0, ..*ours };
+        let mut bytes =
+            EncodedMessage::new(&self.network, version, &ours.into()).unwrap().to_bytes().to_vec();
+        bytes.extend_from_slice(&buffer);
+        bytes
+    }
+}
+
+fn mask(event: Event) -> Event {
+    match event {
+        Event::Established(mut established) => {
+            established.time_offset = 0;
+            Event::Established(established)
+        }
+        Event::RoundTrip { nonce, .. } => Event::RoundTrip { nonce, time: Default::default() },
+        other => other,
+    }
+}
+
+fn agree(driver: Driver, mut sizes: impl FnMut(u64) -> Box<dyn FnMut() -> usize>) {
+    for (seed, side) in (0..).zip(sides()) {
+        let bare = side.run(side.bare(), sizes(seed));
+        let round_trips =
+            bare.events.iter().filter(|event| matches!(event, Event::RoundTrip { .. }));
+        assert!(round_trips.count() > 0);
+        assert!(bare.written.len() > 200);
+        assert!(matches!(bare.events.last(), Some(Event::Closed(_))));
+        let driven = side.run(side.driven(driver), sizes(seed));
+        assert_eq!(driven.events, bare.events);
+        assert_eq!(driven.results, bare.results);
+        assert_eq!(driven.written, bare.written);
+    }
+}
+
+over_both! {
+    a_session_in_one_piece_is_the_same,
+    a_session_in_single_bytes_is_the_same,
+    a_session_in_pieces_is_the_same,
+}
+
+fn a_session_in_one_piece_is_the_same(driver: Driver) {
+    agree(driver, |_| Box::new(|| usize::MAX));
+}
+
+fn a_session_in_single_bytes_is_the_same(driver: Driver) {
+    agree(driver, |_| Box::new(|| 1));
+}
+
+fn a_session_in_pieces_is_the_same(driver: Driver) {
+    for most in [50, 500] {
+        agree(driver, |seed| {
+            let mut rng = rng(seed);
+            Box::new(move || rng.next_u32() as usize % most)
+        });
+    }
+}

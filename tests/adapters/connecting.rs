@@ -1,0 +1,101 @@
+//! Opening and accepting connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use excc_peer::{CloseReason, Direction};
+use socket2::{Domain, Socket, Type};
+
+use crate::harness::*;
+
+over_both! {
+    a_connection_is_opened_and_accepted,
+    a_refused_connection_is_an_error,
+    of_several_addresses_the_first_that_answers_is_taken,
+    a_name_without_addresses_is_an_error,
+}
+#[cfg(target_os = "linux")]
+over_both!(a_listener_that_does_not_answer_is_given_up);
+
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// An address that nobody listens at, as long as the socket is kept.
+fn deserted() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&LOOPBACK.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+fn a_connection_is_opened_and_accepted(driver: Driver) {
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The connection is made before anybody accepts it.
+    let (bob, mut bob_events) = driver.connect(&[address], PATIENCE).unwrap();
+    let (alice, mut alice_events) = driver.accept(&listener).unwrap();
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
+    assert_eq!(bob.remote(), address);
+    assert_eq!(bob.stats().direction, Direction::Outbound);
+    assert_eq!(alice.stats().direction, Direction::Inbound);
+    assert_ne!(alice.remote().port(), 0);
+    bob.close();
+    assert_eq!(until_closed(&mut alice_events), CloseReason::RemoteClosed);
+}
+
+fn a_refused_connection_is_an_error(driver: Driver) {
+    let (_socket, address) = deserted();
+    let error = driver.connect(&[address], PATIENCE).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+fn of_several_addresses_the_first_that_answers_is_taken(driver: Driver) {
+    let (_socket, deserted) = deserted();
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (bob, mut events) = driver.connect(&[deserted, address, deserted], PATIENCE).unwrap();
+    let (_alice, _alice_events) = driver.accept(&listener).unwrap();
+    assert_eq!(bob.remote(), address);
+    until_established(&mut events);
+}
+
+fn a_name_without_addresses_is_an_error(driver: Driver) {
+    let error = driver.connect(&[], PATIENCE).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[cfg(target_os = "linux")]
+fn a_listener_that_does_not_answer_is_given_up(driver: Driver) {
+    let (socket, address) = deserted();
+    socket.listen(0).unwrap();
+    // Once its queue is full, whoever calls is not answered.
+    let mut waiting = Vec::new();
+    while let Ok(stream) =
+        std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100))
+    {
+        waiting.push(stream);
+    }
+    let error = driver.connect(&[address, address], Duration::from_millis(100)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    let error = driver.connect(&[address], Duration::ZERO).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+}
+
+/// A listener that does not wait gives no sockets that do not wait.
+#[test]
+fn a_listener_that_does_not_block_can_be_used() {
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let error = Driver::Std.accept(&listener).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    let address = listener.local_addr().unwrap();
+    let (_bob, mut events) = Driver::Std.connect(&[address], PATIENCE).unwrap();
+    let mut accepted = None;
+    wait_for("a connection", || {
+        accepted = Driver::Std.accept(&listener).ok();
+        accepted.is_some()
+    });
+    until_established(&mut events);
+}

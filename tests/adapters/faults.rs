@@ -1,0 +1,320 @@
+//! Streams that break, dawdle or lie, and clocks that jump. Whatever happens, each message
+//! that was queued is accounted for once.
+
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use excc_peer::wire::{Command, ErrorKind, Message, TrailingBytes};
+use excc_peer::{CloseReason, SendId};
+use socket2::SockRef;
+
+use crate::harness::*;
+use crate::link::{Act, Call, End, Setup};
+
+over_both! {
+    an_end_between_frames_is_no_truncation,
+    an_end_inside_a_frame_is_a_truncation,
+    a_reset_is_a_lost_connection,
+    a_socket_dropped_with_unread_bytes_is_a_lost_connection,
+    a_write_that_fails_inside_a_frame_loses_the_rest,
+    a_read_that_fails_is_a_lost_connection,
+    a_write_of_nothing_is_a_lost_connection,
+    a_flush_that_fails_is_a_lost_connection,
+    one_byte_at_a_time_will_do,
+    one_byte_at_a_time_will_do_between_two_peers,
+    interruptions_do_not_cut_lingering_short,
+    reads_that_would_block_are_tried_again,
+    writes_that_would_block_are_tried_again,
+    a_clock_may_jump,
+    a_clock_that_jumps_too_far_is_an_idle_timeout,
+}
+#[cfg(target_os = "linux")]
+over_both!(a_connection_that_timed_out_is_lost);
+
+fn send_some(peer: &Peer) -> Vec<SendId> {
+    (0..5).map(|_| peer.0.send(Message::GetAddr).unwrap()).collect()
+}
+
+/// Ends the stream after `opening` and the first `len` bytes of a message.
+fn half_close(driver: Driver, len: usize) -> CloseReason {
+    let (mut remote, near) = sockets();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = send_some(&peer);
+    remote.write_all(&encode(blob())[..len]).unwrap();
+    remote.shutdown(Shutdown::Write).unwrap();
+    outcome(&mut peer, &ids).reason
+}
+
+fn an_end_between_frames_is_no_truncation(driver: Driver) {
+    assert_eq!(half_close(driver, 0), CloseReason::RemoteClosed);
+    assert_eq!(half_close(driver, encode(blob()).len()), CloseReason::RemoteClosed);
+}
+
+fn an_end_inside_a_frame_is_a_truncation(driver: Driver) {
+    for len in [1, 24, 1_000_000] {
+        let CloseReason::Decode(error) = half_close(driver, len) else { panic!("another reason") };
+        assert!(matches!(error.kind(), ErrorKind::Truncated { .. }));
+        assert_eq!(error.command(), (len >= 24).then_some(Command::GetData));
+    }
+}
+
+fn a_reset_is_a_lost_connection(driver: Driver) {
+    let (mut remote, near) = sockets();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = fill_queue(&peer.0, &blob());
+    SockRef::from(&remote).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(remote);
+    let outcome = outcome(&mut peer, &ids);
+    assert_eq!(outcome.reason, CloseReason::ConnectionLost);
+    assert!(!outcome.not_sent.is_empty());
+    let kind = peer.0.io_error().unwrap().kind();
+    assert!(matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{kind}");
+}
+
+fn a_socket_dropped_with_unread_bytes_is_a_lost_connection(driver: Driver) {
+    let (mut remote, near) = sockets();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = send_some(&peer);
+    // Something has come to the remote, who does not read it.
+    remote.peek(&mut [0]).unwrap();
+    drop(remote);
+    assert_eq!(outcome(&mut peer, &ids).reason, CloseReason::ConnectionLost);
+}
+
+fn a_write_that_fails_inside_a_frame_loses_the_rest(driver: Driver) {
+    // From the first write on byte by byte, until the fourth byte of the third message.
+    let most = handshake_len() + 2 * encode(Message::GetAddr).len() + 4;
+    let calls = AtomicUsize::new(0);
+    let plan = move |call| match call {
+        Call::Write if calls.fetch_add(1, Relaxed) < most => Act::AtMost(1),
+        Call::Write => Act::Fail(io::ErrorKind::ConnectionAborted),
+        _ => Act::Go,
+    };
+    let (mut remote, near) = Setup::planned(plan).link();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = peer.0.with(|peer, _| {
+        let send = |_| peer.send(Message::GetAddr).unwrap();
+        (0..5).map(send).collect::<Vec<_>>()
+    });
+    let outcome = outcome(&mut peer, &ids);
+    assert_eq!(outcome.reason, CloseReason::ConnectionLost);
+    assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::ConnectionAborted);
+    assert_eq!((outcome.sent, outcome.not_sent), (ids[..2].to_vec(), ids[2..].to_vec()));
+    assert_eq!(remote.take().len(), most);
+}
+
+/// Bytes that an inbound peer sends to open.
+pub(crate) fn handshake_len() -> usize {
+    let mut peer = crate::common::Peer::inbound(config());
+    peer.feed(&opening()).unwrap();
+    peer.transmit(usize::MAX).len()
+}
+
+/// A stream whose calls of one kind, the first few left out, come to something.
+fn after(kind: Call, calls: usize, act: Act) -> (End, End) {
+    let count = AtomicUsize::new(0);
+    let plan = move |call| {
+        if call == kind && count.fetch_add(1, Relaxed) >= calls { act } else { Act::Go }
+    };
+    Setup::planned(plan).link()
+}
+
+fn a_read_that_fails_is_a_lost_connection(driver: Driver) {
+    let failure = Act::Fail(io::ErrorKind::PermissionDenied);
+    let (mut remote, near) = after(Call::Read, 1, failure);
+    let mut peer = driver.inbound(config(), near);
+    remote.write_all(&opening()).ok();
+    assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
+    assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::PermissionDenied);
+}
+
+fn a_write_of_nothing_is_a_lost_connection(driver: Driver) {
+    let (mut remote, near) = after(Call::Write, 0, Act::Nothing);
+    let mut peer = driver.inbound(config(), near);
+    remote.write_all(&opening()).unwrap();
+    assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
+    assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::WriteZero);
+}
+
+fn a_flush_that_fails_is_a_lost_connection(driver: Driver) {
+    let (mut remote, near) = after(Call::Flush, 0, Act::Fail(io::ErrorKind::StorageFull));
+    let mut peer = driver.inbound(config(), near);
+    remote.write_all(&opening()).unwrap();
+    assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
+    assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::StorageFull);
+}
+
+/// The system's word for a remote that did not acknowledge what was sent. A timeout that was
+/// set for a socket has another.
+#[cfg(target_os = "linux")]
+fn a_connection_that_timed_out_is_lost(driver: Driver) {
+    const ETIMEDOUT: i32 = 110;
+    for call in [Call::Read, Call::Write] {
+        let count = AtomicUsize::new(0);
+        let plan = move |made| {
+            let fails = made == call && count.fetch_add(1, Relaxed) == 0;
+            if fails { Act::FailOs(ETIMEDOUT) } else { Act::Go }
+        };
+        let (mut remote, near) = Setup::planned(plan).link();
+        let mut peer = driver.inbound(config(), near);
+        // Perhaps too late.
+        remote.write_all(&opening()).ok();
+        assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
+        assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::TimedOut);
+    }
+}
+
+/// Interrupts every other call, and moves one byte by the rest.
+fn dribble() -> Setup {
+    let calls = [const { AtomicUsize::new(0) }; 3];
+    Setup::planned(move |call| {
+        if calls[call as usize].fetch_add(1, Relaxed) % 2 == 0 {
+            Act::Fail(io::ErrorKind::Interrupted)
+        } else {
+            Act::AtMost(1)
+        }
+    })
+}
+
+fn one_byte_at_a_time_will_do(driver: Driver) {
+    let (mut remote, near) = dribble().link();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = send_some(&peer);
+    peer.0.shutdown(PATIENCE);
+    assert_eq!(messages(&read_to_end(&mut remote)).len(), 2 + ids.len());
+    drop(remote);
+    let outcome = outcome(&mut peer, &ids);
+    assert_eq!((outcome.reason, outcome.sent), (CloseReason::Local, ids));
+}
+
+fn one_byte_at_a_time_will_do_between_two_peers(driver: Driver) {
+    let (far, near) = dribble().link();
+    let strict = config().trailing_bytes(TrailingBytes::Reject);
+    let (alice, mut alice_events) = driver.inbound(config(), near);
+    let (bob, mut bob_events) = driver.outbound(strict, far);
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
+    bob.ping().unwrap();
+    until_round_trip(&mut bob_events);
+    alice.close();
+    assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
+}
+
+fn interruptions_do_not_cut_lingering_short(driver: Driver) {
+    let (mut remote, near) = dribble().link();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    alice.shutdown(100 * PATIENCE);
+    assert_eq!(until_closed(&mut events), CloseReason::Local);
+    read_to_end(&mut remote);
+    remote.write_all(&[0; 1000]).unwrap();
+    remote.wait_until_read();
+    assert!(poll_once(&mut alice.closed()).is_pending());
+    remote.end();
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+}
+
+/// A stream of which calls of one kind do not do anything for a while, nor wait. A driver of
+/// threads must wait by itself; a task is awake again at once, so that only the number of
+/// calls ends it.
+fn storm(driver: Driver, kind: Call) {
+    let began = Instant::now();
+    let count = AtomicUsize::new(0);
+    let is_over = move || match driver {
+        Driver::Std => began.elapsed() > Duration::from_millis(400),
+        #[cfg(feature = "tokio")]
+        Driver::Tokio => count.fetch_add(1, Relaxed) > 10_000,
+    };
+    let plan = move |call| {
+        if call == kind && !is_over() { Act::Fail(io::ErrorKind::WouldBlock) } else { Act::Go }
+    };
+    let (mut remote, near) = Setup::planned(plan).link();
+    let counts = near.counts.clone();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = send_some(&peer);
+    peer.0.shutdown(PATIENCE);
+    assert_eq!(messages(&read_to_end(&mut remote)).len(), 2 + ids.len());
+    remote.end();
+    let outcome = outcome(&mut peer, &ids);
+    assert_eq!((outcome.reason, outcome.sent), (CloseReason::Local, ids));
+    if let Driver::Std = driver {
+        assert!(counts.all() < 200, "{} calls", counts.all());
+    }
+}
+
+/// Between our end of the stream and the remote's, too, threads must not spin.
+#[test]
+fn lingering_over_reads_that_would_block_does_not_spin() {
+    let is_stormy = Arc::new(AtomicBool::new(false));
+    let weather = is_stormy.clone();
+    let plan = move |call| {
+        if call == Call::Read && weather.load(Relaxed) {
+            Act::Fail(io::ErrorKind::WouldBlock)
+        } else {
+            Act::Go
+        }
+    };
+    let (mut remote, near) = Setup::planned(plan).link();
+    let counts = near.counts.clone();
+    let (alice, mut events) = Driver::Std.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    is_stormy.store(true, Relaxed);
+    alice.shutdown(Duration::from_millis(400));
+    remote.write_all(&encode(Message::GetAddr)).unwrap();
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    assert!(counts.all() < 200, "{} calls", counts.all());
+}
+
+fn reads_that_would_block_are_tried_again(driver: Driver) {
+    storm(driver, Call::Read);
+}
+
+fn writes_that_would_block_are_tried_again(driver: Driver) {
+    storm(driver, Call::Write);
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn a_clock_may_jump(driver: Driver) {
+    let (far, near) = sockets();
+    let patient = || {
+        // What is just being written would be late, too.
+        config().idle_timeout(Some(2 * HOUR)).ping_interval(Some(HOUR / 4)).write_timeout(None)
+    };
+    let mut alice = driver.inbound(patient(), near);
+    let mut bob = driver.outbound(patient(), far);
+    until_established(&mut alice.1);
+    until_established(&mut bob.1);
+    for hours in 1..4 {
+        alice.0.with(|peer, now| peer.handle_timeout(now + hours * HOUR));
+        // The ping that fell due.
+        until_round_trip(&mut alice.1);
+        bob.0.ping().unwrap();
+        until_round_trip(&mut bob.1);
+    }
+    let ids = send_some(&alice);
+    alice.0.shutdown(PATIENCE);
+    let outcome = outcome(&mut alice, &ids);
+    assert_eq!((outcome.reason, outcome.sent), (CloseReason::Local, ids));
+}
+
+fn a_clock_that_jumps_too_far_is_an_idle_timeout(driver: Driver) {
+    let (mut remote, near) = Setup { room: 1, ..Setup::default() }.link();
+    // Of all that is due by then, the one thing that ends a peer.
+    let mut peer = driver.inbound(config().write_timeout(None).verack_timeout(None), near);
+    establish(&mut remote, &mut peer.1);
+    let ids = send_some(&peer);
+    peer.0.with(|peer, now| peer.handle_timeout(now + HOUR));
+    let outcome = outcome(&mut peer, &ids);
+    assert_eq!(outcome.not_sent, ids);
+    assert_eq!(outcome.reason, CloseReason::IdleTimeout);
+}

@@ -1,0 +1,467 @@
+//! A connection in memory that both drivers can use, with faults as planned.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use excc_peer::adapter::std::Stream;
+use excc_peer::{Config, Direction};
+
+use crate::harness::{Driver, PATIENCE, Peer, Transport, start_std};
+
+/// A call of a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Read,
+    Write,
+    Flush,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Act {
+    Go,
+    /// Moves no more than so many bytes.
+    AtMost(usize),
+    /// As an asynchronous stream, `WouldBlock` is pending and awake at once.
+    Fail(io::ErrorKind),
+    /// Fails with an error of the operating system.
+    #[cfg(target_os = "linux")]
+    FailOs(i32),
+    /// Writes nothing and calls it a success.
+    Nothing,
+    Panic,
+}
+
+type Plan = Arc<dyn Fn(Call) -> Act + Send + Sync>;
+
+/// How often a driver called.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) reads: AtomicUsize,
+    pub(crate) writes: AtomicUsize,
+    pub(crate) flushes: AtomicUsize,
+}
+
+impl Counts {
+    pub(crate) fn all(&self) -> usize {
+        self.reads.load(Relaxed) + self.writes.load(Relaxed) + self.flushes.load(Relaxed)
+    }
+}
+
+/// One end of a connection.
+pub(crate) struct End {
+    half: Arc<Half>,
+    plan: Plan,
+    pub(crate) counts: Arc<Counts>,
+    /// Kept by every thread that uses this end, as long as it lives.
+    pub(crate) thread_token: Arc<()>,
+    read_timeout: Option<Duration>,
+    write_timeout: Arc<Mutex<Option<Duration>>>,
+}
+
+/// What the handles to one end share; the stream ends when it is dropped.
+pub(crate) struct Half {
+    link: Arc<Link>,
+    side: usize,
+    buffers_writes: bool,
+}
+
+struct Link {
+    pipes: Mutex<[Pipe; 2]>,
+    changed: Condvar,
+}
+
+/// One direction.
+struct Pipe {
+    bytes: VecDeque<u8>,
+    /// Written and not flushed.
+    unflushed: Vec<u8>,
+    /// How many bytes it holds before writes wait.
+    room: usize,
+    has_ended: bool,
+    /// Whether nobody reads any more.
+    is_cut: bool,
+    reader_waits: bool,
+    writer_waits: bool,
+    wakers: Vec<Waker>,
+}
+
+/// How the end of the peer behaves.
+pub(crate) struct Setup {
+    pub(crate) plan: Plan,
+    pub(crate) room: usize,
+    pub(crate) buffers_writes: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { plan: Arc::new(|_| Act::Go), room: 1 << 20, buffers_writes: false }
+    }
+}
+
+impl Setup {
+    pub(crate) fn planned(plan: impl Fn(Call) -> Act + Send + Sync + 'static) -> Self {
+        Self { plan: Arc::new(plan), ..Self::default() }
+    }
+
+    /// The remote's end, and the one for the peer.
+    pub(crate) fn link(self) -> (End, End) {
+        let pipe = || Pipe {
+            bytes: VecDeque::new(),
+            unflushed: Vec::new(),
+            room: self.room,
+            has_ended: false,
+            is_cut: false,
+            reader_waits: false,
+            writer_waits: false,
+            wakers: Vec::new(),
+        };
+        let link = Arc::new(Link { pipes: Mutex::new([pipe(), pipe()]), changed: Condvar::new() });
+        let end = |side, buffers_writes, plan, timeout| End {
+            half: Arc::new(Half { link: link.clone(), side, buffers_writes }),
+            plan,
+            counts: Arc::default(),
+            thread_token: Arc::default(),
+            read_timeout: timeout,
+            write_timeout: Arc::new(Mutex::new(timeout)),
+        };
+        let go: Plan = Arc::new(|_| Act::Go);
+        (end(0, false, go, Some(PATIENCE)), end(1, self.buffers_writes, self.plan, None))
+    }
+}
+
+impl Link {
+    fn lock(&self) -> MutexGuard<'_, [Pipe; 2]> {
+        self.pipes.lock().expect("no panic with the lock")
+    }
+
+    fn release(&self, mut pipes: MutexGuard<'_, [Pipe; 2]>) {
+        let wakers: Vec<_> = pipes.iter_mut().flat_map(|pipe| pipe.wakers.drain(..)).collect();
+        drop(pipes);
+        self.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        self.end(Shutdown::Both);
+    }
+}
+
+impl Half {
+    fn end(&self, how: Shutdown) {
+        let mut pipes = self.link.lock();
+        if how != Shutdown::Read {
+            pipes[1 - self.side].has_ended = true;
+        }
+        if how != Shutdown::Write {
+            pipes[self.side].is_cut = true;
+        }
+        self.link.release(pipes);
+    }
+
+    /// Reads, or returns nothing if there is nothing to read yet.
+    fn try_read(&self, pipes: &mut [Pipe; 2], buffer: &mut [u8]) -> Option<usize> {
+        let pipe = &mut pipes[self.side];
+        let len = pipe.bytes.len().min(buffer.len());
+        pipe.reader_waits = len == 0;
+        if len == 0 {
+            return (pipe.has_ended || pipe.is_cut).then_some(0);
+        }
+        pipe.bytes.drain(..len).zip(buffer).for_each(|(byte, place)| *place = byte);
+        Some(len)
+    }
+
+    /// Writes, or returns nothing if there is no room yet.
+    fn try_write(
+        &self,
+        pipes: &mut [Pipe; 2],
+        parts: &[IoSlice<'_>],
+        most: usize,
+    ) -> Option<io::Result<usize>> {
+        let pipe = &mut pipes[1 - self.side];
+        if pipe.is_cut || pipe.has_ended {
+            return Some(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let bytes = parts.iter().flat_map(|part| part.iter().copied());
+        if self.buffers_writes {
+            let before = pipe.unflushed.len();
+            pipe.unflushed.extend(bytes.take(most));
+            return Some(Ok(pipe.unflushed.len() - before));
+        }
+        let room = pipe.room.saturating_sub(pipe.bytes.len());
+        pipe.writer_waits = room == 0;
+        if room == 0 {
+            return None;
+        }
+        let before = pipe.bytes.len();
+        pipe.bytes.extend(bytes.take(most.min(room)));
+        Some(Ok(pipe.bytes.len() - before))
+    }
+
+    fn flush(&self) {
+        let mut pipes = self.link.lock();
+        let pipe = &mut pipes[1 - self.side];
+        let unflushed = std::mem::take(&mut pipe.unflushed);
+        pipe.bytes.extend(unflushed);
+        self.link.release(pipes);
+    }
+}
+
+impl End {
+    /// What the plan says to a call: how many bytes may be moved at most.
+    fn act(&self, call: Call) -> io::Result<usize> {
+        let count = match call {
+            Call::Read => &self.counts.reads,
+            Call::Write => &self.counts.writes,
+            Call::Flush => &self.counts.flushes,
+        };
+        count.fetch_add(1, Relaxed);
+        match (self.plan)(call) {
+            Act::Go => Ok(usize::MAX),
+            Act::AtMost(most) => Ok(most),
+            Act::Fail(kind) => Err(kind.into()),
+            #[cfg(target_os = "linux")]
+            Act::FailOs(code) => Err(io::Error::from_raw_os_error(code)),
+            Act::Nothing => Ok(0),
+            // As a panic, but without a message on the terminal.
+            Act::Panic => std::panic::resume_unwind(Box::new("as planned")),
+        }
+    }
+
+    fn keep_token(&self) {
+        thread_local! {
+            static TOKEN: std::cell::RefCell<Option<Arc<()>>> = const { std::cell::RefCell::new(None) };
+        }
+        TOKEN.with_borrow_mut(|token| *token = Some(self.thread_token.clone()));
+    }
+
+    /// Blocks until there is a result, but no longer than `timeout`.
+    fn wait<T>(
+        &self,
+        timeout: Option<Duration>,
+        mut attempt: impl FnMut(&mut [Pipe; 2]) -> Option<T>,
+    ) -> io::Result<T> {
+        let link = &self.half.link;
+        let end = timeout.map(|timeout| Instant::now() + timeout);
+        let mut pipes = link.lock();
+        let mut is_told = false;
+        loop {
+            if let Some(result) = attempt(&mut pipes) {
+                link.release(pipes);
+                return Ok(result);
+            }
+            // Others may wait for this end to wait.
+            if !std::mem::replace(&mut is_told, true) {
+                link.changed.notify_all();
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let left = left.unwrap_or(PATIENCE);
+            pipes = link.changed.wait_timeout(pipes, left).unwrap().0;
+        }
+    }
+
+    /// Ends the stream in this end's direction.
+    pub(crate) fn end(&self) {
+        self.half.end(Shutdown::Write);
+    }
+
+    /// What has come so far.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let mut pipes = self.half.link.lock();
+        let bytes = pipes[self.half.side].bytes.drain(..).collect();
+        self.half.link.release(pipes);
+        bytes
+    }
+
+    /// Waits until the other end has read all and waits for more.
+    #[track_caller]
+    pub(crate) fn wait_until_read(&self) {
+        let other = 1 - self.half.side;
+        let is_read = |pipes: &mut [Pipe; 2]| {
+            (pipes[other].bytes.is_empty() && pipes[other].reader_waits).then_some(())
+        };
+        self.wait(Some(PATIENCE), is_read).expect("read in time");
+    }
+
+    /// Waits until a write of the other end finds no room.
+    #[track_caller]
+    pub(crate) fn wait_until_full(&self) {
+        let side = self.half.side;
+        let is_full = |pipes: &mut [Pipe; 2]| pipes[side].writer_waits.then_some(());
+        self.wait(Some(PATIENCE), is_full).expect("written in time");
+    }
+
+    /// Tells whether anything of this end is still alive.
+    pub(crate) fn life(&self) -> std::sync::Weak<Half> {
+        Arc::downgrade(&self.half)
+    }
+}
+
+impl Read for End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.keep_token();
+        let most = self.act(Call::Read)?.min(buffer.len());
+        self.wait(self.read_timeout, |pipes| self.half.try_read(pipes, &mut buffer[..most]))
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.keep_token();
+        match self.act(Call::Write)? {
+            0 => Ok(0),
+            most => {
+                let timeout = *self.write_timeout.lock().unwrap();
+                self.wait(timeout, |pipes| self.half.try_write(pipes, parts, most))?
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.act(Call::Flush)?;
+        self.half.flush();
+        Ok(())
+    }
+}
+
+impl Stream for End {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            half: self.half.clone(),
+            plan: self.plan.clone(),
+            counts: self.counts.clone(),
+            thread_token: self.thread_token.clone(),
+            read_timeout: self.read_timeout,
+            write_timeout: self.write_timeout.clone(),
+        })
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        *self.write_timeout.lock().unwrap() = Some(timeout);
+        Ok(())
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.half.end(how);
+        Ok(())
+    }
+}
+
+impl Transport for End {
+    fn start(self, driver: Driver, direction: Direction, config: Arc<Config>) -> io::Result<Peer> {
+        match driver {
+            Driver::Std => start_std(direction, config, self),
+            #[cfg(feature = "tokio")]
+            Driver::Tokio => {
+                let _context = crate::harness::runtime().enter();
+                crate::harness::start_tokio(direction, config, self)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod asynchronous {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+
+    impl End {
+        fn poll_act(&self, context: &Context<'_>, call: Call) -> Poll<io::Result<usize>> {
+            match self.act(call) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                result => Poll::Ready(result),
+            }
+        }
+
+        fn poll_wait<T>(
+            &self,
+            context: &Context<'_>,
+            attempt: impl FnOnce(&mut [Pipe; 2]) -> Option<T>,
+        ) -> Poll<T> {
+            let link = &self.half.link;
+            let mut pipes = link.lock();
+            let Some(result) = attempt(&mut pipes) else {
+                pipes[0].wakers.push(context.waker().clone());
+                link.changed.notify_all();
+                return Poll::Pending;
+            };
+            link.release(pipes);
+            Poll::Ready(result)
+        }
+    }
+
+    impl AsyncRead for End {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let most = ready!(self.poll_act(context, Call::Read))?.min(buffer.remaining());
+            let place = buffer.initialize_unfilled_to(most);
+            let read = ready!(self.poll_wait(context, |pipes| self.half.try_read(pipes, place)));
+            buffer.advance(read);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for End {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            parts: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            match ready!(self.poll_act(context, Call::Write))? {
+                0 => Poll::Ready(Ok(0)),
+                most => self.poll_wait(context, |pipes| self.half.try_write(pipes, parts, most)),
+            }
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            ready!(self.poll_act(context, Call::Flush))?;
+            self.half.flush();
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            ready!(self.as_mut().poll_flush(context))?;
+            self.half.end(Shutdown::Write);
+            Poll::Ready(Ok(()))
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The adapters: every test that can be over both, as `::std` and as `::tokio`.
+#![cfg(feature = "std")]
+
+/// Makes tests of functions that take a [`Driver`](harness::Driver): one for each driver.
+macro_rules! over_both {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use crate::harness::Driver;
+
+            #[test]
+            fn std() {
+                super::$name(Driver::Std);
+            }
+
+            #[cfg(feature = "tokio")]
+            #[test]
+            fn tokio() {
+                super::$name(Driver::Tokio);
+            }
+        }
+    )*};
+}
+
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod agreement;
+mod connecting;
+mod endings;
+mod faults;
+mod harness;
+mod link;
+mod streams;
+#[cfg(feature = "tokio")]
+mod tasks;
+mod traffic;
+mod waiting;

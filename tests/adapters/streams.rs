@@ -1,0 +1,165 @@
+//! What the drivers do with their streams.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use excc_peer::wire::Message;
+use excc_peer::{CloseReason, Event};
+
+use crate::harness::*;
+use crate::link::{Act, Call, End, Setup};
+
+over_both! {
+    many_frames_are_one_write,
+    what_a_stream_buffers_is_flushed,
+    what_a_stream_buffers_is_flushed_at_the_end,
+    a_read_that_panics_ends_the_peer,
+    a_write_that_panics_ends_the_peer,
+    nothing_is_left_behind_a_close,
+    nothing_is_left_behind_a_shutdown,
+    nothing_is_left_behind_a_remote_that_goes,
+    a_peer_at_rest_calls_nothing,
+}
+
+fn many_frames_are_one_write(driver: Driver) {
+    const FRAMES: usize = 20;
+    let (mut remote, near) = Setup::default().link();
+    let counts = near.counts.clone();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    remote.wait_until_read();
+    wait_for("the handshake to be sent", || alice.stats().queued_frames == 0);
+    let before = counts.writes.load(Relaxed);
+    alice.with(|peer, _| {
+        for _ in 0..FRAMES {
+            peer.send(Message::GetAddr).unwrap();
+        }
+    });
+    for _ in 0..FRAMES {
+        until(&mut events, |event| matches!(event, Event::Sent(_)).then_some(()));
+    }
+    assert_eq!(counts.writes.load(Relaxed) - before, 1);
+    assert!(remote.take().ends_with(&encode(Message::GetAddr).repeat(FRAMES)));
+}
+
+fn what_a_stream_buffers_is_flushed(driver: Driver) {
+    let buffering = || Setup { buffers_writes: true, ..Setup::default() };
+    let (mut remote, near) = buffering().link();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    alice.send(Message::GetAddr).unwrap();
+    let mut came = Vec::new();
+    wait_for("all of it", || {
+        came.extend(remote.take());
+        came.ends_with(&encode(Message::GetAddr))
+    });
+    assert_eq!(messages(&came).len(), 3);
+}
+
+fn what_a_stream_buffers_is_flushed_at_the_end(driver: Driver) {
+    // The flush after the last message is tried more than once.
+    let flushes = AtomicUsize::new(0);
+    let plan = move |call| match call {
+        Call::Flush => match flushes.fetch_add(1, Relaxed) % 4 {
+            0 | 1 => Act::Fail(io::ErrorKind::Interrupted),
+            2 => Act::Fail(io::ErrorKind::WouldBlock),
+            _ => Act::Go,
+        },
+        _ => Act::Go,
+    };
+    let (mut remote, near) = Setup { buffers_writes: true, ..Setup::planned(plan) }.link();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    alice.with(|peer, now| {
+        peer.send(Message::GetAddr).unwrap();
+        peer.shutdown(now, PATIENCE);
+    });
+    assert_eq!(until_closed(&mut events), CloseReason::Local);
+    assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(Message::GetAddr));
+    remote.end();
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+}
+
+/// A stream whose reads or writes panic after the handshake.
+fn ends_by_a_panic(driver: Driver, of: Call) {
+    let is_armed = Arc::new(AtomicBool::new(false));
+    let armed = is_armed.clone();
+    let plan = move |call| if call == of && armed.load(Relaxed) { Act::Panic } else { Act::Go };
+    let (mut remote, near) = Setup::planned(plan).link();
+    let life = near.life();
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    is_armed.store(true, Relaxed);
+    let waiting = peer.0.clone();
+    let waiting = thread::spawn(move || wait_closed(&waiting));
+    let ids: Vec<_> = std::iter::from_fn(|| peer.0.send(Message::GetAddr).ok()).take(3).collect();
+    // Perhaps too late.
+    remote.write_all(&encode(Message::GetAddr)).ok();
+    assert_eq!(outcome(&mut peer, &ids).reason, CloseReason::ConnectionLost);
+    assert!(peer.0.io_error().is_some());
+    assert_eq!(waiting.join().unwrap(), CloseReason::ConnectionLost);
+    wait_for("the stream to be dropped", || life.strong_count() == 0);
+}
+
+fn a_read_that_panics_ends_the_peer(driver: Driver) {
+    ends_by_a_panic(driver, Call::Read);
+}
+
+fn a_write_that_panics_ends_the_peer(driver: Driver) {
+    ends_by_a_panic(driver, Call::Write);
+}
+
+/// Once the end is told, no thread uses the stream and nobody keeps it, even while a handle
+/// and the events are kept.
+fn nothing_is_left(driver: Driver, end: impl FnOnce(&Peer, End) -> CloseReason) {
+    let (mut remote, near) = Setup::default().link();
+    let (life, token) = (near.life(), near.thread_token.clone());
+    let mut peer = driver.inbound(config(), near);
+    establish(&mut remote, &mut peer.1);
+    wait_for("the handshake to be sent", || peer.0.stats().queued_frames == 0);
+    let reason = end(&peer, remote);
+    assert_eq!(wait_closed(&peer.0), reason);
+    wait_for("the stream to be dropped", || life.strong_count() == 0);
+    if let Driver::Std = driver {
+        wait_for("the threads to end", || Arc::strong_count(&token) == 1);
+    }
+}
+
+fn nothing_is_left_behind_a_close(driver: Driver) {
+    nothing_is_left(driver, |peer, _remote| {
+        peer.0.close();
+        CloseReason::Local
+    });
+}
+
+fn nothing_is_left_behind_a_shutdown(driver: Driver) {
+    nothing_is_left(driver, |peer, remote| {
+        peer.0.shutdown(PATIENCE);
+        remote.end();
+        wait_closed(&peer.0)
+    });
+}
+
+fn nothing_is_left_behind_a_remote_that_goes(driver: Driver) {
+    nothing_is_left(driver, |_, remote| {
+        drop(remote);
+        CloseReason::RemoteClosed
+    });
+}
+
+fn a_peer_at_rest_calls_nothing(driver: Driver) {
+    let (mut remote, near) = Setup::default().link();
+    let counts = near.counts.clone();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    remote.wait_until_read();
+    wait_for("the handshake to be sent", || alice.stats().queued_frames == 0);
+    // The last flush.
+    thread::sleep(Duration::from_millis(100));
+    let before = counts.all();
+    thread::sleep(Duration::from_secs(1));
+    assert!(counts.all() - before <= 2, "{} calls", counts.all() - before);
+}

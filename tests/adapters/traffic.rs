@@ -1,0 +1,236 @@
+//! What peers do over the drivers as they do without.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::thread;
+use std::time::Duration;
+
+use excc_peer::adapter::Events;
+use excc_peer::wire::{Command, ErrorKind, InvVect, List, Message, Ping};
+use excc_peer::{Announced, CloseReason, Event, Hash, Relay, SendErrorKind};
+
+use crate::harness::*;
+
+over_both! {
+    two_peers_talk_in_both_directions_at_once,
+    announcements_trickle_without_being_asked_for,
+    garbage_is_a_violation,
+    a_half_closed_socket_is_the_end,
+    a_socket_that_is_half_closed_inside_a_frame_is_a_truncation,
+    a_remote_that_never_reads_is_found_out_though_writes_block,
+    events_that_are_not_taken_hold_the_remote_back_and_lose_nothing,
+    dropped_events_close_the_peer,
+    dropped_handles_change_nothing,
+    a_handshake_that_does_not_come_ends_in_time,
+    a_refused_version_is_not_answered,
+}
+#[cfg(unix)]
+over_both!(unix_sockets_are_streams_too);
+
+fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
+    let (near, far) = sockets();
+    let (alice, mut alice_events) = driver.inbound(config(), far);
+    let (bob, mut bob_events) = driver.outbound(config(), near);
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
+
+    // Far more than the sockets hold, so that each must read while it writes.
+    let blob = List::from(vec![InvVect::tx(Hash::ZERO); 50_000]);
+    let count = 8;
+    for _ in 0..count {
+        alice.send(Message::GetData(blob.clone())).unwrap();
+        bob.send(Message::GetData(blob.clone())).unwrap();
+    }
+    let take_all = |events: &mut Events| {
+        let (mut came, mut left) = (0, 0);
+        while came < count || left < count {
+            match events.recv_timeout(PATIENCE).expect("an event in time") {
+                Event::Message(Message::GetData(list)) => {
+                    assert_eq!(list, blob);
+                    came += 1;
+                }
+                Event::Sent(_) => left += 1,
+                _ => {}
+            }
+        }
+    };
+    // Side by side: events of the one that are not taken would hold back the other.
+    thread::scope(|scope| {
+        scope.spawn(|| take_all(&mut alice_events));
+        scope.spawn(|| take_all(&mut bob_events));
+    });
+
+    bob.ping().unwrap();
+    until(&mut bob_events, |event| matches!(event, Event::RoundTrip { .. }).then_some(()));
+    assert!(bob.stats().round_trip.is_some());
+
+    alice.close();
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    assert_eq!(until_closed(&mut alice_events), CloseReason::Local);
+    assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
+    let error = bob.send(Message::GetAddr).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::Closed(CloseReason::RemoteClosed));
+    assert_eq!(error.message, Message::GetAddr);
+}
+
+fn announcements_trickle_without_being_asked_for(driver: Driver) {
+    let (near, far) = sockets();
+    let (alice, mut alice_events) = driver.inbound(config(), far);
+    let (_bob, mut bob_events) = driver.outbound(config(), near);
+    until_established(&mut alice_events);
+    let vector = InvVect::tx(Hash::from_bytes([7; 32]));
+    assert_eq!(alice.announce(vector, Relay::Trickle), Announced::Queued);
+    let inv = until(&mut bob_events, |event| match event {
+        Event::Message(Message::Inv(list)) => Some(list),
+        _ => None,
+    });
+    assert_eq!(inv, List::from([vector]));
+}
+
+fn garbage_is_a_violation(driver: Driver) {
+    let (mut near, far) = sockets();
+    let (alice, mut events) = driver.inbound(config(), far);
+    near.write_all(&[0xa5; 64]).unwrap();
+    let reason = until_closed(&mut events);
+    assert!(reason.is_violation());
+    assert!(matches!(&reason, CloseReason::Decode(error)
+        if matches!(error.kind(), ErrorKind::PayloadTooLarge(_))));
+    assert_eq!(wait_closed(&alice), reason);
+    assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "the socket is closed");
+}
+
+fn a_half_closed_socket_is_the_end(driver: Driver) {
+    let (mut near, far) = sockets();
+    let (alice, mut events) = driver.inbound(config(), far);
+    near.write_all(&opening()).unwrap();
+    near.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(until_closed(&mut events), CloseReason::RemoteClosed);
+    assert!(!wait_closed(&alice).is_violation());
+}
+
+fn a_socket_that_is_half_closed_inside_a_frame_is_a_truncation(driver: Driver) {
+    let (mut near, far) = sockets();
+    let (_alice, mut events) = driver.inbound(config(), far);
+    near.write_all(&opening()[..100]).unwrap();
+    near.shutdown(Shutdown::Write).unwrap();
+    let CloseReason::Decode(error) = until_closed(&mut events) else { panic!("another reason") };
+    assert_eq!(error.command(), Some(Command::Version));
+    assert!(matches!(error.kind(), ErrorKind::Truncated { .. }));
+}
+
+fn a_remote_that_never_reads_is_found_out_though_writes_block(driver: Driver) {
+    let (mut near, far) = sockets();
+    let timeout = Some(Duration::from_millis(200));
+    let (alice, mut events) = driver.inbound(config().write_timeout(timeout), far);
+    near.write_all(&opening()).unwrap();
+    until_established(&mut events);
+    let blob = Message::GetData(List::from(vec![InvVect::tx(Hash::ZERO); 50_000]));
+    let mut queued = 0;
+    let full = loop {
+        match alice.send(blob.clone()) {
+            Ok(_) => queued += 1,
+            Err(error) => break error.kind,
+        }
+    };
+    assert!(matches!(full, SendErrorKind::QueueFull { .. }));
+
+    let (mut sent, mut not_sent) = (0, 0);
+    let reason = until(&mut events, |event| {
+        match event {
+            Event::Sent(_) => sent += 1,
+            Event::NotSent(_) => not_sent += 1,
+            Event::Closed(reason) => return Some(reason),
+            _ => {}
+        }
+        None
+    });
+    assert_eq!(reason, CloseReason::WriteStall);
+    assert_eq!(wait_closed(&alice), CloseReason::WriteStall);
+    assert_eq!(sent + not_sent, queued, "what was queued is accounted for");
+    assert!(not_sent > 0, "{sent} of {queued} sent");
+}
+
+fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing(driver: Driver) {
+    const PINGS: u64 = 50_000;
+    let (mut near, far) = sockets();
+    let (alice, mut events) = driver.inbound(config(), far);
+    let mut pongs = near.try_clone().unwrap();
+    let drain = thread::spawn(move || io::copy(&mut pongs, &mut io::sink()).unwrap());
+    let flood = thread::spawn(move || {
+        near.write_all(&opening()).unwrap();
+        for nonce in 0..PINGS {
+            near.write_all(&encode(Message::Ping(Ping { nonce }))).unwrap();
+        }
+        near.shutdown(Shutdown::Write).unwrap();
+    });
+    until_established(&mut events);
+    while alice.with(|peer, _| peer.wants_read()) {
+        thread::yield_now();
+    }
+    let waiting = alice.stats().waiting_events;
+    assert!(waiting < 1_000, "{waiting} events wait");
+
+    let mut next = 0;
+    let reason = until(&mut events, |event| match event {
+        Event::Message(Message::Ping(ping)) => {
+            assert_eq!(ping.nonce, next);
+            next += 1;
+            None
+        }
+        Event::Closed(reason) => Some(reason),
+        _ => None,
+    });
+    assert_eq!((next, reason), (PINGS, CloseReason::RemoteClosed));
+    flood.join().unwrap();
+    drain.join().unwrap();
+}
+
+fn dropped_events_close_the_peer(driver: Driver) {
+    let (near, far) = sockets();
+    let (alice, mut events) = driver.inbound(config(), far);
+    let (_bob, mut bob_events) = driver.outbound(config(), near);
+    until_established(&mut events);
+    until_established(&mut bob_events);
+    drop(events);
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
+}
+
+fn dropped_handles_change_nothing(driver: Driver) {
+    let (near, far) = sockets();
+    let (alice, mut alice_events) = driver.inbound(config(), far);
+    let (bob, mut bob_events) = driver.outbound(config(), near);
+    drop(alice);
+    until_established(&mut bob_events);
+    bob.ping().unwrap();
+    until(&mut alice_events, |event| matches!(event, Event::Message(_)).then_some(()));
+}
+
+fn a_handshake_that_does_not_come_ends_in_time(driver: Driver) {
+    let (_near, far) = sockets();
+    let timeout = Duration::from_millis(50);
+    let (alice, mut events) = driver.inbound(config().handshake_timeout(timeout), far);
+    assert_eq!(until_closed(&mut events), CloseReason::HandshakeTimeout);
+    assert_eq!(wait_closed(&alice), CloseReason::HandshakeTimeout);
+}
+
+fn a_refused_version_is_not_answered(driver: Driver) {
+    let (mut near, far) = sockets();
+    let (alice, mut events) = driver.inbound(config().review_version(true), far);
+    near.write_all(&opening()).unwrap();
+    until(&mut events, |event| matches!(event, Event::VersionReceived(_)).then_some(()));
+    alice.with(|peer, _| peer.refuse_version());
+    assert_eq!(wait_closed(&alice), CloseReason::VersionRefused);
+    assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "nothing was sent");
+}
+
+#[cfg(unix)]
+fn unix_sockets_are_streams_too(driver: Driver) {
+    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (_alice, mut alice_events) = driver.inbound(config(), far);
+    let (bob, mut bob_events) = driver.outbound(config(), near);
+    until_established(&mut alice_events);
+    until_established(&mut bob_events);
+    bob.close();
+    assert_eq!(until_closed(&mut alice_events), CloseReason::RemoteClosed);
+}
