@@ -123,7 +123,7 @@ fn nothing_is_left(driver: Driver, end: impl FnOnce(&Peer, End) -> CloseReason) 
     let reason = end(&peer, remote);
     assert_eq!(wait_closed(&peer.0), reason);
     wait_for("the stream to be dropped", || life.strong_count() == 0);
-    if let Driver::Std = driver {
+    if driver.is_std() {
         wait_for("the threads to end", || Arc::strong_count(&token) == 1);
     }
 }
