@@ -5,10 +5,11 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::sync::MutexGuard;
 use std::time::Instant;
 
 use super::shared::{Driver, Shared, State};
-use crate::peer::{Event, PeerState};
+use crate::peer::Event;
 
 /// The events of a peer that an adapter drives, in order, until [`Event::Closed`].
 ///
@@ -38,10 +39,10 @@ impl Events {
     /// The next event for the task of `context`, which is woken when there is one: what
     /// [`recv`](Self::recv) is made of.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut state = self.shared.lock();
-        if let Some(event) = self.next_of(&mut state) {
-            return Poll::Ready(Some(event));
-        }
+        let mut state = match self.next_of(self.shared.lock()) {
+            Ok(event) => return Poll::Ready(Some(event)),
+            Err(state) => state,
+        };
         if state.is_closed() {
             return Poll::Ready(None);
         }
@@ -63,16 +64,16 @@ impl Events {
 
     /// The next event, if there is one by now.
     pub fn try_recv(&mut self) -> Option<Event> {
-        let mut state = self.shared.lock();
-        self.next_of(&mut state)
+        self.next_of(self.shared.lock()).ok()
     }
 
     fn recv_until(&self, end: Option<Instant>) -> Option<Event> {
         let mut state = self.shared.lock();
         loop {
-            if let Some(event) = self.next_of(&mut state) {
-                return Some(event);
-            }
+            state = match self.next_of(state) {
+                Ok(event) => return Some(event),
+                Err(state) => state,
+            };
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if state.is_closed() || left.is_some_and(|left| left.is_zero()) {
                 return None;
@@ -81,19 +82,19 @@ impl Events {
         }
     }
 
-    fn next_of(&self, state: &mut State) -> Option<Event> {
-        let was_held = !takes_input(&state.peer);
-        let event = state.peer.poll_event();
-        if was_held && takes_input(&state.peer) {
-            self.shared.driver.wake();
+    /// Takes the next event, or gives the lock back where there is none.
+    fn next_of<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<Event, MutexGuard<'a, State>> {
+        let Some((event, is_room_made)) = state.next_event() else { return Err(state) };
+        if is_room_made {
+            // Taking an event tells the peer no time, and the remote was held back until now.
+            state.peer.handle_timeout(self.shared.driver.now());
+            self.shared.release(state);
         }
-        event
+        Ok(event)
     }
-}
-
-/// Whether the driver may hand the peer more input.
-fn takes_input(peer: &PeerState) -> bool {
-    peer.wants_read() || peer.can_resume()
 }
 
 impl Iterator for Events {

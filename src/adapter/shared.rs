@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::peer::{CloseReason, PeerState};
+use crate::peer::{CloseReason, Event, PeerState};
 use crate::time::Instant;
 
 /// Frames and parts of frames that a driver writes at once, at most.
@@ -21,8 +21,11 @@ pub(super) const WRITE_PARTS: usize = 2 * WRITE_FRAMES;
 pub(super) trait Driver: Send + Sync {
     fn now(&self) -> Instant;
 
-    /// There may be something to write, room for input, or a nearer deadline.
-    fn wake(&self);
+    /// There is something to write or a nearer deadline, or the end has come.
+    fn wake_writer(&self);
+
+    /// There is room for input, or the end has come.
+    fn wake_reader(&self);
 
     /// The peer is closed: whatever moves its bytes must end. May be called more than once.
     fn cut(&self);
@@ -40,8 +43,12 @@ pub(super) struct State {
     /// Threads or tasks of the driver that have not ended.
     pub(super) running: usize,
     pub(super) io_error: Option<Arc<io::Error>>,
-    /// When a driver of several threads looks at the clock without being woken.
-    pub(super) wakes_at: Instant,
+    /// Whether the driver has ended, so that nothing wakes it any more.
+    is_over: bool,
+    /// What the driver does without being woken.
+    pub(super) awake: Awake,
+    /// Threads that wait for events or for the end.
+    waiting: usize,
     /// Whether nobody takes the events any more.
     is_deaf: bool,
     /// The task that waits for events: there is one receiver at most.
@@ -49,6 +56,21 @@ pub(super) struct State {
     /// The tasks that wait for the end, by numbers of their own.
     mourners: BTreeMap<u64, Waker>,
     next_mourner: u64,
+}
+
+/// What a driver does without being woken. Most of what an application does brings it nothing,
+/// an announcement that waits for company least of all, and waking it each time would cost
+/// more than all the rest.
+pub(super) struct Awake {
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+    /// When it looks at the clock.
+    pub(super) until: Instant,
+}
+
+impl Awake {
+    /// It looks at everything before it rests.
+    pub(super) const FULLY: Self = Self { reads: true, writes: true, until: Instant::ZERO };
 }
 
 impl State {
@@ -108,6 +130,37 @@ impl State {
         }
     }
 
+    /// Takes the next event. Tells whether that made room for input where there was none.
+    pub(super) fn next_event(&mut self) -> Option<(Event, bool)> {
+        let was_held = !self.takes_input();
+        let event = self.peer.poll_event()?;
+        Some((event, was_held && self.takes_input()))
+    }
+
+    fn takes_input(&self) -> bool {
+        self.peer.wants_read() || self.peer.can_resume()
+    }
+
+    /// Whether the driver rests while the peer has room for more input, and will no more.
+    fn awakes_reader(&mut self) -> bool {
+        let rests = !self.awake.reads && self.takes_input();
+        self.awake.reads |= rests;
+        rests
+    }
+
+    /// Whether the driver rests while there is something to write, or longer than it should,
+    /// and will no more.
+    fn awakes_writer(&mut self) -> bool {
+        let Awake { writes, until, .. } = self.awake;
+        let is_due_before = self.peer.poll_timeout().is_some_and(|at| at < until);
+        let rests = is_due_before || !writes && self.peer.wants_write();
+        if rests {
+            self.awake.writes = true;
+            self.awake.until = Instant::ZERO;
+        }
+        rests
+    }
+
     /// Nobody takes the events any more: nothing more is worth doing than what a shutdown
     /// that is under way has promised.
     pub(super) fn go_deaf(&mut self) {
@@ -124,7 +177,9 @@ impl<D: Driver> Shared<D> {
             peer,
             running: 0,
             io_error: None,
-            wakes_at: Instant::ZERO,
+            is_over: false,
+            awake: Awake::FULLY,
+            waiting: 0,
             is_deaf: false,
             receiver: None,
             mourners: BTreeMap::new(),
@@ -140,11 +195,20 @@ impl<D: Driver + ?Sized> Shared<D> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Unlocks what the application has changed.
-    pub(super) fn release(&self, state: MutexGuard<'_, State>) {
-        let is_cut = state.is_closed() && state.lingers_until(self.driver.now()).is_none();
+    /// Unlocks what the application or a part of the driver has changed.
+    pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
+        let is_ending = state.is_closed() && !state.is_over;
+        state.is_over |= is_ending && state.running == 0;
+        let is_cut = is_ending && state.lingers_until(self.driver.now()).is_none();
+        let awakes_writer = is_ending || state.awakes_writer();
+        let awakes_reader = is_ending || state.awakes_reader();
         self.release_to_application(state);
-        self.driver.wake();
+        if awakes_writer {
+            self.driver.wake_writer();
+        }
+        if awakes_reader {
+            self.driver.wake_reader();
+        }
         if is_cut {
             self.driver.cut();
         }
@@ -155,11 +219,12 @@ impl<D: Driver + ?Sized> Shared<D> {
         state.pass_over_events();
         let has_events = state.peer.has_events() || state.is_closed();
         let receiver = state.receiver.take_if(|_| has_events);
+        let awakes_threads = has_events && state.waiting > 0;
         let has_ended = state.end().is_some();
         let mourners = if has_ended { mem::take(&mut state.mourners) } else { BTreeMap::new() };
         // Wakers are somebody else's code, which must not find the lock taken.
         drop(state);
-        if has_events {
+        if awakes_threads {
             self.changed.notify_all();
         }
         receiver.into_iter().chain(mourners.into_values()).for_each(Waker::wake);
@@ -168,10 +233,13 @@ impl<D: Driver + ?Sized> Shared<D> {
     /// Waits until there may be events or the end.
     pub(super) fn wait_for_change<'a>(
         &self,
-        state: MutexGuard<'a, State>,
+        mut state: MutexGuard<'a, State>,
         timeout: Option<Duration>,
     ) -> MutexGuard<'a, State> {
-        wait(&self.changed, state, timeout)
+        state.waiting += 1;
+        let mut state = wait(&self.changed, state, timeout);
+        state.waiting -= 1;
+        state
     }
 }
 

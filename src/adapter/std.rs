@@ -229,8 +229,11 @@ impl<S: Stream> Driver for Threads<S> {
         Instant::ZERO + self.epoch.elapsed()
     }
 
-    fn wake(&self) {
+    fn wake_writer(&self) {
         self.output.notify_one();
+    }
+
+    fn wake_reader(&self) {
         self.input.notify_one();
     }
 
@@ -266,11 +269,7 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
             }
             Err(error) => state.lose_connection(now, error),
         }
-        if concerns_writer(&state) {
-            shared.release(state);
-        } else {
-            shared.release_to_application(state);
-        }
+        shared.release(state);
     }
     // What the remote still sends after our end is passed over until it ends, too.
     while shared.lock().lingers_until(shared.driver.now()).is_some() {
@@ -283,13 +282,6 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
             _ => return,
         }
     }
-}
-
-/// Whether the writing thread has something to do that it does not know of. Most input brings
-/// it nothing, and waking it each time would cost more than the input does.
-fn concerns_writer(state: &State) -> bool {
-    let is_due_before = state.peer.poll_timeout().is_some_and(|at| at < state.wakes_at);
-    state.is_closed() || state.peer.wants_write() || is_due_before
 }
 
 /// Waits until the peer wants more input, and hands it what it held back before.
@@ -307,7 +299,9 @@ fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) 
         } else if state.peer.wants_read() {
             return true;
         } else {
+            state.awake.reads = false;
             state = wait(&shared.driver.input, state, None);
+            state.awake.reads = true;
         }
     }
 }
@@ -329,8 +323,11 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
         let outgoing = state.peer.transmit(now).share(WRITE_FRAMES);
         let patience = state.peer.poll_timeout().map(|at| at - now);
         if !outgoing.has_remaining() && is_flushed {
-            state.wakes_at = state.peer.poll_timeout().unwrap_or(Instant::MAX);
+            state.awake.writes = false;
+            state.awake.until = state.peer.poll_timeout().unwrap_or(Instant::MAX);
             state = wait(output, state, patience);
+            state.awake.writes = true;
+            state.awake.until = Instant::ZERO;
             continue;
         }
         drop(state);

@@ -43,7 +43,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Notify;
 use tokio::{select, time};
 
-use super::shared::{Driver, Running, Shared, WRITE_FRAMES, WRITE_PARTS, unix_time};
+use super::shared::{Awake, Driver, Running, Shared, WRITE_FRAMES, WRITE_PARTS, unix_time};
 use super::{Events, Handle};
 use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
@@ -154,7 +154,11 @@ impl Driver for Task {
         Instant::ZERO + self.epoch.elapsed()
     }
 
-    fn wake(&self) {
+    fn wake_writer(&self) {
+        self.changed.notify_one();
+    }
+
+    fn wake_reader(&self) {
         self.changed.notify_one();
     }
 
@@ -270,6 +274,13 @@ fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
         wants_read: state.peer.wants_read(),
         deadline: state.peer.poll_timeout(),
     });
+    if let Some(Wait { outgoing, wants_read, deadline }) = &wait {
+        state.awake = Awake {
+            reads: *wants_read,
+            writes: outgoing.has_remaining(),
+            until: deadline.unwrap_or(Instant::MAX),
+        };
+    }
     shared.release_to_application(state);
     wait
 }
