@@ -1,0 +1,167 @@
+//! The adapters under test, and a stream that breaks.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use excc_peer::Config;
+use excc_peer::adapter::{self, Events, Handle};
+use rand_chacha::ChaCha8Rng;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+type Driven = io::Result<(Handle, Events)>;
+
+/// What the two adapters have in common.
+pub(crate) trait Adapter {
+    const NAME: &'static str;
+
+    fn inbound(config: Arc<Config>, socket: TcpStream, rng: &mut ChaCha8Rng) -> Driven;
+
+    /// The connection breaks after `cut` bytes have left.
+    fn outbound(
+        config: Arc<Config>,
+        socket: TcpStream,
+        cut: Option<u64>,
+        rng: &mut ChaCha8Rng,
+    ) -> Driven;
+}
+
+pub(crate) struct Std;
+
+impl Adapter for Std {
+    const NAME: &'static str = "std";
+
+    fn inbound(config: Arc<Config>, socket: TcpStream, rng: &mut ChaCha8Rng) -> Driven {
+        let remote = socket.peer_addr()?;
+        adapter::std::inbound(config, socket, remote, rng)
+    }
+
+    fn outbound(
+        config: Arc<Config>,
+        socket: TcpStream,
+        cut: Option<u64>,
+        rng: &mut ChaCha8Rng,
+    ) -> Driven {
+        let remote = socket.peer_addr()?;
+        match cut {
+            Some(left) => adapter::std::outbound(config, Brittle { socket, left }, remote, rng),
+            None => adapter::std::outbound(config, socket, remote, rng),
+        }
+    }
+}
+
+pub(crate) struct Tokio;
+
+impl Tokio {
+    fn socket(socket: TcpStream) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
+        let remote = socket.peer_addr()?;
+        socket.set_nonblocking(true)?;
+        Ok((tokio::net::TcpStream::from_std(socket)?, remote))
+    }
+}
+
+impl Adapter for Tokio {
+    const NAME: &'static str = "tokio";
+
+    fn inbound(config: Arc<Config>, socket: TcpStream, rng: &mut ChaCha8Rng) -> Driven {
+        let (socket, remote) = Self::socket(socket)?;
+        adapter::tokio::inbound(config, socket, remote, rng)
+    }
+
+    fn outbound(
+        config: Arc<Config>,
+        socket: TcpStream,
+        cut: Option<u64>,
+        rng: &mut ChaCha8Rng,
+    ) -> Driven {
+        let (socket, remote) = Self::socket(socket)?;
+        match cut {
+            Some(left) => adapter::tokio::outbound(config, Brittle { socket, left }, remote, rng),
+            None => adapter::tokio::outbound(config, socket, remote, rng),
+        }
+    }
+}
+
+/// A socket that breaks once so many bytes have left, be it inside a frame. What has come and
+/// was not read makes of its end a reset.
+struct Brittle<S> {
+    socket: S,
+    left: u64,
+}
+
+impl<S> Brittle<S> {
+    /// What may be written of `bytes`.
+    fn allowed<'a>(&self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
+        let allowed = self.left.min(bytes.len() as u64) as usize;
+        match &bytes[..allowed] {
+            [] => Err(ErrorKind::ConnectionReset.into()),
+            allowed => Ok(allowed),
+        }
+    }
+}
+
+impl Read for Brittle<TcpStream> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Brittle<TcpStream> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.socket.write(self.allowed(bytes)?)?;
+        self.left -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+impl adapter::std::Stream for Brittle<TcpStream> {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, left: self.left })
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.socket.set_write_timeout(Some(timeout))
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
+    }
+}
+
+impl AsyncRead for Brittle<tokio::net::TcpStream> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Brittle<tokio::net::TcpStream> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let allowed = self.allowed(bytes)?;
+        let written = ready!(Pin::new(&mut self.socket).poll_write(context, allowed))?;
+        self.left -= written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,207 @@
+//! What must be true while a run goes on and in its end.
+
+use std::time::Duration;
+
+use excc_peer::wire::{Command, ErrorKind};
+use excc_peer::{CloseReason, CommandStats, Stats, Traffic};
+
+use crate::node::{Book, Hub, Peer};
+use crate::{Kind, MAX_QUEUED, MAX_WAITING, World};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What of the announcements of remotes that are still connected the hub has not heard of.
+pub(crate) fn missing_news(world: &World, hub: &Hub, remotes: &[Peer]) -> Option<String> {
+    let heard = hub.heard();
+    for (at, (near, far)) in hub.peers.iter().zip(remotes).enumerate() {
+        // Of those that are to be cut off, it is as good as what they were able to say.
+        let is_live = !near.is_closed() && !far.is_closed() && !world.kinds[at].is_cut();
+        let unheard = world.announced_by(at).find(|&number| !heard.contains(number));
+        if let Some(number) = unheard.filter(|_| is_live) {
+            return Some(format!("number {number} by {far:?}"));
+        }
+    }
+    None
+}
+
+/// What is not yet as it must be before the hub shuts down.
+pub(crate) fn missing_deliveries(world: &World, hub: &Hub, remotes: &[Peer]) -> Option<String> {
+    // Those that must end first may have said something until then.
+    let must_end = |kind: &Kind| matches!(kind, Kind::Stuck(_) | Kind::Cut(_));
+    let ends = hub.peers.iter().zip(&world.kinds);
+    let mut open = ends.filter(|(near, kind)| must_end(kind) && near.book().closed.is_none());
+    if let Some((near, _)) = open.next() {
+        return Some(format!("the end of {near:?}"));
+    }
+    let (relayed, heard) = (hub.relayed().len(), hub.heard().len());
+    if relayed < heard {
+        return Some(format!("{relayed} of {heard} relayed"));
+    }
+    let honest = (0..world.peers()).filter(|&at| world.kinds[at] == Kind::Honest);
+    honest.filter_map(|at| missing_delivery(world, hub, at, &remotes[at])).next()
+}
+
+fn missing_delivery(world: &World, hub: &Hub, at: usize, far: &Peer) -> Option<String> {
+    let near = &hub.peers[at];
+    for (end, peer) in [("hub", near), ("remote", far)] {
+        let book = peer.book();
+        if book.pings.last() != book.round_trips.last() {
+            return Some(format!("a pong for the {end} of {far:?}"));
+        }
+        // Whoever is closed lacks more than an answer, which the checks in the end tell.
+        if book.answered < book.asked && book.closed.is_none() {
+            let Book { asked, answered, .. } = *book;
+            return Some(format!("{answered} of {asked} answers for the {end} of {far:?}"));
+        }
+    }
+    let told = far.book().announced.clone();
+    let owed = near.book().announced.clone();
+    let mut numbers = 0..world.vectors.len();
+    numbers
+        .find(|&number| owed.contains(number) && !told.contains(number) && !world.has(at, number))
+        .map(|number| format!("number {number} to {far:?}"))
+}
+
+/// What a run came to.
+#[derive(Default)]
+pub(crate) struct Totals {
+    slow: usize,
+    /// Slow readers that were given up.
+    stalled: usize,
+    cut: usize,
+    sent: u64,
+    received: u64,
+    delivered: usize,
+    not_sent: u64,
+    refused: u64,
+}
+
+pub(crate) fn check(world: &World, hub: &Hub, remotes: &[Peer]) -> Totals {
+    let mut totals = Totals::default();
+    for (at, (near, far)) in hub.peers.iter().zip(remotes).enumerate() {
+        let kind = world.kinds[at];
+        let who = format!("remote {at}, {kind:?}, {near:?} and {far:?}");
+        check_book(&near.book(), &who);
+        check_book(&far.book(), &who);
+        check_end(kind, near, far, &who);
+        check_announcements(world, hub, remotes, at, &who);
+        check_traffic(kind, near, far, &who);
+
+        let messages = |of: fn(&CommandStats) -> u64| -> u64 {
+            near.handle.stats().commands.iter().map(of).sum()
+        };
+        let book = near.book();
+        totals.slow += usize::from(kind.is_slow());
+        totals.stalled += usize::from(book.closed == Some(CloseReason::WriteStall));
+        totals.cut += usize::from(kind.is_cut());
+        totals.sent += messages(|stats| stats.sent.messages);
+        totals.received += messages(|stats| stats.received.messages);
+        totals.delivered += far.book().announced.len();
+        totals.not_sent += book.not_sent;
+        totals.refused += book.refused;
+    }
+    totals
+}
+
+/// Whatever was queued was told of, once and in order, before the end.
+fn check_book(book: &Book, who: &str) {
+    assert!(book.closed.is_some(), "no end: {who}");
+    assert_eq!(book.queued, book.told, "{who}");
+    // A ping may be overtaken by the next one, but each is answered once, and in order.
+    let mut pings = book.pings.iter();
+    for nonce in &book.round_trips {
+        assert!(pings.any(|ping| ping == nonce), "a round trip of no ping: {who}");
+    }
+}
+
+fn check_end(kind: Kind, near: &Peer, far: &Peer, who: &str) {
+    let (near, far) = (near.book(), far.book());
+    let reason = near.closed.as_ref().expect("checked");
+    let is_expected = match (kind, reason) {
+        (Kind::Honest | Kind::Slow, CloseReason::Local) => true,
+        (Kind::Slow | Kind::Stuck(_), CloseReason::WriteStall) => true,
+        (Kind::Cut(_), CloseReason::RemoteClosed | CloseReason::ConnectionLost) => true,
+        (Kind::Cut(_), CloseReason::Decode(error)) => {
+            matches!(error.kind(), ErrorKind::Truncated { .. })
+        }
+        _ => false,
+    };
+    assert!(is_expected, "{reason:?}: {who}");
+    if kind == Kind::Honest {
+        assert_eq!(far.closed, Some(CloseReason::RemoteClosed), "{who}");
+        for book in [&near, &far] {
+            assert_eq!((book.not_sent, book.refused), (0, 0), "{who}");
+            assert_eq!(book.asked, book.answered, "{who}");
+            assert_eq!(book.pings.last(), book.round_trips.last(), "{who}");
+        }
+    }
+}
+
+/// Whether everything that was queued at the hub left before the end.
+fn is_drained(near: &Peer) -> bool {
+    near.handle.with(|peer, _| peer.linger_until().is_some())
+}
+
+/// That nobody was told of anything twice was seen when it was told.
+fn check_announcements(world: &World, hub: &Hub, remotes: &[Peer], at: usize, who: &str) {
+    let relayed = hub.relayed();
+    let (near, far) = (&hub.peers[at], &remotes[at]);
+    let (owed, told) = (&near.book().announced, &far.book().announced);
+    let has_survived = is_drained(near);
+    for number in 0..world.vectors.len() {
+        if told.contains(number) {
+            assert!(owed.contains(number), "{number} out of nowhere: {who}");
+        } else if has_survived && owed.contains(number) {
+            assert!(world.has(at, number), "{number} was lost: {who}");
+        }
+        if world.has(at, number) {
+            assert!(!has_survived || relayed.contains(number), "{number} was not heard: {who}");
+        } else if world.kinds[at] == Kind::Honest {
+            assert_eq!(owed.contains(number), relayed.contains(number), "{number}: {who}");
+        }
+    }
+}
+
+/// Both ends have counted the same messages.
+fn check_traffic(kind: Kind, near: &Peer, far: &Peer, who: &str) {
+    let (hub, remote) = (near.handle.stats(), far.handle.stats());
+    if is_drained(near) {
+        assert_eq!(traffic(&hub, true), traffic(&remote, false), "to the remote: {who}");
+    }
+    // What a slow reader has sent of late may have found the hub closed.
+    if kind == Kind::Honest {
+        assert_eq!(traffic(&remote, true), traffic(&hub, false), "to the hub: {who}");
+    }
+}
+
+/// Messages and bytes by command, of those that were sent or came.
+fn traffic(stats: &Stats, sent: bool) -> Vec<(Command, Traffic)> {
+    let commands = stats.commands.iter();
+    let traffic = commands.map(|one| (one.command, if sent { one.sent } else { one.received }));
+    traffic.filter(|(_, traffic)| traffic.messages > 0).collect()
+}
+
+pub(crate) fn print(adapter: &str, world: &World, totals: &Totals, took: Duration, peak: usize) {
+    let Totals { slow, stalled, cut, sent, received, delivered, not_sent, refused } = totals;
+    println!(
+        "| adapter | connections | slow (given up) | cut | messages from hub | to hub \
+         | vectors delivered | not sent | refused | time | memory | per connection |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n\
+         | {adapter} | {} | {slow} ({stalled}) | {cut} | {sent} | {received} \
+         | {delivered} | {not_sent} | {refused} | {:.1} s | {} MiB | {} KiB |",
+        world.peers(),
+        took.as_secs_f64(),
+        peak / MIB,
+        peak / world.peers() / KIB,
+    );
+}
+
+/// The peak, of both ends of all connections, was no more than what may wait for so many.
+pub(crate) fn check_memory(world: &World, peak: usize) {
+    // Of each end: 1,000 known vectors, what waits for the application, the receive buffer
+    // with the chunk that is read into it, stacks and tasks, and the books of this test.
+    let end = 64 * KIB + MAX_WAITING + 192 * KIB + 32 * KIB + 32 * KIB;
+    let bound = 64 * MIB + world.peers() * (2 * end + MAX_QUEUED);
+    assert!(peak <= bound, "{} of {} MiB", peak / MIB, bound / MIB);
+}

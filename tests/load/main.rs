@@ -1,0 +1,363 @@
+//! A hub with many connections over loopback, on each adapter: nothing is lost that was not
+//! reported, memory stays bounded, and nothing is left behind.
+//!
+//! Every remote announces transactions, some of them the same as others; the hub relays what
+//! is new to it to all, asks for some and answers who asks it. Everybody pings. One remote in
+//! ten reads slowly, every second of these at some time no more at all; one in ten is cut off
+//! after a random number of bytes. In the end the hub shuts everything down and the books are
+//! compared.
+//!
+//! Both ends of each connection are driven by the adapter: the far ends are a load as well,
+//! and what they saw can be counted. Their applications are tasks on either adapter, which
+//! shows that tasks can take the events of peers that threads drive.
+//!
+//! The size is small by default. A thousand connections take some 15 s an adapter:
+//!
+//! ```sh
+//! EXCC_LOAD_PEERS=1000 cargo test --release --all-features --test load -- --nocapture
+//! ```
+//!
+//! `EXCC_LOAD_SEED` repeats the choices of another run, though not its timing.
+
+mod adapters;
+mod check;
+mod node;
+mod process;
+
+use std::collections::HashMap;
+use std::env;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use excc_peer::adapter::Events;
+use excc_peer::wire::{Command, EncodedMessage, InvVect, Message, Transaction, TxOut};
+use excc_peer::{Announced, Config, ConfigBuilder, Hash, Network, Relay};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use adapters::{Adapter, Std, Tokio};
+use node::{Hub, Peer};
+use process::Process;
+
+const NETWORK: Network = Network::EXCC_REGNET;
+
+/// The protocol version that is negotiated, for messages that are encoded once for all.
+const VERSION: u32 = 8;
+
+/// What anything may take before the run has failed: far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a shutdown may take. Readers that are slow may not be through by then.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// How long a frame to a slow reader may take to leave.
+const SLOW_WRITE: Duration = Duration::from_secs(4);
+
+/// Between two announcements of a remote.
+const ROUND: Duration = Duration::from_millis(150);
+
+/// The sockets' buffers: small ones, so that writes are partial and readers that are slow
+/// are felt.
+const SEND_BUFFER: u32 = 64 * 1024;
+const SLOW_RECEIVE_BUFFER: u32 = 32 * 1024;
+
+/// The largest transaction, which is also the one that slow readers ask for.
+const LARGEST: usize = 24 * 1024;
+
+/// What may be queued for a remote: less than a slow reader asks for, and more than all
+/// buffers on the way to it hold.
+const MAX_QUEUED: usize = 512 * 1024;
+
+/// What may wait for an application in bytes of messages.
+const MAX_WAITING: usize = 64 * 1024;
+
+/// How a remote behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Honest,
+    /// Takes one event in a while.
+    Slow,
+    /// Takes so many events and then no more.
+    Stuck(u32),
+    /// Is cut off when so many bytes have left it.
+    Cut(u64),
+}
+
+impl Kind {
+    fn is_slow(self) -> bool {
+        matches!(self, Self::Slow | Self::Stuck(_))
+    }
+
+    fn is_cut(self) -> bool {
+        matches!(self, Self::Cut(_))
+    }
+}
+
+/// What all of a run know.
+struct World {
+    kinds: Vec<Kind>,
+    /// How many vectors each remote has of its own.
+    each: usize,
+    /// All vectors, by number; those of one remote follow each other. The last one is of a
+    /// transaction that the hub has from the beginning.
+    vectors: Vec<InvVect>,
+    numbers: HashMap<Hash, usize>,
+    /// The transactions that exist.
+    txs: HashMap<usize, EncodedMessage>,
+}
+
+impl World {
+    fn new(peers: usize, rng: &mut ChaCha8Rng) -> Self {
+        let each = if peers > 250 { 4 } else { 16 };
+        let kinds = (0..peers).map(|at| match at % 20 {
+            3 => Kind::Slow,
+            13 => Kind::Stuck(5 + below(rng, 20)),
+            // Some before the handshake is done or soon after, some in the midst of a
+            // transaction.
+            7 => Kind::Cut(below(rng, 1_500).into()),
+            17 => Kind::Cut(below(rng, 30_000).into()),
+            _ => Kind::Honest,
+        });
+        let kinds = kinds.collect();
+        let popular = peers * each;
+        let mut txs = HashMap::new();
+        let mut vector = |number| {
+            if number % 4 != 0 && number != popular {
+                let mut hash = [0; 32];
+                rng.fill_bytes(&mut hash);
+                return InvVect::tx(Hash::from_bytes(hash));
+            }
+            let script =
+                if number == popular { LARGEST } else { below(rng, LARGEST as u32) as usize };
+            let outputs = vec![TxOut { value: 1, version: 0, pk_script: vec![0; script].into() }];
+            let tx = Transaction { outputs, lock_time: number as u32, ..Transaction::default() };
+            let tx = tx.encode(NETWORK.chain()).expect("a valid transaction");
+            let vector = InvVect::tx(tx.tx_hash());
+            let frame = EncodedMessage::new(&NETWORK, VERSION, &Message::Tx(tx));
+            txs.insert(number, frame.expect("a valid transaction"));
+            vector
+        };
+        let vectors: Vec<InvVect> = (0..=popular).map(&mut vector).collect();
+        let numbers = (0..).zip(&vectors).map(|(number, vector)| (vector.hash, number)).collect();
+        Self { kinds, each, vectors, numbers, txs }
+    }
+
+    fn peers(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// The number of the transaction that the hub has from the beginning.
+    fn popular(&self) -> usize {
+        self.vectors.len() - 1
+    }
+
+    fn number(&self, vector: &InvVect) -> usize {
+        *self.numbers.get(&vector.hash).expect("a vector that somebody announced")
+    }
+
+    /// The numbers that a remote announces: its own, and then one of its neighbour's.
+    fn announced_by(&self, at: usize) -> impl Iterator<Item = usize> + Clone {
+        let neighbour = (at + 1) % self.peers();
+        (at * self.each..(at + 1) * self.each).chain([neighbour * self.each])
+    }
+
+    fn has(&self, at: usize, number: usize) -> bool {
+        self.announced_by(at).any(|own| own == number)
+    }
+}
+
+fn below(rng: &mut impl Rng, end: u32) -> u32 {
+    rng.next_u32() % end.max(1)
+}
+
+fn builder() -> ConfigBuilder {
+    Config::builder(NETWORK)
+        .max_queued_bytes(MAX_QUEUED)
+        .max_waiting_events(128, MAX_WAITING)
+        .ping_interval(None)
+}
+
+/// Of the hub for each kind, and of the remotes.
+struct Configs {
+    hub: Arc<Config>,
+    hub_slow: Arc<Config>,
+    remote: Arc<Config>,
+    remote_slow: Arc<Config>,
+}
+
+impl Configs {
+    fn new() -> Self {
+        // On a machine that is busy a thread may wait for long, and what is slow by intent
+        // must not be taken for slow by chance: only slow readers can be too slow.
+        let patient = || builder().write_timeout(Some(PATIENCE));
+        let unhurried = |builder: ConfigBuilder| builder.response_timeout(Command::GetData, None);
+        let hub_slow = builder().write_timeout(Some(SLOW_WRITE));
+        let build = |builder: ConfigBuilder| Arc::new(builder.build().expect("valid"));
+        Self {
+            hub: build(patient()),
+            hub_slow: build(unhurried(hub_slow)),
+            remote: build(patient()),
+            remote_slow: build(unhurried(patient())),
+        }
+    }
+}
+
+/// The two ends of a new connection: the hub's and the remote's.
+async fn sockets(listener: &TcpListener, kind: Kind) -> (TcpStream, TcpStream) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    if kind.is_slow() {
+        socket.set_recv_buffer_size(SLOW_RECEIVE_BUFFER).expect("a small buffer");
+    }
+    let address = listener.local_addr().expect("bound");
+    let far = socket.connect(address).await.expect("a connection");
+    let (near, from) = listener.accept().await.expect("a connection");
+    assert_eq!(from, far.local_addr().expect("connected"), "a connection of somebody else's");
+    let [near, far] = [near, far].map(|stream| {
+        stream.set_nodelay(true).expect("an open socket");
+        let stream = stream.into_std().expect("an open socket");
+        stream.set_nonblocking(false).expect("an open socket");
+        stream
+    });
+    (near, far)
+}
+
+/// Connects all remotes with the hub.
+async fn connect<A: Adapter>(world: &World, rng: &mut ChaCha8Rng) -> [Vec<(Peer, Events)>; 2] {
+    let configs = Configs::new();
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(SEND_BUFFER).expect("a small buffer");
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port");
+    let listener = socket.listen(16).expect("listening");
+    let (mut hub, mut remotes) = (Vec::new(), Vec::new());
+    for &kind in &world.kinds {
+        let (near, far) = sockets(&listener, kind).await;
+        let slow = kind.is_slow();
+        let config = if slow { &configs.hub_slow } else { &configs.hub };
+        hub.push(A::inbound(config.clone(), near, rng));
+        let config = if slow { &configs.remote_slow } else { &configs.remote };
+        let cut = if let Kind::Cut(after) = kind { Some(after) } else { None };
+        remotes.push(A::outbound(config.clone(), far, cut, rng));
+    }
+    [hub, remotes].map(|peers| {
+        let result: Result<Vec<_>, _> = peers.into_iter().collect();
+        let peers = result.expect("peers, as descriptors and threads are there");
+        peers.into_iter().map(|(handle, events)| (Peer::new(handle), events)).collect()
+    })
+}
+
+/// Waits until `missing` finds nothing.
+async fn until_none(what: &str, mut missing: impl FnMut() -> Option<String>) {
+    let end = Instant::now() + PATIENCE;
+    while let Some(missing) = missing() {
+        assert!(Instant::now() < end, "{what}: {missing}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::Totals {
+    let before = Process::now();
+    let [hub, remotes] = connect::<A>(&world, &mut rng).await;
+    let (peers, hub_events): (Vec<_>, Vec<_>) = hub.into_iter().unzip();
+    let (remotes, remote_events): (Vec<_>, Vec<_>) = remotes.into_iter().unzip();
+    let hub = Arc::new(Hub::new(world.clone(), peers));
+    let remotes: Arc<[Peer]> = remotes.into();
+    let (over, is_over) = watch::channel(false);
+
+    let mut tasks = Vec::new();
+    let (news, all_news) = mpsc::unbounded_channel();
+    tasks.push(tokio::spawn(node::relay(hub.clone(), all_news)));
+    for (at, events) in hub_events.into_iter().enumerate() {
+        tasks.push(tokio::spawn(node::serve(hub.clone(), at, events, news.clone())));
+    }
+    drop(news);
+    for (at, events) in remote_events.into_iter().enumerate() {
+        let rng = ChaCha8Rng::seed_from_u64(rng.next_u64());
+        let (world, remotes, is_over) = (world.clone(), remotes.clone(), is_over.clone());
+        tasks.push(tokio::spawn(node::live(world, remotes, at, events, rng, is_over)));
+    }
+    let has_begun = |peer: &Peer| peer.book().is_established || peer.is_closed();
+    until_none("handshakes", || {
+        hub.peers
+            .iter()
+            .chain(&*remotes)
+            .find(|peer| !has_begun(peer))
+            .map(|one| format!("{one:?}"))
+    })
+    .await;
+
+    let mut announcing: Vec<_> = (0..world.peers()).map(|at| world.announced_by(at)).collect();
+    for _ in 0..=world.each {
+        for (remote, numbers) in remotes.iter().zip(&mut announcing) {
+            let number = numbers.next().expect("one for each round");
+            let announced = remote.handle.announce(world.vectors[number], Relay::Trickle);
+            let fits = match announced {
+                Announced::Queued | Announced::Known => true,
+                _ => remote.is_closed(),
+            };
+            assert!(fits, "announcement {announced} by {remote:?}");
+        }
+        sleep(ROUND).await;
+    }
+    until_none("announcements", || check::missing_news(&world, &hub, &remotes)).await;
+    // Those that have not sent as much as they were to be cut off after.
+    for (remote, kind) in remotes.iter().zip(&world.kinds) {
+        if kind.is_cut() {
+            remote.handle.close();
+        }
+    }
+    until_none("deliveries", || check::missing_deliveries(&world, &hub, &remotes)).await;
+
+    hub.peers.iter().for_each(|peer| peer.handle.shutdown(SHUTDOWN));
+    over.send_replace(true);
+    for peer in hub.peers.iter().chain(&*remotes) {
+        tokio::time::timeout(PATIENCE, peer.handle.closed()).await.expect("an end in time");
+    }
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    // Handles that are kept keep nothing but what the peer knows.
+    process::settles("threads", || Process::now().threads, before.threads);
+    process::settles("descriptors", || Process::now().descriptors, before.descriptors);
+    check::check(&world, &hub, &remotes)
+}
+
+fn run<A: Adapter>() {
+    let variable = |name: &str| env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let peers = variable("EXCC_LOAD_PEERS").unwrap_or(60) as usize;
+    let seed = variable("EXCC_LOAD_SEED").unwrap_or_else(|| getrandom::u64().expect("entropy"));
+    println!("{}: {peers} connections, seed {seed}", A::NAME);
+    // A socket is one of each end's, and a clone of it for each thread and for the end.
+    process::check_descriptors(peers * 2 * 3 + 100);
+
+    let before = Process::now();
+    let began = Instant::now();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let world = Arc::new(World::new(peers, &mut rng));
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let totals = runtime.block_on(scenario::<A>(world.clone(), rng));
+    let took = began.elapsed();
+    process::settles("tasks", || runtime.metrics().num_alive_tasks(), 0);
+    drop(runtime);
+    process::settles("threads", || Process::now().threads, before.threads);
+    process::settles("descriptors", || Process::now().descriptors, before.descriptors);
+
+    let peak = process::peak_memory().saturating_sub(before.memory);
+    check::print(A::NAME, &world, &totals, took, peak);
+    check::check_memory(&world, peak);
+}
+
+#[test]
+fn threads_bear_the_load() {
+    process::alone("threads_bear_the_load", run::<Std>);
+}
+
+#[test]
+fn tasks_bear_the_load() {
+    process::alone("tasks_bear_the_load", run::<Tokio>);
+}

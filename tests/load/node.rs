@@ -1,0 +1,350 @@
+//! The applications at both ends, and the books that they keep.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use excc_peer::adapter::{Events, Handle};
+use excc_peer::wire::{EncodedMessage, InvVect, List, Message};
+use excc_peer::{Announced, CloseReason, Event, Relay, SendErrorKind, SendId};
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use tokio::time::sleep;
+
+use crate::{Kind, World, below};
+
+/// How long a slow reader thinks about each event.
+const THOUGHT: Duration = Duration::from_millis(10);
+
+/// How often a slow reader asks for the largest transaction: for more than may be queued.
+const SLOW_REQUESTS: usize = 32;
+
+/// How many vectors a remote asks the hub for, more or less.
+const REQUESTS: usize = 16;
+
+/// Of so many vectors one is announced at once.
+const IMMEDIATE: usize = 50;
+
+/// After how many vectors whoever relays them lets others work.
+const RELAYED_AT_ONCE: usize = 8;
+
+/// Numbers of vectors.
+#[derive(Default, Clone)]
+pub(crate) struct Numbers {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Numbers {
+    /// Tells whether it is new.
+    pub(crate) fn insert(&mut self, number: usize) -> bool {
+        let is_new = !self.contains(number);
+        if is_new {
+            let word = number / 64;
+            self.words.resize(self.words.len().max(word + 1), 0);
+            self.words[word] |= 1 << (number % 64);
+            self.len += 1;
+        }
+        is_new
+    }
+
+    pub(crate) fn contains(&self, number: usize) -> bool {
+        self.words.get(number / 64).is_some_and(|word| word & 1 << (number % 64) != 0)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// What an application knows of one connection.
+#[derive(Default)]
+pub(crate) struct Book {
+    pub(crate) is_established: bool,
+    pub(crate) closed: Option<CloseReason>,
+    /// What was queued, and what was told of: in order.
+    pub(crate) queued: Vec<SendId>,
+    pub(crate) told: Vec<SendId>,
+    pub(crate) not_sent: u64,
+    /// What was not queued.
+    pub(crate) refused: u64,
+    pub(crate) pings: Vec<u64>,
+    pub(crate) round_trips: Vec<u64>,
+    /// Vectors asked for, and those that were sent or are not to be had.
+    pub(crate) asked: usize,
+    pub(crate) answered: usize,
+    /// At the hub, what was queued to be announced to the remote; at the remote, what it was
+    /// told of.
+    pub(crate) announced: Numbers,
+}
+
+/// One end of a connection, as its application has it.
+pub(crate) struct Peer {
+    pub(crate) handle: Handle,
+    book: Mutex<Book>,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, book: Mutex::default() }
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().expect("no panic")
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.handle.close_reason().is_some()
+    }
+
+    fn send(&self, message: impl Into<Message>) {
+        let mut book = self.book();
+        let result = self.handle.send(message);
+        book.note_queued(result.map_err(|error| error.kind));
+    }
+
+    fn send_encoded(&self, frame: EncodedMessage) {
+        let mut book = self.book();
+        let result = self.handle.send_encoded(frame);
+        book.note_queued(result.map_err(|error| error.kind));
+    }
+
+    fn ping(&self) {
+        let mut book = self.book();
+        match self.handle.ping() {
+            // One that still waits will do.
+            Ok(nonce) if book.pings.last() == Some(&nonce) => {}
+            Ok(nonce) => book.pings.push(nonce),
+            Err(SendErrorKind::Closed(_) | SendErrorKind::ShuttingDown) => {}
+            Err(error) => panic!("no ping: {error}"),
+        }
+    }
+
+    fn announce(&self, number: usize, vector: InvVect) {
+        let is_immediate = number.is_multiple_of(IMMEDIATE);
+        let relay = if is_immediate { Relay::Immediate } else { Relay::Trickle };
+        let mut book = self.book();
+        match self.handle.announce(vector, relay) {
+            Announced::Queued => _ = book.announced.insert(number),
+            Announced::Sent(id) => {
+                book.announced.insert(number);
+                book.queued.push(id);
+            }
+            Announced::Full => book.refused += 1,
+            Announced::Known => {}
+            announced => assert!(self.is_closed(), "announcement {announced} to {self:?}"),
+        }
+    }
+
+    fn note(&self, event: &Event) {
+        let mut book = self.book();
+        assert_eq!(book.closed, None, "{event:?} after the end");
+        match event {
+            Event::Established(_) => book.is_established = true,
+            Event::RoundTrip { nonce, .. } => book.round_trips.push(*nonce),
+            Event::Sent(id) => book.told.push(*id),
+            Event::NotSent(id) => {
+                book.told.push(*id);
+                book.not_sent += 1;
+            }
+            Event::Message(Message::Tx(_)) => book.answered += 1,
+            Event::Message(Message::NotFound(vectors)) => book.answered += vectors.len(),
+            Event::Closed(reason) => book.closed = Some(reason.clone()),
+            _ => {}
+        }
+    }
+
+    fn ask(&self, wanted: Vec<InvVect>) {
+        if !wanted.is_empty() {
+            self.book().asked += wanted.len();
+            self.send(Message::GetData(wanted.into()));
+        }
+    }
+
+    /// Answers a `getdata`.
+    fn answer(&self, world: &World, wanted: &List<InvVect>, has: impl Fn(usize) -> bool) {
+        let mut missing = Vec::new();
+        for vector in wanted.iter() {
+            let number = world.number(vector);
+            match world.txs.get(&number).filter(|_| has(number)) {
+                Some(frame) => self.send_encoded(frame.clone()),
+                None => missing.push(*vector),
+            }
+        }
+        if !missing.is_empty() {
+            self.send(Message::NotFound(missing.into()));
+        }
+    }
+}
+
+impl Book {
+    fn note_queued(&mut self, result: Result<SendId, SendErrorKind>) {
+        use SendErrorKind::{Closed, QueueFull, ShuttingDown};
+        match result {
+            Ok(id) => self.queued.push(id),
+            Err(QueueFull { .. } | Closed(_) | ShuttingDown) => self.refused += 1,
+            Err(error) => panic!("not queued: {error}"),
+        }
+    }
+}
+
+/// Who has a connection to every remote.
+pub(crate) struct Hub {
+    world: Arc<World>,
+    pub(crate) peers: Vec<Peer>,
+    /// What was heard of, and what of it was relayed to all others.
+    heard: Mutex<Numbers>,
+    relayed: Mutex<Numbers>,
+    /// The transactions that it has.
+    txs: Mutex<Numbers>,
+}
+
+impl Hub {
+    pub(crate) fn new(world: Arc<World>, peers: Vec<Peer>) -> Self {
+        let mut txs = Numbers::default();
+        txs.insert(world.popular());
+        Self {
+            world,
+            peers,
+            heard: Mutex::default(),
+            relayed: Mutex::default(),
+            txs: Mutex::new(txs),
+        }
+    }
+
+    pub(crate) fn heard(&self) -> MutexGuard<'_, Numbers> {
+        self.heard.lock().expect("no panic")
+    }
+
+    pub(crate) fn relayed(&self) -> MutexGuard<'_, Numbers> {
+        self.relayed.lock().expect("no panic")
+    }
+
+    fn txs(&self) -> MutexGuard<'_, Numbers> {
+        self.txs.lock().expect("no panic")
+    }
+}
+
+/// A vector that is new to the hub, and the remote that it heard of it from.
+pub(crate) struct News {
+    number: usize,
+    from: usize,
+}
+
+/// Announces what is new to all other remotes. One task does so for all connections: else
+/// each task would be long in coming to its turn, and every reader slow.
+pub(crate) async fn relay(hub: Arc<Hub>, mut news: UnboundedReceiver<News>) {
+    while let Some(News { number, from }) = news.recv().await {
+        for (at, peer) in hub.peers.iter().enumerate() {
+            if at != from {
+                peer.announce(number, hub.world.vectors[number]);
+            }
+        }
+        hub.relayed().insert(number);
+        if hub.relayed().len().is_multiple_of(RELAYED_AT_ONCE) {
+            yield_now().await;
+        }
+    }
+}
+
+/// The hub's end of a connection.
+pub(crate) async fn serve(
+    hub: Arc<Hub>,
+    at: usize,
+    mut events: Events,
+    news: UnboundedSender<News>,
+) {
+    let (peer, world) = (&hub.peers[at], &hub.world);
+    while let Some(event) = events.recv().await {
+        peer.note(&event);
+        match event {
+            Event::Established(_) => peer.ping(),
+            Event::Message(Message::Inv(vectors)) => {
+                let mut wanted = Vec::new();
+                for vector in vectors.iter() {
+                    let number = world.number(vector);
+                    if !hub.heard().insert(number) {
+                        continue;
+                    }
+                    news.send(News { number, from: at }).expect("it is relayed until the end");
+                    // Half of these do not exist.
+                    if number % 4 < 2 {
+                        wanted.push(*vector);
+                    }
+                }
+                peer.ask(wanted);
+                peer.ping();
+            }
+            Event::Message(Message::GetData(wanted)) => {
+                peer.answer(world, &wanted, |number| hub.txs().contains(number));
+            }
+            Event::Message(Message::Tx(tx)) => {
+                hub.txs().insert(world.number(&InvVect::tx(tx.tx_hash())));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A remote's end of a connection.
+pub(crate) async fn live(
+    world: Arc<World>,
+    remotes: Arc<[Peer]>,
+    at: usize,
+    mut events: Events,
+    mut rng: ChaCha8Rng,
+    mut is_over: watch::Receiver<bool>,
+) {
+    let (peer, kind) = (&remotes[at], world.kinds[at]);
+    let ask_for_too_much = || {
+        let popular = world.vectors[world.popular()];
+        (0..SLOW_REQUESTS).for_each(|_| peer.ask(vec![popular]));
+    };
+    let mut taken = 0;
+    while let Some(event) = events.recv().await {
+        taken += 1;
+        match kind {
+            Kind::Slow => sleep(THOUGHT).await,
+            Kind::Stuck(after) if taken > after => {
+                if taken == after + 1 {
+                    ask_for_too_much();
+                }
+                is_over.wait_for(|over| *over).await.expect("it ends some day");
+            }
+            _ => {}
+        }
+        peer.note(&event);
+        match event {
+            Event::Established(_) => {
+                peer.ping();
+                if kind == Kind::Slow {
+                    ask_for_too_much();
+                }
+            }
+            Event::Message(Message::Inv(vectors)) => {
+                let mut wanted = Vec::new();
+                for vector in vectors.iter() {
+                    let number = world.number(vector);
+                    assert!(peer.book().announced.insert(number), "told of {vector} twice");
+                    if (below(&mut rng, world.vectors.len() as u32) as usize) < REQUESTS {
+                        wanted.push(*vector);
+                    }
+                }
+                peer.ask(wanted);
+                peer.ping();
+            }
+            Event::Message(Message::GetData(wanted)) => {
+                peer.answer(&world, &wanted, |number| world.has(at, number));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What the process has, as Linux tells it. Elsewhere it has nothing, and only what the peers
+//! tell is checked.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// By which a process knows that it was started to run one test.
+const ALONE: &str = "EXCC_LOAD_ALONE";
+
+/// Runs a test in a process of its own, one at a time, so that what it finds left behind and
+/// the memory it took are its own.
+pub(crate) fn alone(name: &str, test: fn()) {
+    static ONE: Mutex<()> = Mutex::new(());
+    if env::var_os(ALONE).is_some() {
+        return test();
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut command = Command::new(env::current_exe().expect("this program"));
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
+    let output = command.output().expect("it runs once more");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}", output.status);
+}
+
+/// What there is at a time.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Process {
+    pub(crate) threads: usize,
+    pub(crate) descriptors: usize,
+    /// Resident, in bytes.
+    pub(crate) memory: usize,
+}
+
+impl Process {
+    pub(crate) fn now() -> Self {
+        let count = |path| fs::read_dir(path).map_or(0, Iterator::count);
+        Self {
+            threads: count("/proc/self/task"),
+            descriptors: count("/proc/self/fd"),
+            memory: status("VmRSS:"),
+        }
+    }
+}
+
+/// The most memory that was resident at any time, stacks included.
+pub(crate) fn peak_memory() -> usize {
+    status("VmHWM:")
+}
+
+/// Bytes of memory under that name.
+fn status(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let kib = line.split_whitespace().next().and_then(|number| number.parse().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// Fails if fewer files may be open.
+pub(crate) fn check_descriptors(needed: usize) {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let limit = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    let limit: usize = limit.unwrap_or(usize::MAX);
+    assert!(
+        needed <= limit,
+        "{needed} descriptors are needed and {limit} allowed: say `ulimit -n {needed}` before"
+    );
+}
+
+/// Waits until there are as many as there should be: the last thing that a thread or a task
+/// does is to be gone.
+pub(crate) fn settles(what: &str, now: impl Fn() -> usize, expected: usize) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while now() != expected {
+        assert!(Instant::now() < end, "{} {what} where {expected} should be", now());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
