@@ -197,6 +197,8 @@ impl<D: Driver + ?Sized> Shared<D> {
 
     /// Unlocks what the application or a part of the driver has changed.
     pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
+        // Before it is told what there is room for.
+        state.pass_over_events();
         let is_ending = state.is_closed() && !state.is_over;
         state.is_over |= is_ending && state.running == 0;
         let is_cut = is_ending && state.lingers_until(self.driver.now()).is_none();

@@ -25,6 +25,7 @@ over_both! {
     closing_tells_what_lay_in_a_full_queue,
     events_dropped_after_a_shutdown_let_it_finish,
     a_shutdown_that_nobody_watches_reads_on,
+    a_shutdown_that_nobody_watches_any_more_reads_on,
     the_end_is_not_told_before_the_events_before_it,
 }
 
@@ -204,6 +205,25 @@ fn a_shutdown_that_nobody_watches_reads_on(driver: Driver) {
     drop(events);
     let flood = encode(Message::GetAddr).repeat(50_000);
     remote.write_all(&flood).unwrap();
+    remote.wait_until_read();
+    assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
+    drop(remote);
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+}
+
+/// The same when the events already keep the driver from reading.
+fn a_shutdown_that_nobody_watches_any_more_reads_on(driver: Driver) {
+    let (mut remote, near) = Setup { room: 256 * 1024, ..Setup::default() }.link();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    alice.send(blob()).unwrap();
+    remote.wait_until_full();
+    remote.write_all(&encode(Message::GetAddr).repeat(10_000)).unwrap();
+    while alice.with(|peer, _| peer.wants_read()) {
+        thread::yield_now();
+    }
+    alice.shutdown(100 * PATIENCE);
+    drop(events);
     remote.wait_until_read();
     assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
     drop(remote);
