@@ -88,7 +88,8 @@ impl Handle {
         self.with(|peer, now| peer.shutdown(now, timeout));
     }
 
-    /// Closes the peer and its stream at once. What is queued is not written any more.
+    /// Closes the peer and its stream at once. What is queued is not written any more, and a
+    /// remote whose last words were not read may take it for a connection that broke.
     pub fn close(&self) {
         self.with(|peer, _| peer.close());
     }
