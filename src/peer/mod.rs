@@ -405,7 +405,7 @@ impl PeerState {
 
     /// Closes the peer once everything that is queued has left, waiting announcements
     /// included, or after `timeout`, when the rest is not sent any more. Called again, it sets
-    /// the time anew.
+    /// the time anew. A `timeout` of zero is [`close`](Self::close).
     ///
     /// Until then the remote is heard and answered as before, the application can queue nothing
     /// more, and every other reason to close stands: a remote that does not read is told by the
@@ -414,11 +414,11 @@ impl PeerState {
     /// [`linger_until`](Self::linger_until) is for that.
     pub fn shutdown(&mut self, now: Instant, timeout: Duration) {
         self.set_now(now);
-        if self.closed.is_some() {
-            return;
-        }
         if timeout.is_zero() {
             return self.close();
+        }
+        if self.closed.is_some() {
+            return;
         }
         // The end of time is no deadline.
         let latest = (self.now + timeout).min(Instant::from_nanos(u64::MAX - 1));

@@ -7,8 +7,8 @@ use excc_peer::wire::{
     Command, EncodedMessage, InvVect, Message, NetAddressV2, Ping, Pong, Reject, RejectCode,
 };
 use excc_peer::{
-    Announced, CloseReason, ConfigBuilder, Event, Hash, Instant, Overflow, Relay, SendErrorKind,
-    Timer,
+    Announced, CloseReason, ConfigBuilder, Event, Hash, Instant, Overflow, PeerState, Relay,
+    SendErrorKind, Timer,
 };
 
 use crate::common::*;
@@ -345,6 +345,19 @@ fn a_handshake_that_is_waited_for_has_no_more_time_than_any() {
 }
 
 #[test]
+fn a_close_ends_what_is_left_of_a_shutdown() {
+    let ends: [fn(&mut PeerState); 2] =
+        [PeerState::close, |peer| peer.shutdown(Instant::ZERO, Duration::ZERO)];
+    for end in ends {
+        let mut peer = peer(config(EXCC));
+        shut_down(&mut peer, secs(10));
+        assert_eq!(lingers_for(&peer), Some(secs(10)));
+        end(&mut peer.state);
+        assert_over(&mut peer, false);
+    }
+}
+
+#[test]
 fn no_time_is_a_close() {
     let mut peer = peer(config(EXCC));
     let id = peer.state.send(Message::GetAddr).unwrap();
@@ -421,7 +434,6 @@ fn what_is_over_stays_as_it_is() {
     shut_down(&mut peer, secs(10));
     peer.advance(secs(5));
     shut_down(&mut peer, secs(10));
-    peer.state.close();
     peer.eof();
     assert_eq!(lingers_for(&peer), Some(secs(5)));
     assert_over(&mut peer, true);

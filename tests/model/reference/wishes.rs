@@ -284,6 +284,7 @@ impl Reference {
 
     pub(crate) fn close(&mut self) {
         self.close_for(CloseReason::Local);
+        self.linger_until = None;
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Told> {
