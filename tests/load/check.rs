@@ -46,11 +46,14 @@ fn missing_delivery(world: &World, hub: &Hub, at: usize, far: &Peer) -> Option<S
     let near = &hub.peers[at];
     for (end, peer) in [("hub", near), ("remote", far)] {
         let book = peer.book();
+        if book.closed.is_some() {
+            // Which it should not be, as the checks in the end tell.
+            return None;
+        }
         if book.pings.last() != book.round_trips.last() {
             return Some(format!("a pong for the {end} of {far:?}"));
         }
-        // Whoever is closed lacks more than an answer, which the checks in the end tell.
-        if book.answered < book.asked && book.closed.is_none() {
+        if book.answered < book.asked {
             let Book { asked, answered, .. } = *book;
             return Some(format!("{answered} of {asked} answers for the {end} of {far:?}"));
         }
@@ -66,6 +69,8 @@ fn missing_delivery(world: &World, hub: &Hub, at: usize, far: &Peer) -> Option<S
 /// What a run came to.
 #[derive(Default)]
 pub(crate) struct Totals {
+    /// Of the process, when all were connected.
+    pub(crate) threads: usize,
     slow: usize,
     /// Slow readers that were given up.
     stalled: usize,
@@ -182,18 +187,27 @@ fn traffic(stats: &Stats, sent: bool) -> Vec<(Command, Traffic)> {
     traffic.filter(|(_, traffic)| traffic.messages > 0).collect()
 }
 
-pub(crate) fn print(adapter: &str, world: &World, totals: &Totals, took: Duration, peak: usize) {
-    let Totals { slow, stalled, cut, sent, received, delivered, not_sent, refused } = totals;
+pub(crate) fn print(
+    adapter: &str,
+    world: &World,
+    totals: &Totals,
+    took: Duration,
+    peak: usize,
+    left: [usize; 3],
+) {
+    let Totals { threads, slow, stalled, cut, sent, received, delivered, .. } = totals;
+    let Totals { not_sent, refused, .. } = totals;
+    let connections = world.peers();
+    let secs = took.as_secs_f64();
+    let (mib, kib) = (peak / MIB, peak / connections / KIB);
     println!(
-        "| adapter | connections | slow (given up) | cut | messages from hub | to hub \
-         | vectors delivered | not sent | refused | time | memory | per connection |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n\
-         | {adapter} | {} | {slow} ({stalled}) | {cut} | {sent} | {received} \
-         | {delivered} | {not_sent} | {refused} | {:.1} s | {} MiB | {} KiB |",
-        world.peers(),
-        took.as_secs_f64(),
-        peak / MIB,
-        peak / world.peers() / KIB,
+        "| adapter | connections | slow (given up) | cut off | messages from the hub | to it \
+         | vectors delivered | told as not sent | not queued | time | memory | per connection \
+         | threads | tasks, threads, descriptors left |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n\
+         | {adapter} | {connections} | {slow} ({stalled}) | {cut} | {sent} | {received} \
+         | {delivered} | {not_sent} | {refused} | {secs:.1} s | {mib} MiB | {kib} KiB \
+         | {threads} | {left:?} |"
     );
 }
 
