@@ -287,3 +287,139 @@ impl<D: Driver> Drop for Running<D> {
 pub(super) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::net::SocketAddr;
+
+    use bytes::{Buf, BytesMut};
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::hash::Hash;
+    use crate::network::Network;
+    use crate::peer::{Announced, Config, Relay};
+    use crate::wire::{EncodedMessage, InvVect, Message, Ping, Version};
+
+    const NETWORK: Network = Network::EXCC_REGNET;
+
+    /// Does nothing but count how often it is woken.
+    #[derive(Default)]
+    struct Counting {
+        writer: AtomicUsize,
+        reader: AtomicUsize,
+    }
+
+    impl Driver for Counting {
+        fn now(&self) -> Instant {
+            Instant::ZERO
+        }
+
+        fn wake_writer(&self) {
+            self.writer.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn wake_reader(&self) {
+            self.reader.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn cut(&self) {}
+    }
+
+    impl Shared<Counting> {
+        fn woken(&self) -> (usize, usize) {
+            let take = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
+            (take(&self.driver.writer), take(&self.driver.reader))
+        }
+
+        /// Does all there is to do, and rests.
+        fn rest(&self) {
+            let mut state = self.lock();
+            let mut out = state.peer.transmit(Instant::ZERO);
+            out.advance(out.remaining());
+            state.awake = Awake {
+                reads: state.peer.wants_read(),
+                writes: false,
+                until: state.peer.poll_timeout().unwrap_or(Instant::MAX),
+            };
+        }
+
+        fn with<T>(&self, call: impl FnOnce(&mut PeerState) -> T) -> T {
+            let mut state = self.lock();
+            let result = call(&mut state.peer);
+            self.release(state);
+            result
+        }
+    }
+
+    fn frames(messages: impl IntoIterator<Item = Message>) -> BytesMut {
+        let encode = |message| EncodedMessage::new(&NETWORK, 8, &message).unwrap().to_bytes();
+        messages.into_iter().flat_map(encode).collect()
+    }
+
+    fn established() -> Arc<Shared<Counting>> {
+        let config = Config::builder(NETWORK).max_waiting_events(4, 1024 * 1024).build().unwrap();
+        let remote = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let peer = PeerState::inbound(config, remote, Instant::ZERO, 0, &mut rng);
+        let shared = Shared::new(peer, Counting::default());
+        shared.lock().running = 1;
+        let version = Version { protocol_version: 8, nonce: 1, ..Version::default() };
+        shared.with(|peer| {
+            let mut opening = frames([version.into(), Message::VerAck]);
+            peer.handle_input(Instant::ZERO, &mut opening).unwrap();
+            while peer.poll_event().is_some() {}
+        });
+        shared.rest();
+        shared.woken();
+        shared
+    }
+
+    #[test]
+    fn a_driver_is_woken_for_what_it_would_not_see_by_itself() {
+        let shared = established();
+        for (number, woken) in [(1, (1, 0)), (2, (0, 0)), (3, (0, 0))] {
+            let vector = InvVect::tx(Hash::from_bytes([number; 32]));
+            let announced =
+                shared.with(|peer| peer.announce(Instant::ZERO, vector, Relay::Trickle));
+            assert_eq!(announced, Announced::Queued);
+            assert_eq!(shared.woken(), woken, "only the first sets a deadline");
+        }
+        shared.rest();
+        shared.with(|peer| peer.ping().unwrap());
+        assert_eq!(shared.woken(), (1, 0));
+        shared.with(|peer| peer.send(Message::GetAddr).unwrap());
+        assert_eq!(shared.woken(), (0, 0), "it is at it already");
+        shared.rest();
+        shared.with(|peer| peer.update_last_block(5));
+        assert_eq!(shared.woken(), (0, 0));
+    }
+
+    #[test]
+    fn a_reader_is_woken_where_there_is_room_again() {
+        let shared = established();
+        let mut pings = frames((1..9).map(|nonce| Message::Ping(Ping { nonce })));
+        shared.with(|peer| peer.handle_input(Instant::ZERO, &mut pings).unwrap());
+        shared.rest();
+        shared.woken();
+        assert!(!shared.lock().peer.wants_read());
+        shared.with(|peer| while peer.poll_event().is_some() {});
+        assert_eq!(shared.woken(), (0, 1));
+    }
+
+    #[test]
+    fn the_end_wakes_everybody_until_nobody_is_left() {
+        let shared = established();
+        shared.with(PeerState::close);
+        assert_eq!(shared.woken(), (1, 1));
+        shared.with(PeerState::close);
+        assert_eq!(shared.woken(), (1, 1), "whoever had not heard of it yet");
+        shared.lock().running = 0;
+        shared.with(PeerState::close);
+        shared.woken();
+        shared.with(PeerState::close);
+        assert_eq!(shared.woken(), (0, 0));
+    }
+}
