@@ -12,6 +12,10 @@
 //! | TCP | [`connect`](self::std::connect), [`accept`](self::std::accept) | [`connect`](self::tokio::connect), [`accept`](self::tokio::accept) |
 //! | streams of yours | [`outbound`](self::std::outbound), [`inbound`](self::std::inbound) | [`outbound`](self::tokio::outbound), [`inbound`](self::tokio::inbound) |
 //!
+//! Streams of yours are those that a proxy or TLS gave you, or one in memory; the remote's address
+//! is told apart from them, as only you know what is behind. For another runtime,
+//! [write an adapter](crate::writing_adapters).
+//!
 //! # Promises
 //!
 //! - Nobody holds the lock on the peer while reading, writing or waiting, so that the
