@@ -297,6 +297,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
 
+    use super::super::Events;
     use super::*;
     use crate::hash::Hash;
     use crate::network::Network;
@@ -305,16 +306,17 @@ mod tests {
 
     const NETWORK: Network = Network::EXCC_REGNET;
 
-    /// Does nothing but count how often it is woken.
+    /// Does nothing but count how often it is woken, at a time that is set.
     #[derive(Default)]
     struct Counting {
+        now: Mutex<Instant>,
         writer: AtomicUsize,
         reader: AtomicUsize,
     }
 
     impl Driver for Counting {
         fn now(&self) -> Instant {
-            Instant::ZERO
+            *self.now.lock().unwrap()
         }
 
         fn wake_writer(&self) {
@@ -360,7 +362,12 @@ mod tests {
     }
 
     fn established() -> Arc<Shared<Counting>> {
-        let config = Config::builder(NETWORK).max_waiting_events(4, 1024 * 1024).build().unwrap();
+        let config = Config::builder(NETWORK)
+            .max_waiting_events(4, 1024 * 1024)
+            .ping_interval(None)
+            .idle_timeout(Some(Duration::from_secs(10)))
+            .build()
+            .unwrap();
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let peer = PeerState::inbound(config, remote, Instant::ZERO, 0, &mut rng);
@@ -407,6 +414,24 @@ mod tests {
         assert!(!shared.lock().peer.wants_read());
         shared.with(|peer| while peer.poll_event().is_some() {});
         assert_eq!(shared.woken(), (0, 1));
+    }
+
+    #[test]
+    fn a_remote_is_held_back_until_its_events_are_taken_and_no_longer() {
+        let shared = established();
+        let mut pings = frames((1..9).map(|nonce| Message::Ping(Ping { nonce })));
+        shared.with(|peer| peer.handle_input(Instant::ZERO, &mut pings).unwrap());
+        assert!(!shared.lock().peer.wants_read());
+
+        *shared.driver.now.lock().unwrap() = Instant::from_secs(5);
+        let mut events = Events::new(shared.clone());
+        while events.try_recv().is_some() {}
+        let idles_until = |secs| {
+            shared.with(|peer| peer.handle_timeout(Instant::from_secs(secs)));
+            shared.lock().peer.close_reason().cloned()
+        };
+        assert_eq!(idles_until(14), None);
+        assert_eq!(idles_until(15), Some(CloseReason::IdleTimeout));
     }
 
     #[test]
