@@ -108,7 +108,7 @@ impl Iterator for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.go_deaf();
+        state.on_events_dropped();
         let receiver = state.receiver.take();
         self.shared.release(state);
         drop(receiver);

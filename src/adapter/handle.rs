@@ -158,7 +158,7 @@ impl Future for End {
         if let Some(reason) = state.end() {
             return Poll::Ready(reason.clone());
         }
-        let (number, replaced) = state.mourn(self.number, context.waker());
+        let (number, replaced) = state.wake_at_end(self.number, context.waker());
         drop(state);
         drop(replaced);
         self.number = Some(number);
@@ -169,7 +169,7 @@ impl Future for End {
 impl Drop for End {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let waker = self.shared.lock().forget_mourner(number);
+            let waker = self.shared.lock().forget_end_waker(number);
             drop(waker);
         }
     }

@@ -50,12 +50,12 @@ pub(super) struct State {
     /// Threads that wait for events or for the end.
     waiting: usize,
     /// Whether nobody takes the events any more.
-    is_deaf: bool,
+    events_dropped: bool,
     /// The task that waits for events: there is one receiver at most.
     pub(super) receiver: Option<Waker>,
     /// The tasks that wait for the end, by numbers of their own.
-    mourners: BTreeMap<u64, Waker>,
-    next_mourner: u64,
+    end_wakers: BTreeMap<u64, Waker>,
+    next_end_waker: u64,
 }
 
 /// What a driver does without being woken. Most of what an application does brings it nothing,
@@ -106,26 +106,30 @@ impl State {
 
     /// Wakes a task at the end, under the number given or a new one, which is returned, with
     /// the waker that is not needed any more, to be dropped without the lock.
-    pub(super) fn mourn(&mut self, number: Option<u64>, waker: &Waker) -> (u64, Option<Waker>) {
+    pub(super) fn wake_at_end(
+        &mut self,
+        number: Option<u64>,
+        waker: &Waker,
+    ) -> (u64, Option<Waker>) {
         let number = number.unwrap_or_else(|| {
-            self.next_mourner += 1;
-            self.next_mourner
+            self.next_end_waker += 1;
+            self.next_end_waker
         });
-        let replaced = match self.mourners.get(&number) {
-            Some(mourner) if mourner.will_wake(waker) => None,
-            _ => self.mourners.insert(number, waker.clone()),
+        let replaced = match self.end_wakers.get(&number) {
+            Some(known) if known.will_wake(waker) => None,
+            _ => self.end_wakers.insert(number, waker.clone()),
         };
         (number, replaced)
     }
 
     /// Returns a waker to be dropped without the lock.
-    pub(super) fn forget_mourner(&mut self, number: u64) -> Option<Waker> {
-        self.mourners.remove(&number)
+    pub(super) fn forget_end_waker(&mut self, number: u64) -> Option<Waker> {
+        self.end_wakers.remove(&number)
     }
 
     /// Takes the events in place of those who do not want them any more.
     pub(super) fn pass_over_events(&mut self) {
-        if self.is_deaf {
+        if self.events_dropped {
             while self.peer.poll_event().is_some() {}
         }
     }
@@ -163,8 +167,8 @@ impl State {
 
     /// Nobody takes the events any more: nothing more is worth doing than what a shutdown
     /// that is under way has promised.
-    pub(super) fn go_deaf(&mut self) {
-        self.is_deaf = true;
+    pub(super) fn on_events_dropped(&mut self) {
+        self.events_dropped = true;
         if !self.peer.is_shutting_down() && self.peer.linger_until().is_none() {
             self.peer.close();
         }
@@ -180,10 +184,10 @@ impl<D: Driver> Shared<D> {
             is_over: false,
             awake: Awake::FULLY,
             waiting: 0,
-            is_deaf: false,
+            events_dropped: false,
             receiver: None,
-            mourners: BTreeMap::new(),
-            next_mourner: 0,
+            end_wakers: BTreeMap::new(),
+            next_end_waker: 0,
         };
         Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), driver })
     }
@@ -223,13 +227,13 @@ impl<D: Driver + ?Sized> Shared<D> {
         let receiver = state.receiver.take_if(|_| has_events);
         let awakes_threads = has_events && state.waiting > 0;
         let has_ended = state.end().is_some();
-        let mourners = if has_ended { mem::take(&mut state.mourners) } else { BTreeMap::new() };
+        let end_wakers = if has_ended { mem::take(&mut state.end_wakers) } else { BTreeMap::new() };
         // Wakers are somebody else's code, which must not find the lock taken.
         drop(state);
         if awakes_threads {
             self.changed.notify_all();
         }
-        receiver.into_iter().chain(mourners.into_values()).for_each(Waker::wake);
+        receiver.into_iter().chain(end_wakers.into_values()).for_each(Waker::wake);
     }
 
     /// Waits until there may be events or the end.
