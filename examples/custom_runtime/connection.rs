@@ -78,13 +78,10 @@ impl Connection {
     /// Writes once. Tells whether there may be more.
     pub(crate) fn write(&mut self, now: Instant) -> io::Result<bool> {
         // To ask for the bytes counts as trying to write them.
-        if !self.is_writable {
+        if !(self.is_writable && self.peer.wants_write()) {
             return Ok(false);
         }
         let mut out = self.peer.transmit(now);
-        if !out.has_remaining() {
-            return Ok(false);
-        }
         let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
         let used = out.chunks_vectored(&mut slices);
         match self.socket.write_vectored(&slices[..used]) {

@@ -301,7 +301,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
 
-    use super::super::Events;
+    use super::super::{Events, Handle};
     use super::*;
     use crate::hash::Hash;
     use crate::network::Network;
@@ -352,11 +352,8 @@ mod tests {
             };
         }
 
-        fn with<T>(&self, call: impl FnOnce(&mut PeerState) -> T) -> T {
-            let mut state = self.lock();
-            let result = call(&mut state.peer);
-            self.release(state);
-            result
+        fn with<T>(self: &Arc<Self>, call: impl FnOnce(&mut PeerState) -> T) -> T {
+            Handle::new(self.clone()).with(|peer, _| call(peer))
         }
     }
 

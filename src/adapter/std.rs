@@ -321,10 +321,11 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
             continue;
         }
         let outgoing = state.peer.transmit(now).share(WRITE_FRAMES);
-        let patience = state.peer.poll_timeout().map(|at| at - now);
+        let deadline = state.peer.poll_timeout();
+        let patience = deadline.map(|at| at - now);
         if !outgoing.has_remaining() && is_flushed {
             state.awake.writes = false;
-            state.awake.until = state.peer.poll_timeout().unwrap_or(Instant::MAX);
+            state.awake.until = deadline.unwrap_or(Instant::MAX);
             state = wait(output, state, patience);
             state.awake.writes = true;
             state.awake.until = Instant::ZERO;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use excc_peer::adapter::{Events, Handle};
 use excc_peer::wire::{Decoder, Message, Ping};
 use excc_peer::{CloseReason, Event, SendErrorKind};
 use socket2::SockRef;
@@ -193,41 +194,44 @@ fn events_dropped_after_a_shutdown_let_it_finish(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A remote that reads nothing before all of its own is read, with more messages than may
-/// wait as events.
-fn a_shutdown_that_nobody_watches_reads_on(driver: Driver) {
+/// A remote that reads nothing, and a peer that has more to tell it than there is room for.
+fn unread(driver: Driver) -> (End, Handle, Events) {
     let (mut remote, near) = Setup { room: 256 * 1024, ..Setup::default() }.link();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     alice.send(blob()).unwrap();
     remote.wait_until_full();
+    (remote, alice, events)
+}
+
+/// Reads nothing before all of its own is read.
+fn reads_when_read(mut remote: End, alice: &Handle) {
+    remote.wait_until_read();
+    assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
+    drop(remote);
+    assert_eq!(wait_closed(alice), CloseReason::Local);
+}
+
+/// More messages come than may wait as events.
+fn a_shutdown_that_nobody_watches_reads_on(driver: Driver) {
+    let (mut remote, alice, events) = unread(driver);
     alice.shutdown(100 * PATIENCE);
     drop(events);
     let flood = encode(Message::GetAddr).repeat(50_000);
     remote.write_all(&flood).unwrap();
-    remote.wait_until_read();
-    assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
-    drop(remote);
-    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    reads_when_read(remote, &alice);
 }
 
 /// The same when the events already keep the driver from reading.
 fn a_shutdown_that_nobody_watches_any_more_reads_on(driver: Driver) {
-    let (mut remote, near) = Setup { room: 256 * 1024, ..Setup::default() }.link();
-    let (alice, mut events) = driver.inbound(config(), near);
-    establish(&mut remote, &mut events);
-    alice.send(blob()).unwrap();
-    remote.wait_until_full();
+    let (mut remote, alice, events) = unread(driver);
     remote.write_all(&encode(Message::GetAddr).repeat(10_000)).unwrap();
     while alice.with(|peer, _| peer.wants_read()) {
         thread::yield_now();
     }
     alice.shutdown(100 * PATIENCE);
     drop(events);
-    remote.wait_until_read();
-    assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
-    drop(remote);
-    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    reads_when_read(remote, &alice);
 }
 
 fn the_end_is_not_told_before_the_events_before_it(driver: Driver) {

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use excc_peer::adapter::{Events, Handle};
 use excc_peer::wire::Message;
 use excc_peer::{CloseReason, Event};
 
 use crate::harness::*;
-use crate::link::{Act, Call, End, Setup};
+use crate::link::{Act, Call, Counts, End, Setup};
 
 over_both! {
     many_frames_are_one_write,
@@ -24,14 +25,20 @@ over_both! {
     a_peer_at_rest_calls_nothing,
 }
 
-fn many_frames_are_one_write(driver: Driver) {
-    const FRAMES: usize = 20;
+/// A remote, the calls of its peer's stream, and the peer, with nothing left to be moved.
+fn after_the_handshake(driver: Driver) -> (End, Arc<Counts>, Handle, Events) {
     let (mut remote, near) = Setup::default().link();
     let counts = near.counts.clone();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     remote.wait_until_read();
     wait_for("the handshake to be sent", || alice.stats().queued_frames == 0);
+    (remote, counts, alice, events)
+}
+
+fn many_frames_are_one_write(driver: Driver) {
+    const FRAMES: usize = 20;
+    let (remote, counts, alice, mut events) = after_the_handshake(driver);
     let before = counts.writes.load(Relaxed);
     alice.with(|peer, _| {
         for _ in 0..FRAMES {
@@ -151,12 +158,7 @@ fn nothing_is_left_behind_a_remote_that_goes(driver: Driver) {
 }
 
 fn a_peer_at_rest_calls_nothing(driver: Driver) {
-    let (mut remote, near) = Setup::default().link();
-    let counts = near.counts.clone();
-    let (alice, mut events) = driver.inbound(config(), near);
-    establish(&mut remote, &mut events);
-    remote.wait_until_read();
-    wait_for("the handshake to be sent", || alice.stats().queued_frames == 0);
+    let (_remote, counts, _alice, _events) = after_the_handshake(driver);
     // The last flush.
     thread::sleep(Duration::from_millis(100));
     let before = counts.all();
