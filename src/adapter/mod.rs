@@ -7,8 +7,8 @@
 //!
 //! | | [`std`] | [`tokio`] |
 //! |---|---|---|
-//! | a peer costs | two threads | one task |
-//! | over | a [`Stream`](self::std::Stream): blocking, usable from two threads | any `AsyncRead + AsyncWrite` |
+//! | resources per peer | two threads, one descriptor | one task, one descriptor |
+//! | over | a [`Stream`](self::std::Stream): blocking, shared by two threads | any `AsyncRead + AsyncWrite` |
 //! | TCP | [`connect`](self::std::connect), [`accept`](self::std::accept) | [`connect`](self::tokio::connect), [`accept`](self::tokio::accept) |
 //! | streams of yours | [`outbound`](self::std::outbound), [`inbound`](self::std::inbound) | [`outbound`](self::tokio::outbound), [`inbound`](self::tokio::inbound) |
 //!

@@ -43,7 +43,7 @@ pub(super) struct State {
     /// Threads or tasks of the driver that have not ended.
     pub(super) running: usize,
     pub(super) io_error: Option<Arc<io::Error>>,
-    /// Whether the driver has ended, so that nothing wakes it any more.
+    /// Whether the driver has ended and dropped its stream.
     is_over: bool,
     /// What the driver does without being woken.
     pub(super) awake: Awake,
@@ -78,9 +78,9 @@ impl State {
         self.peer.close_reason().is_some()
     }
 
-    /// Why the peer ended, once its driver has, too.
+    /// Returns why the peer ended, once its driver has ended as well.
     pub(super) fn end(&self) -> Option<&CloseReason> {
-        self.peer.close_reason().filter(|_| self.running == 0)
+        self.peer.close_reason().filter(|_| self.is_over)
     }
 
     pub(super) fn lose_connection(&mut self, now: Instant, error: io::Error) {
@@ -204,7 +204,6 @@ impl<D: Driver + ?Sized> Shared<D> {
         // Before it is told what there is room for.
         state.pass_over_events();
         let is_ending = state.is_closed() && !state.is_over;
-        state.is_over |= is_ending && state.running == 0;
         let is_cut = is_ending && state.lingers_until(self.driver.now()).is_none();
         let awakes_writer = is_ending || state.awakes_writer();
         let awakes_reader = is_ending || state.awakes_reader();
@@ -280,11 +279,20 @@ impl<D: Driver> Running<D> {
 
 impl<D: Driver> Drop for Running<D> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let Self(shared) = self;
+        let mut state = shared.lock();
         state.running -= 1;
-        let now = self.0.driver.now();
+        let is_last = state.running == 0;
+        let now = shared.driver.now();
         state.lose_connection(now, io::Error::other("what drives the peer was ended"));
-        self.0.release(state);
+        shared.release(state);
+        if is_last {
+            // The stream is dropped before anyone learns of the end.
+            shared.driver.cut();
+            let mut state = shared.lock();
+            state.is_over = true;
+            shared.release_to_application(state);
+        }
     }
 }
 
@@ -442,9 +450,7 @@ mod tests {
         assert_eq!(shared.woken(), (1, 1));
         shared.with(PeerState::close);
         assert_eq!(shared.woken(), (1, 1), "whoever had not heard of it yet");
-        shared.lock().running = 0;
-        shared.with(PeerState::close);
-        shared.woken();
+        shared.lock().is_over = true;
         shared.with(PeerState::close);
         assert_eq!(shared.woken(), (0, 0));
     }

@@ -33,7 +33,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::time::Duration;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -57,22 +57,58 @@ const MAX_PATIENCE: Duration = Duration::from_millis(250);
 /// The longest pause after a call that should have blocked and did not.
 const MAX_PAUSE: Duration = Duration::from_millis(64);
 
-/// A blocking stream that two threads can use at once: a socket, or what the caller makes
-/// of one.
-pub trait Stream: Read + Write + Send + Sync + Sized + 'static {
-    /// Another handle to the same stream.
+/// A blocking stream that two threads use at once: a socket, or a type of yours around one.
+///
+/// One thread reads and the other writes, each through `&self`. A stream whose methods need
+/// `&mut self` can be kept behind one lock for each direction. One lock for both directions
+/// would block writes for as long as a read blocks.
+///
+/// The stream is dropped when the peer has ended, even if handles to the peer are kept.
+pub trait Stream: Send + Sync + 'static {
+    /// Reads bytes as [`io::Read::read`] does, and blocks until there are some. Returns 0 at the
+    /// end of the stream.
     ///
     /// # Errors
     ///
-    /// What keeps it from being made.
-    fn try_clone(&self) -> io::Result<Self>;
+    /// The peer ends with [`ConnectionLost`](crate::CloseReason::ConnectionLost), unless the kind
+    /// is `Interrupted` or `WouldBlock`, or `TimedOut` without a code of the operating system.
+    /// After these the call is repeated.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Limits how long a write may block. A stream that cannot do so keeps the peer's
-    /// timers waiting while a write blocks.
+    /// Writes bytes as [`io::Write::write`] does, and blocks until some were taken or for the
+    /// time of [`set_write_timeout`](Self::set_write_timeout).
     ///
     /// # Errors
     ///
-    /// That it cannot be done, which is put up with.
+    /// As [`read`](Self::read). Returning 0 ends the peer as well.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Writes bytes of several slices as [`io::Write::write_vectored`] does. By default it
+    /// writes from the first slice that is not empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.write(first.map_or(&[], |slice| slice))
+    }
+
+    /// Sends buffered bytes as [`io::Write::flush`] does. By default it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Limits the time for which a write may block. If this fails, the peer's deadlines are
+    /// late while a write blocks.
+    ///
+    /// # Errors
+    ///
+    /// Errors are ignored.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
 
     /// Ends the stream in one direction or both. Reads and writes that block in that direction
@@ -80,15 +116,23 @@ pub trait Stream: Read + Write + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// That it has ended already, which is put up with.
+    /// Errors are ignored.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 }
 
 macro_rules! socket_stream {
     ($socket:ty) => {
         impl Stream for $socket {
-            fn try_clone(&self) -> io::Result<Self> {
-                self.try_clone()
+            fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                io::Read::read(&mut { self }, buffer)
+            }
+
+            fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+                io::Write::write(&mut { self }, bytes)
+            }
+
+            fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                io::Write::write_vectored(&mut { self }, slices)
             }
 
             fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -162,7 +206,7 @@ pub fn accept<R: CryptoRng + ?Sized>(
 ///
 /// # Errors
 ///
-/// That the stream cannot be cloned or a thread not be started.
+/// Returns an error if a thread cannot be started.
 pub fn outbound<S: Stream, R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     stream: S,
@@ -188,27 +232,28 @@ pub fn inbound<S: Stream, R: CryptoRng + ?Sized>(
 }
 
 fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> {
-    let reading = stream.try_clone()?;
+    let stream = Arc::new(stream);
     let threads = Threads {
         output: Condvar::new(),
         input: Condvar::new(),
         epoch: std::time::Instant::now(),
-        stream: Mutex::new(Some(stream.try_clone()?)),
+        stream: Mutex::new(Some(stream.clone())),
     };
     let shared = Shared::new(peer, threads);
-    // Whatever fails from here on, the peer is closed and the threads end.
+    // If a thread cannot be started, these close the peer and end the other thread.
     let events = Events::new(shared.clone());
-    start(&shared, "peer-read", move |shared| read(shared, reading))?;
-    start(&shared, "peer-write", move |shared| drive(shared, stream))?;
+    let [reading, writing] = [(); 2].map(|()| Running::new(&shared));
+    let read_stream = stream.clone();
+    start(reading, "peer-read", move |shared| read(shared, &read_stream))?;
+    start(writing, "peer-write", move |shared| drive(shared, &stream))?;
     Ok((Handle::new(shared), events))
 }
 
 fn start<S: Stream>(
-    shared: &Arc<Shared<Threads<S>>>,
+    running: Running<Threads<S>>,
     name: &str,
     run: impl FnOnce(&Shared<Threads<S>>) + Send + 'static,
 ) -> io::Result<()> {
-    let running = Running::new(shared);
     let thread = thread::Builder::new().name(String::from(name));
     thread.spawn(move || run(running.shared())).map(drop)
 }
@@ -219,9 +264,9 @@ struct Threads<S> {
     /// Wakes the reading thread: there may be room for input, or the end.
     input: Condvar,
     epoch: std::time::Instant,
-    /// For ending what the threads use, until it is ended, so that handles that are kept for
-    /// longer do not keep a socket open.
-    stream: Mutex<Option<S>>,
+    /// Ends calls that block. Taken when the peer ends, because handles keep this struct alive
+    /// and must not keep the stream open.
+    stream: Mutex<Option<Arc<S>>>,
 }
 
 impl<S: Stream> Driver for Threads<S> {
@@ -247,7 +292,7 @@ impl<S: Stream> Driver for Threads<S> {
 }
 
 /// The reading thread: takes input as long as the peer has room for it.
-fn read<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
+fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
     let mut chunk = vec![0; READ_SIZE];
     let mut buffer = BytesMut::new();
     let mut pause = Pause::default();
@@ -307,7 +352,7 @@ fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) 
 }
 
 /// The writing thread: writes what there is, and calls the peer in time.
-fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
+fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
     let output = &shared.driver.output;
     let mut pause = Pause::default();
     let mut is_flushed = true;
@@ -335,7 +380,7 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
         let patience = patience.unwrap_or(MAX_PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE);
         let _ = stream.set_write_timeout(patience);
         pause.begin();
-        let written = write(&mut stream, &outgoing);
+        let written = write(stream, &outgoing);
 
         state = shared.lock();
         let now = shared.driver.now();
@@ -362,7 +407,7 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S) {
 }
 
 /// Writes some of what there is and returns how much, or flushes what was written before.
-fn write(stream: &mut impl Write, outgoing: &Outgoing) -> io::Result<usize> {
+fn write(stream: &impl Stream, outgoing: &Outgoing) -> io::Result<usize> {
     if !outgoing.has_remaining() {
         return stream.flush().map(|()| 0);
     }
@@ -375,7 +420,7 @@ fn write(stream: &mut impl Write, outgoing: &Outgoing) -> io::Result<usize> {
 }
 
 /// Ends the stream in our direction, and gives the remote the time to end it in its own.
-fn linger<S: Stream>(shared: &Shared<Threads<S>>, mut stream: S, mut is_flushed: bool) {
+fn linger<S: Stream>(shared: &Shared<Threads<S>>, stream: &S, mut is_flushed: bool) {
     let mut pause = Pause::default();
     let mut state = shared.lock();
     while !is_flushed

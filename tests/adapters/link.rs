@@ -61,7 +61,7 @@ pub(crate) struct End {
     /// Kept by every thread that uses this end, as long as it lives.
     pub(crate) thread_token: Arc<()>,
     read_timeout: Option<Duration>,
-    write_timeout: Arc<Mutex<Option<Duration>>>,
+    write_timeout: Mutex<Option<Duration>>,
 }
 
 /// What the handles to one end share; the stream ends when it is dropped.
@@ -128,7 +128,7 @@ impl Setup {
             counts: Arc::default(),
             thread_token: Arc::default(),
             read_timeout: timeout,
-            write_timeout: Arc::new(Mutex::new(timeout)),
+            write_timeout: Mutex::new(timeout),
         };
         let go: Plan = Arc::new(|_| Act::Go);
         (end(0, false, go, Some(PATIENCE)), end(1, self.buffers_writes, self.plan, None))
@@ -307,20 +307,18 @@ impl End {
     }
 }
 
-impl Read for End {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Stream for End {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.keep_token();
         let most = self.act(Call::Read)?.min(buffer.len());
         self.wait(self.read_timeout, |pipes| self.half.try_read(pipes, &mut buffer[..most]))
     }
-}
 
-impl Write for End {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
     }
 
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.keep_token();
         match self.act(Call::Write)? {
             0 => Ok(0),
@@ -331,23 +329,10 @@ impl Write for End {
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         self.act(Call::Flush)?;
         self.half.flush();
         Ok(())
-    }
-}
-
-impl Stream for End {
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
-            half: self.half.clone(),
-            plan: self.plan.clone(),
-            counts: self.counts.clone(),
-            thread_token: self.thread_token.clone(),
-            read_timeout: self.read_timeout,
-            write_timeout: self.write_timeout.clone(),
-        })
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -358,6 +343,22 @@ impl Stream for End {
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.half.end(how);
         Ok(())
+    }
+}
+
+impl Read for End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Stream::read(self, buffer)
+    }
+}
+
+impl Write for End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Stream::write(self, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Stream::flush(self)
     }
 }
 

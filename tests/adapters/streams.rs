@@ -24,6 +24,8 @@ over_both! {
     nothing_is_left_behind_a_remote_that_goes,
     a_peer_at_rest_calls_nothing,
 }
+#[cfg(target_os = "linux")]
+over_both!(a_peer_has_one_descriptor_and_closes_it_at_its_end);
 
 /// A remote, the calls of its peer's stream, and the peer, with nothing left to be moved.
 fn after_the_handshake(driver: Driver) -> (End, Arc<Counts>, Handle, Events) {
@@ -164,4 +166,29 @@ fn a_peer_at_rest_calls_nothing(driver: Driver) {
     let before = counts.all();
     thread::sleep(Duration::from_secs(1));
     assert!(counts.all() - before <= 2, "{} calls", counts.all() - before);
+}
+
+/// Counts the descriptors of this process that refer to one socket.
+#[cfg(target_os = "linux")]
+fn descriptors_of(socket: &std::path::Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    targets.filter(|target| target == socket).count()
+}
+
+/// 1,024 descriptors are enough for 1,000 peers.
+#[cfg(target_os = "linux")]
+fn a_peer_has_one_descriptor_and_closes_it_at_its_end(driver: Driver) {
+    use std::os::fd::AsRawFd;
+
+    let (mut remote, near) = sockets();
+    let socket = std::fs::read_link(format!("/proc/self/fd/{}", near.as_raw_fd())).unwrap();
+    assert_eq!(descriptors_of(&socket), 1);
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    assert_eq!(descriptors_of(&socket), 1);
+    alice.close();
+    wait_closed(&alice);
+    assert_eq!(descriptors_of(&socket), 0, "the handle and the events are still here");
+    drop((alice, events));
 }

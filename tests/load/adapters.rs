@@ -1,9 +1,10 @@
 //! The adapters under test, and a stream that breaks.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl Adapter for Std {
     ) -> Driven {
         let remote = socket.peer_addr()?;
         match cut {
-            Some(left) => adapter::std::outbound(config, Brittle { socket, left }, remote, rng),
+            Some(left) => adapter::std::outbound(config, Brittle::new(socket, left), remote, rng),
             None => adapter::std::outbound(config, socket, remote, rng),
         }
     }
@@ -79,7 +80,7 @@ impl Adapter for Tokio {
     ) -> Driven {
         let (socket, remote) = Self::socket(socket)?;
         match cut {
-            Some(left) => adapter::tokio::outbound(config, Brittle { socket, left }, remote, rng),
+            Some(left) => adapter::tokio::outbound(config, Brittle::new(socket, left), remote, rng),
             None => adapter::tokio::outbound(config, socket, remote, rng),
         }
     }
@@ -89,41 +90,37 @@ impl Adapter for Tokio {
 /// was not read makes of its end a reset.
 struct Brittle<S> {
     socket: S,
-    left: u64,
+    left: AtomicU64,
 }
 
 impl<S> Brittle<S> {
-    /// What may be written of `bytes`.
+    fn new(socket: S, left: u64) -> Self {
+        Self { socket, left: left.into() }
+    }
+
+    /// Returns the bytes that may still be written.
     fn allowed<'a>(&self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
-        let allowed = self.left.min(bytes.len() as u64) as usize;
+        let allowed = self.left.load(Relaxed).min(bytes.len() as u64) as usize;
         match &bytes[..allowed] {
             [] => Err(ErrorKind::ConnectionReset.into()),
             allowed => Ok(allowed),
         }
     }
-}
 
-impl Read for Brittle<TcpStream> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(buffer)
-    }
-}
-
-impl Write for Brittle<TcpStream> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.socket.write(self.allowed(bytes)?)?;
-        self.left -= written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
+    fn count(&self, written: usize) {
+        self.left.fetch_sub(written as u64, Relaxed);
     }
 }
 
 impl adapter::std::Stream for Brittle<TcpStream> {
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, left: self.left })
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        adapter::std::Stream::read(&self.socket, buffer)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = adapter::std::Stream::write(&self.socket, self.allowed(bytes)?)?;
+        self.count(written);
+        Ok(written)
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
@@ -153,7 +150,7 @@ impl AsyncWrite for Brittle<tokio::net::TcpStream> {
     ) -> Poll<io::Result<usize>> {
         let allowed = self.allowed(bytes)?;
         let written = ready!(Pin::new(&mut self.socket).poll_write(context, allowed))?;
-        self.left -= written as u64;
+        self.count(written);
         Poll::Ready(Ok(written))
     }
 

@@ -337,8 +337,8 @@ fn run<A: Adapter>() {
     let peers = variable("EXCC_LOAD_PEERS").unwrap_or(60) as usize;
     let seed = variable("EXCC_LOAD_SEED").unwrap_or_else(|| getrandom::u64().expect("entropy"));
     println!("{}: {peers} connections, seed {seed}", A::NAME);
-    // A socket is one of each end's, and a clone of it for each thread and for the end.
-    process::check_descriptors(peers * 2 * 3 + 100);
+    // Each end of a connection takes one.
+    process::check_descriptors(peers * 2 + 100);
 
     let before = Process::now();
     let began = Instant::now();
