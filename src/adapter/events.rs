@@ -91,7 +91,7 @@ impl Events {
         if is_room_made {
             // Taking an event tells the peer no time, and the remote was held back until now.
             state.peer.handle_timeout(self.shared.driver.now());
-            self.shared.release(state);
+            self.shared.unlock_and_wake(state);
         }
         Ok(event)
     }
@@ -110,7 +110,7 @@ impl Drop for Events {
         let mut state = self.shared.lock();
         state.on_events_dropped();
         let receiver = state.receiver.take();
-        self.shared.release(state);
+        self.shared.unlock_and_wake(state);
         drop(receiver);
     }
 }

@@ -103,7 +103,7 @@ impl Handle {
         let now = self.shared.driver.now();
         // What was done before a panic is to leave, too.
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut state.peer, now)));
-        self.shared.release(state);
+        self.shared.unlock_and_wake(state);
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 

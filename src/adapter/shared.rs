@@ -28,7 +28,7 @@ pub(super) trait Driver: Send + Sync {
     fn wake_reader(&self);
 
     /// The peer is closed: whatever moves its bytes must end. May be called more than once.
-    fn cut(&self);
+    fn abort(&self);
 }
 
 pub(super) struct Shared<D: ?Sized> {
@@ -46,7 +46,7 @@ pub(super) struct State {
     /// Whether the driver has ended and dropped its stream.
     is_over: bool,
     /// What the driver does without being woken.
-    pub(super) awake: Awake,
+    pub(super) watch: DriverWatch,
     /// Threads that wait for events or for the end.
     waiting: usize,
     /// Whether nobody takes the events any more.
@@ -61,14 +61,14 @@ pub(super) struct State {
 /// What a driver does without being woken. Most of what an application does brings it nothing,
 /// an announcement that waits for company least of all, and waking it each time would cost
 /// more than all the rest.
-pub(super) struct Awake {
+pub(super) struct DriverWatch {
     pub(super) reads: bool,
     pub(super) writes: bool,
     /// When it looks at the clock.
     pub(super) until: Instant,
 }
 
-impl Awake {
+impl DriverWatch {
     /// It looks at everything before it rests.
     pub(super) const FULLY: Self = Self { reads: true, writes: true, until: Instant::ZERO };
 }
@@ -147,20 +147,20 @@ impl State {
 
     /// Whether the driver rests while the peer has room for more input, and will no more.
     fn awakes_reader(&mut self) -> bool {
-        let rests = !self.awake.reads && self.takes_input();
-        self.awake.reads |= rests;
+        let rests = !self.watch.reads && self.takes_input();
+        self.watch.reads |= rests;
         rests
     }
 
     /// Whether the driver rests while there is something to write, or longer than it should,
     /// and will no more.
     fn awakes_writer(&mut self) -> bool {
-        let Awake { writes, until, .. } = self.awake;
+        let DriverWatch { writes, until, .. } = self.watch;
         let is_due_before = self.peer.poll_timeout().is_some_and(|at| at < until);
         let rests = is_due_before || !writes && self.peer.wants_write();
         if rests {
-            self.awake.writes = true;
-            self.awake.until = Instant::ZERO;
+            self.watch.writes = true;
+            self.watch.until = Instant::ZERO;
         }
         rests
     }
@@ -182,7 +182,7 @@ impl<D: Driver> Shared<D> {
             running: 0,
             io_error: None,
             is_over: false,
-            awake: Awake::FULLY,
+            watch: DriverWatch::FULLY,
             waiting: 0,
             events_dropped: false,
             receiver: None,
@@ -200,27 +200,27 @@ impl<D: Driver + ?Sized> Shared<D> {
     }
 
     /// Unlocks what the application or a part of the driver has changed.
-    pub(super) fn release(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn unlock_and_wake(&self, mut state: MutexGuard<'_, State>) {
         // Before it is told what there is room for.
         state.pass_over_events();
         let is_ending = state.is_closed() && !state.is_over;
-        let is_cut = is_ending && state.lingers_until(self.driver.now()).is_none();
+        let aborts = is_ending && state.lingers_until(self.driver.now()).is_none();
         let awakes_writer = is_ending || state.awakes_writer();
         let awakes_reader = is_ending || state.awakes_reader();
-        self.release_to_application(state);
+        self.unlock_and_wake_application(state);
         if awakes_writer {
             self.driver.wake_writer();
         }
         if awakes_reader {
             self.driver.wake_reader();
         }
-        if is_cut {
-            self.driver.cut();
+        if aborts {
+            self.driver.abort();
         }
     }
 
     /// Unlocks what the driver has changed, which knows of it.
-    pub(super) fn release_to_application(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn unlock_and_wake_application(&self, mut state: MutexGuard<'_, State>) {
         state.pass_over_events();
         let has_events = state.peer.has_events() || state.is_closed();
         let receiver = state.receiver.take_if(|_| has_events);
@@ -264,9 +264,9 @@ pub(super) fn wait<'a>(
 
 /// A thread or task of the driver. When it ends the peer does, even if that comes of a panic
 /// in a stream or of a runtime that is shut down.
-pub(super) struct Running<D: Driver>(Arc<Shared<D>>);
+pub(super) struct DriverGuard<D: Driver>(Arc<Shared<D>>);
 
-impl<D: Driver> Running<D> {
+impl<D: Driver> DriverGuard<D> {
     pub(super) fn new(shared: &Arc<Shared<D>>) -> Self {
         shared.lock().running += 1;
         Self(shared.clone())
@@ -277,7 +277,7 @@ impl<D: Driver> Running<D> {
     }
 }
 
-impl<D: Driver> Drop for Running<D> {
+impl<D: Driver> Drop for DriverGuard<D> {
     fn drop(&mut self) {
         let Self(shared) = self;
         let mut state = shared.lock();
@@ -285,13 +285,13 @@ impl<D: Driver> Drop for Running<D> {
         let is_last = state.running == 0;
         let now = shared.driver.now();
         state.lose_connection(now, io::Error::other("what drives the peer was ended"));
-        shared.release(state);
+        shared.unlock_and_wake(state);
         if is_last {
             // The stream is dropped before anyone learns of the end.
-            shared.driver.cut();
+            shared.driver.abort();
             let mut state = shared.lock();
             state.is_over = true;
-            shared.release_to_application(state);
+            shared.unlock_and_wake_application(state);
         }
     }
 }
@@ -339,7 +339,7 @@ mod tests {
             self.reader.fetch_add(1, Ordering::Relaxed);
         }
 
-        fn cut(&self) {}
+        fn abort(&self) {}
     }
 
     impl Shared<Counting> {
@@ -353,7 +353,7 @@ mod tests {
             let mut state = self.lock();
             let mut out = state.peer.transmit(Instant::ZERO);
             out.advance(out.remaining());
-            state.awake = Awake {
+            state.watch = DriverWatch {
                 reads: state.peer.wants_read(),
                 writes: false,
                 until: state.peer.poll_timeout().unwrap_or(Instant::MAX),

@@ -41,7 +41,9 @@ use std::thread;
 use bytes::{Buf, BytesMut};
 use rand_core::CryptoRng;
 
-use super::shared::{Driver, Running, Shared, State, WRITE_FRAMES, WRITE_PARTS, unix_time, wait};
+use super::shared::{
+    Driver, DriverGuard, Shared, State, WRITE_FRAMES, WRITE_PARTS, unix_time, wait,
+};
 use super::{Events, Handle};
 use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
@@ -242,20 +244,20 @@ fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> 
     let shared = Shared::new(peer, threads);
     // If a thread cannot be started, these close the peer and end the other thread.
     let events = Events::new(shared.clone());
-    let [reading, writing] = [(); 2].map(|()| Running::new(&shared));
+    let [read_guard, write_guard] = [(); 2].map(|()| DriverGuard::new(&shared));
     let read_stream = stream.clone();
-    start(reading, "peer-read", move |shared| read(shared, &read_stream))?;
-    start(writing, "peer-write", move |shared| drive(shared, &stream))?;
+    start(read_guard, "peer-read", move |shared| read(shared, &read_stream))?;
+    start(write_guard, "peer-write", move |shared| drive(shared, &stream))?;
     Ok((Handle::new(shared), events))
 }
 
 fn start<S: Stream>(
-    running: Running<Threads<S>>,
+    guard: DriverGuard<Threads<S>>,
     name: &str,
     run: impl FnOnce(&Shared<Threads<S>>) + Send + 'static,
 ) -> io::Result<()> {
     let thread = thread::Builder::new().name(String::from(name));
-    thread.spawn(move || run(running.shared())).map(drop)
+    thread.spawn(move || run(guard.shared())).map(drop)
 }
 
 struct Threads<S> {
@@ -282,7 +284,7 @@ impl<S: Stream> Driver for Threads<S> {
         self.input.notify_one();
     }
 
-    fn cut(&self) {
+    fn abort(&self) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(stream) = stream {
             // A stream that has ended already is as good.
@@ -314,7 +316,7 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
             }
             Err(error) => state.lose_connection(now, error),
         }
-        shared.release(state);
+        shared.unlock_and_wake(state);
     }
     // What the remote still sends after our end is passed over until it ends, too.
     while shared.lock().lingers_until(shared.driver.now()).is_some() {
@@ -339,14 +341,14 @@ fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) 
         }
         if state.peer.can_resume() {
             let _ = state.peer.handle_input(shared.driver.now(), buffer);
-            shared.release(state);
+            shared.unlock_and_wake(state);
             state = shared.lock();
         } else if state.peer.wants_read() {
             return true;
         } else {
-            state.awake.reads = false;
+            state.watch.reads = false;
             state = wait(&shared.driver.input, state, None);
-            state.awake.reads = true;
+            state.watch.reads = true;
         }
     }
 }
@@ -361,7 +363,7 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
         let now = shared.driver.now();
         if state.peer.poll_timeout().is_some_and(|at| at <= now) {
             state.peer.handle_timeout(now);
-            shared.release(state);
+            shared.unlock_and_wake(state);
             state = shared.lock();
             continue;
         }
@@ -369,11 +371,11 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
         let deadline = state.peer.poll_timeout();
         let patience = deadline.map(|at| at - now);
         if !outgoing.has_remaining() && is_flushed {
-            state.awake.writes = false;
-            state.awake.until = deadline.unwrap_or(Instant::MAX);
+            state.watch.writes = false;
+            state.watch.until = deadline.unwrap_or(Instant::MAX);
             state = wait(output, state, patience);
-            state.awake.writes = true;
-            state.awake.until = Instant::ZERO;
+            state.watch.writes = true;
+            state.watch.until = Instant::ZERO;
             continue;
         }
         drop(state);
@@ -396,11 +398,11 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
             }
             Err(error) => state.lose_connection(now, error),
         }
-        shared.release(state);
+        shared.unlock_and_wake(state);
         state = shared.lock();
     }
     let lingers = state.lingers_until(shared.driver.now()).is_some();
-    shared.release(state);
+    shared.unlock_and_wake(state);
     if lingers {
         linger(shared, stream, is_flushed);
     }
@@ -450,7 +452,7 @@ fn linger<S: Stream>(shared: &Shared<Threads<S>>, stream: &S, mut is_flushed: bo
         state = wait(&shared.driver.output, state, Some(until - now));
     }
     drop(state);
-    shared.driver.cut();
+    shared.driver.abort();
 }
 
 /// Whether the call may simply be made again.

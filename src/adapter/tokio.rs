@@ -43,7 +43,9 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Notify;
 use tokio::{select, time};
 
-use super::shared::{Awake, Driver, Running, Shared, WRITE_FRAMES, WRITE_PARTS, unix_time};
+use super::shared::{
+    Driver, DriverGuard, DriverWatch, Shared, WRITE_FRAMES, WRITE_PARTS, unix_time,
+};
 use super::{Events, Handle};
 use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
@@ -138,8 +140,8 @@ where
 {
     let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     let shared = Shared::new(peer, Task { changed: Notify::new(), epoch: time::Instant::now() });
-    let running = Running::new(&shared);
-    runtime.spawn(async move { drive(running.shared(), stream).await });
+    let guard = DriverGuard::new(&shared);
+    runtime.spawn(async move { drive(guard.shared(), stream).await });
     Ok((Handle::new(shared.clone()), Events::new(shared)))
 }
 
@@ -162,7 +164,7 @@ impl Driver for Task {
         self.changed.notify_one();
     }
 
-    fn cut(&self) {
+    fn abort(&self) {
         self.changed.notify_one();
     }
 }
@@ -235,7 +237,7 @@ async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, stream: S) {
             }
             Waited::Woken => {}
         }
-        shared.release_to_application(state);
+        shared.unlock_and_wake_application(state);
     }
     linger(shared, reader, writer).await;
 }
@@ -275,13 +277,13 @@ fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
         deadline: state.peer.poll_timeout(),
     });
     if let Some(Wait { outgoing, wants_read, deadline }) = &wait {
-        state.awake = Awake {
+        state.watch = DriverWatch {
             reads: *wants_read,
             writes: outgoing.has_remaining(),
             until: deadline.unwrap_or(Instant::MAX),
         };
     }
-    shared.release_to_application(state);
+    shared.unlock_and_wake_application(state);
     wait
 }
 
