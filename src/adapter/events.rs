@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::sync::MutexGuard;
 use std::time::Instant;
 
+use super::guard::catch;
 use super::shared::{Driver, Shared, State};
 use crate::peer::Event;
 
@@ -39,17 +40,28 @@ impl Events {
     /// The next event for the task of `context`, which is woken when there is one: what
     /// [`recv`](Self::recv) is made of.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut state = match self.next_of(self.shared.lock()) {
-            Ok(event) => return Poll::Ready(Some(event)),
-            Err(state) => state,
-        };
-        if state.is_closed() {
-            return Poll::Ready(None);
+        let mut waker = None;
+        loop {
+            let mut state = match self.next_of(self.shared.lock()) {
+                Ok(event) => return Poll::Ready(Some(event)),
+                Err(state) => state,
+            };
+            if state.is_closed() {
+                return Poll::Ready(None);
+            }
+            if state.is_receiver(context.waker()) {
+                return Poll::Pending;
+            }
+            let Some(waker) = waker.take() else {
+                drop(state);
+                waker = Some(context.waker().clone());
+                continue;
+            };
+            let replaced = state.receiver.replace(waker);
+            drop(state);
+            catch(|| drop(replaced));
+            return Poll::Pending;
         }
-        let replaced = state.receive(context.waker());
-        drop(state);
-        drop(replaced);
-        Poll::Pending
     }
 
     /// Waits, as a thread, for the next event; there is none after the last.
@@ -111,7 +123,7 @@ impl Drop for Events {
         state.on_events_dropped();
         let receiver = state.receiver.take();
         self.shared.unlock_and_wake(state);
-        drop(receiver);
+        catch(|| drop(receiver));
     }
 }
 

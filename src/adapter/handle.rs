@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use super::guard::catch;
 use super::shared::{Driver, Shared};
 use crate::peer::{
     Announced, CloseReason, PeerState, Relay, SendError, SendErrorKind, SendId, Stats,
@@ -154,15 +155,26 @@ impl Future for End {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CloseReason> {
         let shared = self.shared.clone();
-        let mut state = shared.lock();
-        if let Some(reason) = state.end() {
-            return Poll::Ready(reason.clone());
+        let mut waker = None;
+        loop {
+            let mut state = shared.lock();
+            if let Some(reason) = state.end() {
+                return Poll::Ready(reason.clone());
+            }
+            if state.is_end_waker(self.number, context.waker()) {
+                return Poll::Pending;
+            }
+            let Some(waker) = waker.take() else {
+                drop(state);
+                waker = Some(context.waker().clone());
+                continue;
+            };
+            let (number, replaced) = state.wake_at_end(self.number, waker);
+            drop(state);
+            self.number = Some(number);
+            catch(|| drop(replaced));
+            return Poll::Pending;
         }
-        let (number, replaced) = state.wake_at_end(self.number, context.waker());
-        drop(state);
-        drop(replaced);
-        self.number = Some(number);
-        Poll::Pending
     }
 }
 
@@ -170,7 +182,7 @@ impl Drop for End {
     fn drop(&mut self) {
         if let Some(number) = self.number {
             let waker = self.shared.lock().forget_end_waker(number);
-            drop(waker);
+            catch(|| drop(waker));
         }
     }
 }

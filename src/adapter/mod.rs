@@ -35,6 +35,7 @@
 //!   down, ends its peer, as [`ConnectionLost`](crate::CloseReason::ConnectionLost).
 
 mod events;
+mod guard;
 mod handle;
 mod shared;
 pub mod std;

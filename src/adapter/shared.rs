@@ -10,6 +10,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::guard::catch;
 use crate::peer::{CloseReason, Event, PeerState};
 use crate::time::Instant;
 
@@ -38,6 +39,8 @@ pub(super) struct Shared<D: ?Sized> {
     pub(super) driver: D,
 }
 
+/// Wakers in here are cloned, woken and dropped without the lock only, as that runs code of the
+/// application's.
 pub(super) struct State {
     pub(super) peer: PeerState,
     /// Threads or tasks of the driver that have not ended.
@@ -95,34 +98,32 @@ impl State {
         self.peer.linger_until().filter(|&until| now < until)
     }
 
-    /// Wakes a task when there is an event. Returns the waker that is not needed any more, to
-    /// be dropped without the lock.
-    pub(super) fn receive(&mut self, waker: &Waker) -> Option<Waker> {
-        match &self.receiver {
-            Some(receiver) if receiver.will_wake(waker) => None,
-            _ => self.receiver.replace(waker.clone()),
-        }
+    /// Whether `waker` is the one to be woken by an event.
+    pub(super) fn is_receiver(&self, waker: &Waker) -> bool {
+        self.receiver.as_ref().is_some_and(|receiver| receiver.will_wake(waker))
     }
 
-    /// Wakes a task at the end, under the number given or a new one, which is returned, with
-    /// the waker that is not needed any more, to be dropped without the lock.
+    /// Whether `waker` is the one to be woken at the end under that number.
+    pub(super) fn is_end_waker(&self, number: Option<u64>, waker: &Waker) -> bool {
+        let known = number.and_then(|number| self.end_wakers.get(&number));
+        known.is_some_and(|known| known.will_wake(waker))
+    }
+
+    /// Registers a waker to be woken at the end, under the number given or a new one. Returns
+    /// the number and the waker that was replaced.
     pub(super) fn wake_at_end(
         &mut self,
         number: Option<u64>,
-        waker: &Waker,
+        waker: Waker,
     ) -> (u64, Option<Waker>) {
         let number = number.unwrap_or_else(|| {
             self.next_end_waker += 1;
             self.next_end_waker
         });
-        let replaced = match self.end_wakers.get(&number) {
-            Some(known) if known.will_wake(waker) => None,
-            _ => self.end_wakers.insert(number, waker.clone()),
-        };
-        (number, replaced)
+        (number, self.end_wakers.insert(number, waker))
     }
 
-    /// Returns a waker to be dropped without the lock.
+    /// Removes and returns a waker of [`wake_at_end`](Self::wake_at_end).
     pub(super) fn forget_end_waker(&mut self, number: u64) -> Option<Waker> {
         self.end_wakers.remove(&number)
     }
@@ -227,12 +228,15 @@ impl<D: Driver + ?Sized> Shared<D> {
         let awakes_threads = has_events && state.waiting > 0;
         let has_ended = state.end().is_some();
         let end_wakers = if has_ended { mem::take(&mut state.end_wakers) } else { BTreeMap::new() };
-        // Wakers are somebody else's code, which must not find the lock taken.
+        // Wakers are the application's code, which may use the handle.
         drop(state);
         if awakes_threads {
             self.changed.notify_all();
         }
-        receiver.into_iter().chain(end_wakers.into_values()).for_each(Waker::wake);
+        // One that panics must not cost the others their wake-up.
+        for waker in receiver.into_iter().chain(end_wakers.into_values()) {
+            catch(|| waker.wake());
+        }
     }
 
     /// Waits until there may be events or the end.

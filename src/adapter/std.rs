@@ -41,6 +41,7 @@ use std::thread;
 use bytes::{Buf, BytesMut};
 use rand_core::CryptoRng;
 
+use super::guard::Guarded;
 use super::shared::{
     Driver, DriverGuard, Shared, State, WRITE_FRAMES, WRITE_PARTS, unix_time, wait,
 };
@@ -234,7 +235,7 @@ pub fn inbound<S: Stream, R: CryptoRng + ?Sized>(
 }
 
 fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> {
-    let stream = Arc::new(stream);
+    let stream = Arc::new(Guarded::new(stream));
     let threads = Threads {
         output: Condvar::new(),
         input: Condvar::new(),
@@ -268,7 +269,7 @@ struct Threads<S> {
     epoch: std::time::Instant,
     /// Ends calls that block. Taken when the peer ends, because handles keep this struct alive
     /// and must not keep the stream open.
-    stream: Mutex<Option<Arc<S>>>,
+    stream: Mutex<Option<Arc<Guarded<S>>>>,
 }
 
 impl<S: Stream> Driver for Threads<S> {
@@ -288,19 +289,19 @@ impl<S: Stream> Driver for Threads<S> {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(stream) = stream {
             // A stream that has ended already is as good.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.call(|stream| stream.shutdown(Shutdown::Both));
         }
     }
 }
 
 /// The reading thread: takes input as long as the peer has room for it.
-fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
+fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
     let mut chunk = vec![0; READ_SIZE];
     let mut buffer = BytesMut::new();
     let mut pause = Pause::default();
     while wait_for_room(shared, &mut buffer) {
         pause.begin();
-        let read = stream.read(&mut chunk);
+        let read = stream.call(|stream| stream.read(&mut chunk));
         let mut state = shared.lock();
         let now = shared.driver.now();
         match read {
@@ -321,7 +322,7 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
     // What the remote still sends after our end is passed over until it ends, too.
     while shared.lock().lingers_until(shared.driver.now()).is_some() {
         pause.begin();
-        match stream.read(&mut chunk) {
+        match stream.call(|stream| stream.read(&mut chunk)) {
             Ok(read) if read > 0 => pause.reset(),
             Err(error) if is_transient(&error) => {
                 drop(pause.wait(&shared.driver.input, shared.lock(), &error));
@@ -354,7 +355,7 @@ fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) 
 }
 
 /// The writing thread: writes what there is, and calls the peer in time.
-fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
+fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
     let output = &shared.driver.output;
     let mut pause = Pause::default();
     let mut is_flushed = true;
@@ -380,7 +381,7 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
         }
         drop(state);
         let patience = patience.unwrap_or(MAX_PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE);
-        let _ = stream.set_write_timeout(patience);
+        let _ = stream.call(|stream| stream.set_write_timeout(patience));
         pause.begin();
         let written = write(stream, &outgoing);
 
@@ -409,20 +410,20 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &S) {
 }
 
 /// Writes some of what there is and returns how much, or flushes what was written before.
-fn write(stream: &impl Stream, outgoing: &Outgoing) -> io::Result<usize> {
+fn write(stream: &Guarded<impl Stream>, outgoing: &Outgoing) -> io::Result<usize> {
     if !outgoing.has_remaining() {
-        return stream.flush().map(|()| 0);
+        return stream.call(Stream::flush).map(|()| 0);
     }
     let mut parts = [IoSlice::new(&[]); WRITE_PARTS];
     let used = outgoing.chunks_vectored(&mut parts);
-    match stream.write_vectored(&parts[..used])? {
+    match stream.call(|stream| stream.write_vectored(&parts[..used]))? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         written => Ok(written),
     }
 }
 
 /// Ends the stream in our direction, and gives the remote the time to end it in its own.
-fn linger<S: Stream>(shared: &Shared<Threads<S>>, stream: &S, mut is_flushed: bool) {
+fn linger<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>, mut is_flushed: bool) {
     let mut pause = Pause::default();
     let mut state = shared.lock();
     while !is_flushed
@@ -430,9 +431,10 @@ fn linger<S: Stream>(shared: &Shared<Threads<S>>, stream: &S, mut is_flushed: bo
         && let Some(until) = state.lingers_until(now)
     {
         drop(state);
-        let _ = stream.set_write_timeout((until - now).clamp(MIN_PATIENCE, MAX_PATIENCE));
+        let patience = (until - now).clamp(MIN_PATIENCE, MAX_PATIENCE);
+        let _ = stream.call(|stream| stream.set_write_timeout(patience));
         pause.begin();
-        let flushed = stream.flush();
+        let flushed = stream.call(Stream::flush);
         state = shared.lock();
         match flushed {
             Err(error) if is_transient(&error) => {
@@ -443,7 +445,7 @@ fn linger<S: Stream>(shared: &Shared<Threads<S>>, stream: &S, mut is_flushed: bo
         }
     }
     drop(state);
-    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.call(|stream| stream.shutdown(Shutdown::Write));
     let mut state = shared.lock();
     while state.running > 1
         && let now = shared.driver.now()

@@ -30,19 +30,24 @@
 //! The runtime must have its time driver, and for [`connect`] and [`accept`] that of IO, as
 //! `enable_all` and `#[tokio::main]` see to it. If it is shut down, so are its peers.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 use rand_core::CryptoRng;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Notify;
-use tokio::{select, time};
+use tokio::task::coop::consume_budget;
+use tokio::time::{self, Sleep};
 
+use super::guard::Guarded;
 use super::shared::{
     Driver, DriverGuard, DriverWatch, Shared, WRITE_FRAMES, WRITE_PARTS, unix_time,
 };
@@ -138,6 +143,7 @@ fn spawn<S>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let stream = Stream::new(stream);
     let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     let shared = Shared::new(peer, Task { changed: Notify::new(), epoch: time::Instant::now() });
     let guard = DriverGuard::new(&shared);
@@ -170,10 +176,55 @@ impl Driver for Task {
 }
 
 impl Task {
-    /// When to wake up for a deadline: not too late, but perhaps too early.
-    fn wake_up(&self, deadline: Instant) -> time::Instant {
+    /// Sets `sleep` to end at a deadline, or earlier if that is too far away.
+    fn sleep_until(&self, deadline: Instant, sleep: Pin<&mut Sleep>) {
         let latest = self.now() + MAX_SLEEP;
-        self.epoch + (deadline.min(latest) - Instant::ZERO)
+        let end = self.epoch + (deadline.min(latest) - Instant::ZERO);
+        if sleep.deadline() != end {
+            sleep.reset(end);
+        }
+    }
+}
+
+/// The application's stream. Its methods can be called again after `Pending`, and whatever
+/// future they make inside may be dropped.
+struct Stream<S>(Guarded<Pin<Box<S>>>);
+
+impl<S: AsyncRead + AsyncWrite> Stream<S> {
+    fn new(stream: S) -> Self {
+        Self(Guarded::new(Box::pin(stream)))
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll(|stream| pin!(stream.read_buf(buffer)).poll(context))
+    }
+
+    /// Writes some of `outgoing` and returns how much. Flushes if that is empty, and returns 0.
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        outgoing: &Outgoing,
+    ) -> Poll<io::Result<usize>> {
+        if !outgoing.has_remaining() {
+            let flush = self.0.poll(|stream| stream.as_mut().poll_flush(context));
+            return flush.map_ok(|()| 0);
+        }
+        let mut parts = [IoSlice::new(&[]); WRITE_PARTS];
+        let parts_len = outgoing.chunks_vectored(&mut parts);
+        let parts = &parts[..parts_len];
+        let write = self.0.poll(|stream| stream.as_mut().poll_write_vectored(context, parts));
+        match write {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            write => write,
+        }
+    }
+
+    fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll(|stream| stream.as_mut().poll_shutdown(context))
     }
 }
 
@@ -184,85 +235,75 @@ struct Wait {
     deadline: Option<Instant>,
 }
 
-/// What was waited for.
-enum Waited {
-    Read(io::Result<usize>),
-    Wrote(io::Result<usize>),
-    /// The time has come, or the application has done something.
-    Woken,
-}
-
-async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, stream: S) {
-    let (mut reader, mut writer) = tokio::io::split(stream);
+async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, mut stream: Stream<S>) {
     let mut buffer = BytesMut::new();
     let mut read_size = MIN_READ;
     let mut is_flushed = true;
-    let mut sleep = core::pin::pin!(time::sleep(MAX_SLEEP));
+    let mut sleep = pin!(time::sleep(MAX_SLEEP));
     while let Some(Wait { outgoing, wants_read, deadline }) = prepare(shared, &mut buffer) {
-        if let Some(deadline) = deadline
-            && let wake_up = shared.driver.wake_up(deadline)
-            && sleep.deadline() != wake_up
-        {
-            sleep.as_mut().reset(wake_up);
+        // A stream that is always ready must leave other tasks their turn.
+        consume_budget().await;
+        if let Some(deadline) = deadline {
+            shared.driver.sleep_until(deadline, sleep.as_mut());
         }
         if wants_read {
             buffer.reserve(read_size);
         }
         let wants_write = outgoing.has_remaining() || !is_flushed;
-        let waited = select! {
-            read = reader.read_buf(&mut buffer), if wants_read => Waited::Read(read),
-            wrote = write(&mut writer, &outgoing), if wants_write => Waited::Wrote(wrote),
-            () = &mut sleep, if deadline.is_some() => Waited::Woken,
-            () = shared.driver.changed.notified() => Waited::Woken,
+        let (read, written) = {
+            let mut changed = pin!(shared.driver.changed.notified());
+            poll_fn(|context| {
+                let (mut read, mut written) = (Poll::Pending, Poll::Pending);
+                if wants_read {
+                    read = stream.poll_read(context, &mut buffer);
+                }
+                if wants_write {
+                    written = stream.poll_write(context, &outgoing);
+                }
+                let is_ready = read.is_ready()
+                    || written.is_ready()
+                    || changed.as_mut().poll(context).is_ready()
+                    || deadline.is_some() && sleep.as_mut().poll(context).is_ready();
+                if is_ready { Poll::Ready((read, written)) } else { Poll::Pending }
+            })
+            .await
         };
 
         let mut state = shared.lock();
         let now = shared.driver.now();
-        match waited {
-            Waited::Read(Ok(0)) => state.peer.handle_eof(now),
-            Waited::Read(Ok(read)) => {
-                let size = if read >= read_size { read_size * 2 } else { read_size / 2 };
+        if let Poll::Ready(Ok(len)) = written {
+            is_flushed = len == 0;
+            state.peer.transmit(now).advance(len);
+        }
+        match read {
+            Poll::Ready(Ok(0)) => state.peer.handle_eof(now),
+            Poll::Ready(Ok(len)) => {
+                let size = if len >= read_size { read_size * 2 } else { read_size / 2 };
                 read_size = size.clamp(MIN_READ, MAX_READ);
-                // An error is told as the event that closes the peer.
+                // An error is reported by the event that closes the peer.
                 let _ = state.peer.handle_input(now, &mut buffer);
             }
-            Waited::Wrote(Ok(written)) => {
-                is_flushed = written == 0;
-                state.peer.transmit(now).advance(written);
-            }
-            Waited::Read(Err(error)) | Waited::Wrote(Err(error)) => {
-                if !is_interrupted(&error) {
-                    state.lose_connection(now, error);
-                }
-            }
-            Waited::Woken => {}
+            Poll::Ready(Err(error)) if !is_interrupted(&error) => state.lose_connection(now, error),
+            _ => {}
+        }
+        // After the input that came with it, which may tell why the remote takes no more.
+        if let Poll::Ready(Err(error)) = written
+            && !is_interrupted(&error)
+        {
+            state.lose_connection(now, error);
         }
         shared.unlock_and_wake_application(state);
     }
-    linger(shared, reader, writer).await;
+    linger(shared, stream, sleep).await;
 }
 
-/// Writes some of what there is and returns how much, or flushes what was written before. May
-/// be dropped before it is ready: then nothing was written.
-async fn write(writer: &mut (impl AsyncWrite + Unpin), outgoing: &Outgoing) -> io::Result<usize> {
-    if !outgoing.has_remaining() {
-        return writer.flush().await.map(|()| 0);
-    }
-    let mut parts = [IoSlice::new(&[]); WRITE_PARTS];
-    let used = outgoing.chunks_vectored(&mut parts);
-    match writer.write_vectored(&parts[..used]).await? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        written => Ok(written),
-    }
-}
-
-/// Whether the call may simply be made again.
+/// Whether the call can be repeated.
 fn is_interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted
 }
 
-/// Calls the peer in time and hands it the input that it held back before. Returns nothing
-/// once the peer is closed.
+/// Calls the peer in time and hands it the input that it held back before. Returns `None` once
+/// the peer is closed.
 fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
     let mut state = shared.lock();
     let now = shared.driver.now();
@@ -287,33 +328,41 @@ fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
     wait
 }
 
-/// After a shutdown: ends the stream in our direction, and passes over what the remote still
-/// sends until it ends it in its own.
+/// Ends the stream in our direction, and discards input until the remote ends it in its own.
 async fn linger<S: AsyncRead + AsyncWrite>(
     shared: &Shared<Task>,
-    mut reader: ReadHalf<S>,
-    mut writer: WriteHalf<S>,
+    mut stream: Stream<S>,
+    mut sleep: Pin<&mut Sleep>,
 ) {
-    let ending = async {
-        while let Err(error) = writer.shutdown().await
-            && is_interrupted(&error)
-        {}
-        let mut chunk = vec![0; MIN_READ];
-        loop {
-            match reader.read(&mut chunk).await {
-                Ok(read) if read > 0 => {}
-                Err(error) if is_interrupted(&error) => {}
-                _ => return,
-            }
-        }
-    };
-    let mut ending = core::pin::pin!(ending);
+    let mut buffer = BytesMut::new();
+    let mut has_ended = false;
     loop {
         let Some(until) = shared.lock().lingers_until(shared.driver.now()) else { return };
-        select! {
-            () = &mut ending => return,
-            () = time::sleep_until(shared.driver.wake_up(until)) => {}
-            () = shared.driver.changed.notified() => {}
+        // A stream that is always ready must leave other tasks their turn.
+        consume_budget().await;
+        shared.driver.sleep_until(until, sleep.as_mut());
+        buffer.clear();
+        buffer.reserve(MIN_READ);
+        let mut changed = pin!(shared.driver.changed.notified());
+        let read = poll_fn(|context| {
+            if !has_ended && let Poll::Ready(result) = stream.poll_shutdown(context) {
+                has_ended = !result.is_err_and(|error| is_interrupted(&error));
+                if !has_ended {
+                    return Poll::Ready(None);
+                }
+            }
+            if let Poll::Ready(read) = stream.poll_read(context, &mut buffer) {
+                return Poll::Ready(Some(read));
+            }
+            let is_ready = changed.as_mut().poll(context).is_ready()
+                || sleep.as_mut().poll(context).is_ready();
+            if is_ready { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await;
+        match read {
+            Some(Ok(0)) => return,
+            Some(Err(error)) if !is_interrupted(&error) => return,
+            _ => {}
         }
     }
 }

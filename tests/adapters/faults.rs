@@ -173,7 +173,7 @@ fn a_connection_that_timed_out_is_lost(driver: Driver) {
 
 /// Interrupts every other call, and moves one byte by the rest.
 fn dribble() -> Setup {
-    let calls = [const { AtomicUsize::new(0) }; 3];
+    let calls = [const { AtomicUsize::new(0) }; 6];
     Setup::planned(move |call| {
         if calls[call as usize].fetch_add(1, Relaxed) % 2 == 0 {
             Act::Fail(io::ErrorKind::Interrupted)

@@ -19,6 +19,10 @@ pub(crate) enum Call {
     Read,
     Write,
     Flush,
+    /// Of these three, only a panic has an effect.
+    SetTimeout,
+    Shutdown,
+    Drop,
 }
 
 /// What becomes of a call.
@@ -148,6 +152,12 @@ impl Link {
     }
 }
 
+impl Drop for End {
+    fn drop(&mut self) {
+        self.panic_if_planned(Call::Drop);
+    }
+}
+
 impl Drop for Half {
     fn drop(&mut self) {
         self.end(Shutdown::Both);
@@ -217,12 +227,12 @@ impl Half {
 impl End {
     /// What the plan says to a call: how many bytes may be moved at most.
     fn act(&self, call: Call) -> io::Result<usize> {
-        let count = match call {
-            Call::Read => &self.counts.reads,
-            Call::Write => &self.counts.writes,
-            Call::Flush => &self.counts.flushes,
-        };
-        count.fetch_add(1, Relaxed);
+        match call {
+            Call::Read => _ = self.counts.reads.fetch_add(1, Relaxed),
+            Call::Write => _ = self.counts.writes.fetch_add(1, Relaxed),
+            Call::Flush => _ = self.counts.flushes.fetch_add(1, Relaxed),
+            Call::SetTimeout | Call::Shutdown | Call::Drop => {}
+        }
         match (self.plan)(call) {
             Act::Go => Ok(usize::MAX),
             Act::AtMost(most) => Ok(most),
@@ -233,6 +243,10 @@ impl End {
             // As a panic, but without a message on the terminal.
             Act::Panic => std::panic::resume_unwind(Box::new("as planned")),
         }
+    }
+
+    fn panic_if_planned(&self, call: Call) {
+        self.act(call).ok();
     }
 
     fn keep_token(&self) {
@@ -336,11 +350,13 @@ impl Stream for End {
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.panic_if_planned(Call::SetTimeout);
         *self.write_timeout.lock().unwrap() = Some(timeout);
         Ok(())
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.panic_if_planned(Call::Shutdown);
         self.half.end(how);
         Ok(())
     }
@@ -460,6 +476,7 @@ mod asynchronous {
             mut self: Pin<&mut Self>,
             context: &mut Context<'_>,
         ) -> Poll<io::Result<()>> {
+            self.panic_if_planned(Call::Shutdown);
             ready!(self.as_mut().poll_flush(context))?;
             self.half.end(Shutdown::Write);
             Poll::Ready(Ok(()))

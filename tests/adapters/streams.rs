@@ -1,14 +1,15 @@
 //! What the drivers do with their streams.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use excc_peer::adapter::{Events, Handle};
+use excc_peer::adapter::{self, Events, Handle};
 use excc_peer::wire::Message;
-use excc_peer::{CloseReason, Event};
+use excc_peer::{CloseReason, Direction, Event};
 
 use crate::harness::*;
 use crate::link::{Act, Call, Counts, End, Setup};
@@ -19,6 +20,8 @@ over_both! {
     what_a_stream_buffers_is_flushed_at_the_end,
     a_read_that_panics_ends_the_peer,
     a_write_that_panics_ends_the_peer,
+    a_flush_that_panics_ends_the_peer,
+    a_stream_that_panics_when_it_is_closed_harms_nobody,
     nothing_is_left_behind_a_close,
     nothing_is_left_behind_a_shutdown,
     nothing_is_left_behind_a_remote_that_goes,
@@ -92,11 +95,14 @@ fn what_a_stream_buffers_is_flushed_at_the_end(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A stream whose reads or writes panic after the handshake.
+/// A stream that panics after the handshake in calls of one kind, and in all that end it.
 fn ends_by_a_panic(driver: Driver, of: Call) {
     let is_armed = Arc::new(AtomicBool::new(false));
     let armed = is_armed.clone();
-    let plan = move |call| if call == of && armed.load(Relaxed) { Act::Panic } else { Act::Go };
+    let plan = move |call| {
+        let panics = call == of || matches!(call, Call::SetTimeout | Call::Shutdown | Call::Drop);
+        if panics && armed.load(Relaxed) { Act::Panic } else { Act::Go }
+    };
     let (mut remote, near) = Setup::planned(plan).link();
     let life = near.life();
     let mut peer = driver.inbound(config(), near);
@@ -107,10 +113,12 @@ fn ends_by_a_panic(driver: Driver, of: Call) {
     let ids: Vec<_> = std::iter::from_fn(|| peer.0.send(Message::GetAddr).ok()).take(3).collect();
     // Perhaps too late.
     remote.write_all(&encode(Message::GetAddr)).ok();
-    assert_eq!(outcome(&mut peer, &ids).reason, CloseReason::ConnectionLost);
-    assert!(peer.0.io_error().is_some());
-    assert_eq!(waiting.join().unwrap(), CloseReason::ConnectionLost);
-    wait_for("the stream to be dropped", || life.strong_count() == 0);
+    // A read that blocks would be ended by the call that panics.
+    remote.end();
+    let reason = outcome(&mut peer, &ids).reason;
+    assert!(matches!(reason, CloseReason::ConnectionLost | CloseReason::RemoteClosed), "{reason}");
+    assert_eq!(waiting.join().unwrap(), reason);
+    assert_eq!(life.strong_count(), 0, "the stream is dropped");
 }
 
 fn a_read_that_panics_ends_the_peer(driver: Driver) {
@@ -119,6 +127,65 @@ fn a_read_that_panics_ends_the_peer(driver: Driver) {
 
 fn a_write_that_panics_ends_the_peer(driver: Driver) {
     ends_by_a_panic(driver, Call::Write);
+}
+
+fn a_flush_that_panics_ends_the_peer(driver: Driver) {
+    ends_by_a_panic(driver, Call::Flush);
+}
+
+/// A stream that panics in everything that a close does with it.
+fn a_stream_that_panics_when_it_is_closed_harms_nobody(driver: Driver) {
+    let plan = |call| match call {
+        Call::Shutdown | Call::Drop => Act::Panic,
+        _ => Act::Go,
+    };
+    let (mut remote, near) = Setup::planned(plan).link();
+    let life = near.life();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    alice.close();
+    assert_eq!(until_closed(&mut events), CloseReason::Local);
+    remote.end();
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    assert_eq!(life.strong_count(), 0, "the stream is dropped");
+}
+
+/// A stream may panic because of a lock that its own panic has poisoned.
+#[test]
+fn a_poisoned_stream_ends_only_its_peer() {
+    struct Poisoned(Mutex<End>);
+
+    impl adapter::std::Stream for Poisoned {
+        fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+            let _end = self.0.lock().unwrap();
+            std::panic::resume_unwind(Box::new("as planned"));
+        }
+
+        fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            adapter::std::Stream::write(&*self.0.lock().unwrap(), bytes)
+        }
+
+        fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+            self.0.lock().unwrap().set_write_timeout(timeout)
+        }
+
+        fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+            self.0.lock().unwrap().shutdown(how)
+        }
+    }
+
+    impl Drop for Poisoned {
+        fn drop(&mut self) {
+            drop(self.0.lock().unwrap());
+        }
+    }
+
+    let (_remote, near) = Setup::default().link();
+    let config = Arc::new(config().build().unwrap());
+    let stream = Poisoned(Mutex::new(near));
+    let mut peer = start_std(Direction::Outbound, config, stream).unwrap();
+    assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
+    assert!(peer.0.io_error().is_some());
 }
 
 /// Once the end is told, no thread uses the stream and nobody keeps it, even while a handle

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use excc_peer::adapter::{Events, Handle};
-use excc_peer::wire::{Message, Ping};
+use excc_peer::wire::{Message, Ping, Pong};
 use excc_peer::{CloseReason, Event};
 
 use crate::harness::*;
@@ -26,6 +26,8 @@ over_both! {
     receiving_takes_no_longer_than_asked_for,
     threads_share_a_handle,
     a_handle_outlives_a_panic,
+    wakers_that_panic_cost_nobody_else_the_wake_up,
+    wakers_that_panic_when_dropped_harm_nobody,
 }
 
 const _: () = {
@@ -280,5 +282,76 @@ fn a_handle_outlives_a_panic(driver: Driver) {
     assert!(panic.join().is_err());
     until(&mut events, |event| matches!(event, Event::Sent(_)).then_some(()));
     alice.close();
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+}
+
+/// Panics when it is woken.
+struct WakePanics;
+
+impl Wake for WakePanics {
+    fn wake(self: Arc<Self>) {
+        std::panic::resume_unwind(Box::new("as planned"));
+    }
+}
+
+fn wakers_that_panic_cost_nobody_else_the_wake_up(driver: Driver) {
+    let (mut remote, near) = Setup::default().link();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    let panicking = Waker::from(Arc::new(WakePanics));
+    let mut context = Context::from_waker(&panicking);
+
+    // Woken by the driver, which goes on.
+    assert!(events.poll_recv(&mut context).is_pending());
+    remote.write_all(&encode(Message::GetAddr)).unwrap();
+    assert_eq!(until_message(&mut events), Message::GetAddr);
+    let nonce = alice.ping().unwrap();
+    remote.write_all(&encode(Message::Pong(Pong { nonce }))).unwrap();
+    until_round_trip(&mut events);
+
+    // Woken by whoever closes the peer, and by the driver's end.
+    let woken: [Arc<Woken>; 2] = Default::default();
+    let wakers = [panicking.clone(), woken[0].clone().into(), panicking, woken[1].clone().into()];
+    let mut waits = wakers.each_ref().map(|_| alice.closed());
+    for (wait, waker) in waits.iter_mut().zip(&wakers) {
+        assert!(std::pin::Pin::new(wait).poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    while events.poll_recv(&mut Context::from_waker(&wakers[0])).is_ready() {}
+    alice.close();
+    assert_eq!(until_closed(&mut events), CloseReason::Local);
+    assert_eq!(wait_closed(&alice), CloseReason::Local);
+    for woken in woken {
+        wait_for("a task to be woken", || woken.times() == 1);
+    }
+}
+
+fn wakers_that_panic_when_dropped_harm_nobody(driver: Driver) {
+    struct DropPanics;
+
+    impl Wake for DropPanics {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for DropPanics {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("as planned"));
+        }
+    }
+
+    let (mut remote, near) = Setup::default().link();
+    let (alice, mut events) = driver.inbound(config(), near);
+    establish(&mut remote, &mut events);
+    let mut waits = [alice.closed(), alice.closed()];
+    // The peer keeps the last references to each waker, and drops them for those of the next.
+    for _ in 0..2 {
+        let waker = Waker::from(Arc::new(DropPanics));
+        let mut context = Context::from_waker(&waker);
+        for wait in &mut waits {
+            assert!(std::pin::Pin::new(wait).poll(&mut context).is_pending());
+        }
+        while events.poll_recv(&mut context).is_ready() {}
+    }
+    drop(waits);
+    drop(events);
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
