@@ -28,6 +28,7 @@ mod common;
 mod agreement;
 mod connecting;
 mod endings;
+mod endless;
 mod faults;
 mod harness;
 mod link;
