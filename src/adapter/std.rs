@@ -32,6 +32,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -155,35 +156,45 @@ socket_stream!(std::os::unix::net::UnixStream);
 
 /// Opens a connection and drives a peer for it.
 ///
-/// Of a name with several addresses they are tried in turn, all within `timeout`; looking the
-/// name up is not counted. The handshake then has a
-/// [time of its own](crate::ConfigBuilder::handshake_timeout).
+/// If a name has several addresses, they are tried one after the other. Each may take an equal
+/// part of the time that remains of `timeout`, so that one that does not answer leaves time for
+/// the others: of two addresses, the second has at least half of `timeout`. Looking the name up
+/// is not part of `timeout`. The handshake then has a
+/// [timeout of its own](crate::ConfigBuilder::handshake_timeout).
 ///
 /// # Errors
 ///
-/// That no connection was made, with the last reason, or no peer, as [`outbound`].
+/// Returns the last error if no connection was made, `TimedOut` after `timeout`, and errors as
+/// [`outbound`].
 pub fn connect<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     address: impl ToSocketAddrs,
     timeout: Duration,
     rng: &mut R,
 ) -> io::Result<(Handle, Events)> {
-    let started = std::time::Instant::now();
-    let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "a name without addresses"));
-    for remote in address.to_socket_addrs()? {
-        let left = timeout.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            result = Err(io::ErrorKind::TimedOut.into());
-            break;
-        }
-        result = TcpStream::connect_timeout(&remote, left).map(|stream| (stream, remote));
-        if result.is_ok() {
-            break;
-        }
-    }
-    let (stream, remote) = result?;
+    let addresses: Vec<_> = address.to_socket_addrs()?.collect();
+    let (stream, remote) = connect_to_any(&addresses, timeout)?;
     stream.set_nodelay(true)?;
     outbound(config, stream, remote, rng)
+}
+
+fn connect_to_any(
+    addresses: &[SocketAddr],
+    timeout: Duration,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    let started = std::time::Instant::now();
+    let mut error = io::Error::new(io::ErrorKind::InvalidInput, "a name without addresses");
+    for (remaining_addresses, &address) in (1..=addresses.len() as u32).rev().zip(addresses) {
+        let part = timeout.saturating_sub(started.elapsed()) / remaining_addresses;
+        if part.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match TcpStream::connect_timeout(&address, part) {
+            Ok(stream) => return Ok((stream, address)),
+            Err(failure) => error = failure,
+        }
+    }
+    Err(error)
 }
 
 /// Waits for the next connection and drives a peer for it.

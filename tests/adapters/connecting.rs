@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use excc_peer::{CloseReason, Direction};
 use socket2::{Domain, Socket, Type};
@@ -16,7 +16,10 @@ over_both! {
     a_name_without_addresses_is_an_error,
 }
 #[cfg(target_os = "linux")]
-over_both!(a_listener_that_does_not_answer_is_given_up);
+over_both! {
+    a_listener_that_does_not_answer_is_given_up,
+    an_address_that_does_not_answer_leaves_time_for_others,
+}
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -66,21 +69,47 @@ fn a_name_without_addresses_is_an_error(driver: Driver) {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
+/// An address that never answers, as long as the sockets are kept: its listener accepts nothing
+/// and its queue is full.
 #[cfg(target_os = "linux")]
-fn a_listener_that_does_not_answer_is_given_up(driver: Driver) {
+fn black_hole() -> (Vec<Socket>, SocketAddr) {
     let (socket, address) = deserted();
     socket.listen(0).unwrap();
-    // Once its queue is full, whoever calls is not answered.
-    let mut waiting = Vec::new();
+    let mut sockets = vec![socket];
     while let Ok(stream) =
         std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100))
     {
-        waiting.push(stream);
+        sockets.push(stream.into());
     }
+    (sockets, address)
+}
+
+#[cfg(target_os = "linux")]
+fn a_listener_that_does_not_answer_is_given_up(driver: Driver) {
+    let (_sockets, address) = black_hole();
     let error = driver.connect(&[address, address], Duration::from_millis(100)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     let error = driver.connect(&[address], Duration::ZERO).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+}
+
+#[cfg(target_os = "linux")]
+fn an_address_that_does_not_answer_leaves_time_for_others(driver: Driver) {
+    let (_sockets, black_hole) = black_hole();
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    let address = listener.local_addr().unwrap();
+    let began = Instant::now();
+    let timeout = Duration::from_secs(if driver.is_std() { 3 } else { 9 });
+    let (bob, mut events) = driver.connect(&[black_hole, black_hole, address], timeout).unwrap();
+    assert!(began.elapsed() < timeout, "{:?}", began.elapsed());
+    assert_eq!(bob.remote(), address);
+    let (_alice, _alice_events) = driver.accept(&listener).unwrap();
+    until_established(&mut events);
+    if !driver.is_std() {
+        // Two delays, and no third of the timeout for each address.
+        let elapsed = began.elapsed();
+        assert!((Duration::from_millis(500)..timeout / 3).contains(&elapsed), "{elapsed:?}");
+    }
 }
 
 /// A listener that does not wait gives no sockets that do not wait.
