@@ -129,6 +129,6 @@ impl Drop for Events {
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Events").field(&self.shared.lock().peer).finish()
+        self.shared.fmt_as("Events", f)
     }
 }

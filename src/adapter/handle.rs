@@ -139,7 +139,7 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handle").field(&self.shared.lock().peer).finish()
+        self.shared.fmt_as("Handle", f)
     }
 }
 

@@ -3,11 +3,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use core::mem;
 use core::task::Waker;
 use core::time::Duration;
+use core::{fmt, mem};
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::guard::catch;
@@ -198,6 +198,19 @@ impl<D: Driver + ?Sized> Shared<D> {
     /// A panic elsewhere leaves a peer that is still sound, as it never panics itself.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the peer as `name(peer)`, or `name(in use)` if another thread or this one has the
+    /// lock: a debug output inside of [`Handle::with`](super::Handle::with) must not wait for it.
+    pub(super) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return f.debug_tuple(name).field(&format_args!("in use")).finish();
+            }
+        };
+        f.debug_tuple(name).field(&state.peer).finish()
     }
 
     /// Unlocks what the application or a part of the driver has changed.

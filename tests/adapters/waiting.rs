@@ -26,6 +26,7 @@ over_both! {
     receiving_takes_no_longer_than_asked_for,
     threads_share_a_handle,
     a_handle_outlives_a_panic,
+    debug_output_does_not_wait_for_the_peer,
     wakers_that_panic_cost_nobody_else_the_wake_up,
     wakers_that_panic_when_dropped_harm_nobody,
 }
@@ -354,4 +355,18 @@ fn wakers_that_panic_when_dropped_harm_nobody(driver: Driver) {
     drop(waits);
     drop(events);
     assert_eq!(wait_closed(&alice), CloseReason::Local);
+}
+
+fn debug_output_does_not_wait_for_the_peer(driver: Driver) {
+    let (_remote, near) = Setup::default().link();
+    let (alice, events) = driver.inbound(config(), near);
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let text = alice.with(|_, _| format!("{alice:?} {events:?}"));
+        tell.send((text, alice, events)).unwrap();
+    });
+    let (text, alice, events) = told.recv_timeout(PATIENCE).expect("no deadlock");
+    assert_eq!(text, "Handle(in use) Events(in use)");
+    wait_for("the driver to leave the lock", || format!("{alice:?}").contains("127.0.0.1"));
+    wait_for("the driver to leave the lock", || format!("{events:?}").contains("127.0.0.1"));
 }
