@@ -12,15 +12,16 @@ use super::guard::catch;
 use super::shared::{Driver, Shared, State};
 use crate::peer::Event;
 
-/// The events of a peer that an adapter drives, in order, until [`Event::Closed`].
+/// The events of a peer that an adapter drives, in order, up to [`Event::Closed`].
 ///
-/// To be taken by a thread or by a task, whichever drives the peer; as an iterator it waits
-/// as a thread. Events that are not taken hold the remote back: the peer's own
-/// [bounds](crate::ConfigBuilder::max_waiting_events) are those of the stream of events, and
-/// beyond them nothing is read.
+/// A thread or a task can take them, with either driver. The iterator blocks its thread. Events
+/// that are not taken are back-pressure: at the
+/// [limits of the configuration](crate::ConfigBuilder::max_waiting_events) the driver stops
+/// reading.
 ///
-/// Dropping it closes the peer at once, as nobody would hear it any more. Only what a
-/// [`shutdown`](super::Handle::shutdown) has promised before is still done.
+/// Dropping it closes the peer at once, unless a [`shutdown`](super::Handle::shutdown) is in
+/// progress, which is then completed.
+#[must_use = "dropping the events closes the peer"]
 pub struct Events {
     shared: Arc<Shared<dyn Driver>>,
 }
@@ -30,15 +31,16 @@ impl Events {
         Self { shared }
     }
 
-    /// Waits, as a task, for the next event; there is none after the last.
+    /// Waits for the next event as a task of any runtime. Returns `None` after the last event.
     ///
-    /// It needs no particular runtime. Nothing is lost if it is dropped before it is ready.
+    /// Dropping the future before it is ready loses no event.
     pub async fn recv(&mut self) -> Option<Event> {
         poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// The next event for the task of `context`, which is woken when there is one: what
-    /// [`recv`](Self::recv) is made of.
+    /// Polls for the next event. If there is none, the task of `context` is woken when there is.
+    ///
+    /// Only the task of the latest call is woken.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut waker = None;
         loop {
@@ -64,17 +66,18 @@ impl Events {
         }
     }
 
-    /// Waits, as a thread, for the next event; there is none after the last.
+    /// Blocks the thread until there is an event. Returns `None` after the last event.
     pub fn recv_blocking(&mut self) -> Option<Event> {
         self.recv_until(None)
     }
 
-    /// Waits, as a thread, for the next event, but no longer than `timeout`.
+    /// Blocks the thread until there is an event. Returns `None` after `timeout`, or after the
+    /// last event.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Option<Event> {
         self.recv_until(Instant::now().checked_add(timeout))
     }
 
-    /// The next event, if there is one by now.
+    /// Returns the next event, if there is one already.
     pub fn try_recv(&mut self) -> Option<Event> {
         self.next_of(self.shared.lock()).ok()
     }
@@ -86,22 +89,22 @@ impl Events {
                 Ok(event) => return Some(event),
                 Err(state) => state,
             };
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if state.is_closed() || left.is_some_and(|left| left.is_zero()) {
+            let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if state.is_closed() || remaining == Some(Duration::ZERO) {
                 return None;
             }
-            state = self.shared.wait_for_change(state, left);
+            state = self.shared.wait_for_change(state, remaining);
         }
     }
 
-    /// Takes the next event, or gives the lock back where there is none.
+    /// Takes the next event, or returns the lock if there is none.
     fn next_of<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
     ) -> Result<Event, MutexGuard<'a, State>> {
         let Some((event, is_room_made)) = state.next_event() else { return Err(state) };
         if is_room_made {
-            // Taking an event tells the peer no time, and the remote was held back until now.
+            // Taking an event takes no time. The back-pressure lasts until a call that does.
             state.peer.handle_timeout(self.shared.driver.now());
             self.shared.unlock_and_wake(state);
         }

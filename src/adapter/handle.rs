@@ -1,4 +1,4 @@
-//! The application's side of a peer that is driven.
+//! The application's handle to a peer.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -18,11 +18,11 @@ use crate::peer::{
 use crate::time::Instant;
 use crate::wire::{EncodedMessage, InvVect, Message};
 
-/// A handle to a peer that an adapter drives. Clones are handles to the same peer, for any
-/// thread or task; dropping them changes nothing.
+/// A handle to a peer that an adapter drives. Clones refer to the same peer, and any thread or
+/// task can use them. Dropping them has no effect.
 ///
-/// No method but [`wait_closed`](Self::wait_closed) waits for anything else than the lock on
-/// the peer, which nobody holds while reading or writing.
+/// Methods wait for the lock on the peer, which no driver holds while it reads or writes. Only
+/// [`wait_closed`](Self::wait_closed) waits for more.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared<dyn Driver>>,
@@ -33,20 +33,20 @@ impl Handle {
         Self { shared }
     }
 
-    /// As [`PeerState::send`].
+    /// Queues a message, as [`PeerState::send`].
     ///
     /// # Errors
     ///
-    /// Why the message was not queued, with the message.
+    /// As [`PeerState::send`].
     pub fn send(&self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
         self.with(|peer, _| peer.send(message))
     }
 
-    /// As [`PeerState::send_encoded`].
+    /// Queues a message that is encoded already, as [`PeerState::send_encoded`].
     ///
     /// # Errors
     ///
-    /// Why the message was not queued, with the message.
+    /// As [`PeerState::send_encoded`].
     pub fn send_encoded(
         &self,
         message: EncodedMessage,
@@ -54,68 +54,70 @@ impl Handle {
         self.with(|peer, _| peer.send_encoded(message))
     }
 
-    /// As [`PeerState::announce`].
+    /// Announces an inventory vector, as [`PeerState::announce`].
     pub fn announce(&self, vector: InvVect, relay: Relay) -> Announced {
         self.with(|peer, now| peer.announce(now, vector, relay))
     }
 
-    /// As [`PeerState::ping`].
+    /// Queues a `ping` and returns its nonce, as [`PeerState::ping`].
     ///
     /// # Errors
     ///
-    /// Why none was queued.
+    /// As [`PeerState::ping`].
     pub fn ping(&self) -> Result<u64, SendErrorKind> {
         self.with(|peer, _| peer.ping())
     }
 
-    /// The remote's address, as given when the peer was made.
+    /// Returns the remote's address, as [`PeerState::remote`].
     pub fn remote(&self) -> SocketAddr {
         self.shared.lock().peer.remote()
     }
 
-    /// As [`PeerState::stats`].
+    /// Returns a snapshot of the peer's statistics, as [`PeerState::stats`].
     pub fn stats(&self) -> Stats {
         self.shared.lock().peer.stats()
     }
 
-    /// Closes the peer once everything that is queued has been written, or after `timeout`:
-    /// as [`PeerState::shutdown`].
+    /// Closes the peer when everything that is queued has been written, or after `timeout`, as
+    /// [`PeerState::shutdown`].
     ///
-    /// Then the stream is ended in our direction, and the remote has the rest of `timeout` to
-    /// end it in its own, so that all of it can arrive: [`Event::Closed`](crate::Event::Closed)
-    /// comes before that, [`closed`](Self::closed) and [`wait_closed`](Self::wait_closed)
-    /// return after it.
+    /// Then the driver ends the stream in our direction. The remote has the rest of `timeout` to
+    /// end it in its direction, so that everything can arrive. [`Event::Closed`](crate::Event::Closed)
+    /// comes before that. [`closed`](Self::closed) and [`wait_closed`](Self::wait_closed) return
+    /// after it.
     pub fn shutdown(&self, timeout: Duration) {
         self.with(|peer, now| peer.shutdown(now, timeout));
     }
 
-    /// Closes the peer and its stream at once. What is queued is not written any more, and a
-    /// remote whose last words were not read may take it for a connection that broke.
+    /// Closes the peer and its stream at once. Queued messages are discarded. If input of the
+    /// remote was not read, the operating system may reset the connection.
     pub fn close(&self) {
         self.with(|peer, _| peer.close());
     }
 
-    /// Does anything else with the peer, at the time given with it: any command or getter
-    /// of [`PeerState`]. Events are left to [`Events`](super::Events), bytes to the driver.
-    /// All others wait while `call` runs; it must not use the handle, which would wait for
-    /// itself.
+    /// Calls any command or getter of [`PeerState`], with the current time. Leave events to
+    /// [`Events`](super::Events), and input and output to the driver.
+    ///
+    /// `call` runs under the lock on the peer. Using the handle inside of it deadlocks; only its
+    /// debug output may be used.
     pub fn with<T>(&self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
         let mut state = self.shared.lock();
         let now = self.shared.driver.now();
-        // What was done before a panic is to leave, too.
+        // Commands before a panic take effect as well.
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut state.peer, now)));
         self.shared.unlock_and_wake(state);
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Waits, as a task, until the peer is closed and its stream, and returns the reason.
+    /// Waits until the peer is closed and its stream is dropped, as a task of any runtime.
+    /// Returns the reason.
     ///
-    /// It needs no particular runtime, and may be dropped and called again at any time.
+    /// The future may be dropped at any time.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + Sync + Unpin + 'static {
         End { shared: self.shared.clone(), number: None }
     }
 
-    /// Waits, as a thread, for what [`closed`](Self::closed) waits for.
+    /// Blocks the thread until the peer is closed and its stream is dropped. Returns the reason.
     pub fn wait_closed(&self) -> CloseReason {
         let mut state = self.shared.lock();
         loop {
@@ -126,12 +128,12 @@ impl Handle {
         }
     }
 
-    /// Why the peer is closed, once it is.
+    /// Returns the reason as soon as the peer is closed.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared.lock().peer.close_reason().cloned()
     }
 
-    /// What broke the connection, behind [`CloseReason::ConnectionLost`].
+    /// Returns the error of the stream that caused [`CloseReason::ConnectionLost`].
     pub fn io_error(&self) -> Option<Arc<io::Error>> {
         self.shared.lock().io_error.clone()
     }
@@ -143,10 +145,10 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// A task's wait for the end.
+/// The future of [`Handle::closed`].
 struct End {
     shared: Arc<Shared<dyn Driver>>,
-    /// Under which it is woken.
+    /// The key of its waker, once it is registered.
     number: Option<u64>,
 }
 

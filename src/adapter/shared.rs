@@ -1,5 +1,5 @@
-//! What the application and a driver have between them: a peer under a lock, and those who
-//! wait for it.
+//! The state that a driver and the application share: a peer under a lock, and the threads and
+//! tasks that wait for it.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -14,21 +14,22 @@ use super::guard::catch;
 use crate::peer::{CloseReason, Event, PeerState};
 use crate::time::Instant;
 
-/// Frames and parts of frames that a driver writes at once, at most.
+/// Maximum number of frames, and of parts of frames, in one write.
 pub(super) const WRITE_FRAMES: usize = 32;
 pub(super) const WRITE_PARTS: usize = 2 * WRITE_FRAMES;
 
-/// The threads or the task that move a peer's bytes and keep its time.
+/// The threads or the task that move a peer's bytes and call it in time.
 pub(super) trait Driver: Send + Sync {
     fn now(&self) -> Instant;
 
-    /// There is something to write or a nearer deadline, or the end has come.
+    /// Wakes the part that writes and keeps the time: there is output, an earlier deadline, or
+    /// the end.
     fn wake_writer(&self);
 
-    /// There is room for input, or the end has come.
+    /// Wakes the part that reads: there is room for input, or the end.
     fn wake_reader(&self);
 
-    /// The peer is closed: whatever moves its bytes must end. May be called more than once.
+    /// Ends the stream, as the peer is closed. May be called more than once.
     fn abort(&self);
 }
 
@@ -43,36 +44,35 @@ pub(super) struct Shared<D: ?Sized> {
 /// application's.
 pub(super) struct State {
     pub(super) peer: PeerState,
-    /// Threads or tasks of the driver that have not ended.
+    /// Number of threads and tasks of the driver that have not ended.
     pub(super) running: usize,
     pub(super) io_error: Option<Arc<io::Error>>,
     /// Whether the driver has ended and dropped its stream.
     is_over: bool,
-    /// What the driver does without being woken.
+    /// What the driver notices without being woken.
     pub(super) watch: DriverWatch,
-    /// Threads that wait for events or for the end.
+    /// Number of threads that wait for events or for the end.
     waiting: usize,
-    /// Whether nobody takes the events any more.
+    /// Whether the events were dropped, so that the driver discards them.
     events_dropped: bool,
-    /// The task that waits for events: there is one receiver at most.
+    /// The waker of the task that waits for events.
     pub(super) receiver: Option<Waker>,
-    /// The tasks that wait for the end, by numbers of their own.
+    /// The wakers of the tasks that wait for the end.
     end_wakers: BTreeMap<u64, Waker>,
     next_end_waker: u64,
 }
 
-/// What a driver does without being woken. Most of what an application does brings it nothing,
-/// an announcement that waits for company least of all, and waking it each time would cost
-/// more than all the rest.
+/// What a driver notices without being woken. Most commands give it nothing to do, such as an
+/// announcement that waits for the next batch, and a wake-up costs more than the command.
 pub(super) struct DriverWatch {
     pub(super) reads: bool,
     pub(super) writes: bool,
-    /// When it looks at the clock.
+    /// When the driver looks at the clock.
     pub(super) until: Instant,
 }
 
 impl DriverWatch {
-    /// It looks at everything before it rests.
+    /// The driver looks at everything before it waits.
     pub(super) const FULLY: Self = Self { reads: true, writes: true, until: Instant::ZERO };
 }
 
@@ -93,7 +93,7 @@ impl State {
         }
     }
 
-    /// Until when the remote's end of stream is waited for.
+    /// Returns the time until which the driver waits for the remote's end of stream.
     pub(super) fn lingers_until(&self, now: Instant) -> Option<Instant> {
         self.peer.linger_until().filter(|&until| now < until)
     }
@@ -128,46 +128,44 @@ impl State {
         self.end_wakers.remove(&number)
     }
 
-    /// Takes the events in place of those who do not want them any more.
-    pub(super) fn pass_over_events(&mut self) {
+    /// Discards the events if nobody takes them.
+    pub(super) fn discard_events(&mut self) {
         if self.events_dropped {
             while self.peer.poll_event().is_some() {}
         }
     }
 
-    /// Takes the next event. Tells whether that made room for input where there was none.
+    /// Takes the next event. Also returns whether this ended the back-pressure.
     pub(super) fn next_event(&mut self) -> Option<(Event, bool)> {
-        let was_held = !self.takes_input();
+        let was_full = !self.takes_input();
         let event = self.peer.poll_event()?;
-        Some((event, was_held && self.takes_input()))
+        Some((event, was_full && self.takes_input()))
     }
 
     fn takes_input(&self) -> bool {
         self.peer.wants_read() || self.peer.can_resume()
     }
 
-    /// Whether the driver rests while the peer has room for more input, and will no more.
-    fn awakes_reader(&mut self) -> bool {
-        let rests = !self.watch.reads && self.takes_input();
-        self.watch.reads |= rests;
-        rests
+    /// Returns whether the reading part must be woken, and notes that it will be.
+    fn must_wake_reader(&mut self) -> bool {
+        let must_wake = !self.watch.reads && self.takes_input();
+        self.watch.reads |= must_wake;
+        must_wake
     }
 
-    /// Whether the driver rests while there is something to write, or longer than it should,
-    /// and will no more.
-    fn awakes_writer(&mut self) -> bool {
+    /// Returns whether the writing part must be woken, and notes that it will be.
+    fn must_wake_writer(&mut self) -> bool {
         let DriverWatch { writes, until, .. } = self.watch;
-        let is_due_before = self.peer.poll_timeout().is_some_and(|at| at < until);
-        let rests = is_due_before || !writes && self.peer.wants_write();
-        if rests {
+        let is_due_earlier = self.peer.poll_timeout().is_some_and(|at| at < until);
+        let must_wake = is_due_earlier || !writes && self.peer.wants_write();
+        if must_wake {
             self.watch.writes = true;
             self.watch.until = Instant::ZERO;
         }
-        rests
+        must_wake
     }
 
-    /// Nobody takes the events any more: nothing more is worth doing than what a shutdown
-    /// that is under way has promised.
+    /// Closes the peer, as nobody takes its events. A shutdown in progress is completed.
     pub(super) fn on_events_dropped(&mut self) {
         self.events_dropped = true;
         if !self.peer.is_shutting_down() && self.peer.linger_until().is_none() {
@@ -195,7 +193,8 @@ impl<D: Driver> Shared<D> {
 }
 
 impl<D: Driver + ?Sized> Shared<D> {
-    /// A panic elsewhere leaves a peer that is still sound, as it never panics itself.
+    /// Ignores poison: the peer does not panic, so a panic under the lock was in code of the
+    /// application's and left the peer consistent.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,19 +212,20 @@ impl<D: Driver + ?Sized> Shared<D> {
         f.debug_tuple(name).field(&state.peer).finish()
     }
 
-    /// Unlocks what the application or a part of the driver has changed.
+    /// Unlocks after a change by the application or by one part of the driver, and wakes all that
+    /// it concerns.
     pub(super) fn unlock_and_wake(&self, mut state: MutexGuard<'_, State>) {
-        // Before it is told what there is room for.
-        state.pass_over_events();
+        // This may make room for input.
+        state.discard_events();
         let is_ending = state.is_closed() && !state.is_over;
         let aborts = is_ending && state.lingers_until(self.driver.now()).is_none();
-        let awakes_writer = is_ending || state.awakes_writer();
-        let awakes_reader = is_ending || state.awakes_reader();
+        let wakes_writer = is_ending || state.must_wake_writer();
+        let wakes_reader = is_ending || state.must_wake_reader();
         self.unlock_and_wake_application(state);
-        if awakes_writer {
+        if wakes_writer {
             self.driver.wake_writer();
         }
-        if awakes_reader {
+        if wakes_reader {
             self.driver.wake_reader();
         }
         if aborts {
@@ -233,17 +233,17 @@ impl<D: Driver + ?Sized> Shared<D> {
         }
     }
 
-    /// Unlocks what the driver has changed, which knows of it.
+    /// Unlocks after a change by the whole driver, and wakes the application.
     pub(super) fn unlock_and_wake_application(&self, mut state: MutexGuard<'_, State>) {
-        state.pass_over_events();
+        state.discard_events();
         let has_events = state.peer.has_events() || state.is_closed();
         let receiver = state.receiver.take_if(|_| has_events);
-        let awakes_threads = has_events && state.waiting > 0;
+        let wakes_threads = has_events && state.waiting > 0;
         let has_ended = state.end().is_some();
         let end_wakers = if has_ended { mem::take(&mut state.end_wakers) } else { BTreeMap::new() };
         // Wakers are the application's code, which may use the handle.
         drop(state);
-        if awakes_threads {
+        if wakes_threads {
             self.changed.notify_all();
         }
         // One that panics must not cost the others their wake-up.
@@ -252,7 +252,7 @@ impl<D: Driver + ?Sized> Shared<D> {
         }
     }
 
-    /// Waits until there may be events or the end.
+    /// Waits for a wake-up, which comes when there are events or the end.
     pub(super) fn wait_for_change<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
@@ -279,8 +279,8 @@ pub(super) fn wait<'a>(
     }
 }
 
-/// A thread or task of the driver. When it ends the peer does, even if that comes of a panic
-/// in a stream or of a runtime that is shut down.
+/// A thread or task of the driver. The peer ends when it is dropped, also if a runtime is shut
+/// down and drops its tasks.
 pub(super) struct DriverGuard<D: Driver>(Arc<Shared<D>>);
 
 impl<D: Driver> DriverGuard<D> {
@@ -301,7 +301,7 @@ impl<D: Driver> Drop for DriverGuard<D> {
         state.running -= 1;
         let is_last = state.running == 0;
         let now = shared.driver.now();
-        state.lose_connection(now, io::Error::other("what drives the peer was ended"));
+        state.lose_connection(now, io::Error::other("the driver of the peer was ended"));
         shared.unlock_and_wake(state);
         if is_last {
             // The stream is dropped before anyone learns of the end.
@@ -335,7 +335,7 @@ mod tests {
 
     const NETWORK: Network = Network::EXCC_REGNET;
 
-    /// Does nothing but count how often it is woken, at a time that is set.
+    /// Counts how often it is woken, at a time that is set.
     #[derive(Default)]
     struct Counting {
         now: Mutex<Instant>,
@@ -365,7 +365,7 @@ mod tests {
             (take(&self.driver.writer), take(&self.driver.reader))
         }
 
-        /// Does all there is to do, and rests.
+        /// Does everything there is to do, and waits.
         fn rest(&self) {
             let mut state = self.lock();
             let mut out = state.peer.transmit(Instant::ZERO);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_is_woken_for_what_it_would_not_see_by_itself() {
+    fn a_driver_is_woken_for_what_it_does_not_notice_by_itself() {
         let shared = established();
         for (number, woken) in [(1, (1, 0)), (2, (0, 0)), (3, (0, 0))] {
             let vector = InvVect::tx(Hash::from_bytes([number; 32]));
@@ -424,14 +424,14 @@ mod tests {
         shared.with(|peer| peer.ping().unwrap());
         assert_eq!(shared.woken(), (1, 0));
         shared.with(|peer| peer.send(Message::GetAddr).unwrap());
-        assert_eq!(shared.woken(), (0, 0), "it is at it already");
+        assert_eq!(shared.woken(), (0, 0), "it is writing already");
         shared.rest();
         shared.with(|peer| peer.update_last_block(5));
         assert_eq!(shared.woken(), (0, 0));
     }
 
     #[test]
-    fn a_reader_is_woken_where_there_is_room_again() {
+    fn a_reader_is_woken_when_there_is_room_again() {
         let shared = established();
         let mut pings = frames((1..9).map(|nonce| Message::Ping(Ping { nonce })));
         shared.with(|peer| peer.handle_input(Instant::ZERO, &mut pings).unwrap());
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_is_held_back_until_its_events_are_taken_and_no_longer() {
+    fn back_pressure_ends_when_events_are_taken() {
         let shared = established();
         let mut pings = frames((1..9).map(|nonce| Message::Ping(Ping { nonce })));
         shared.with(|peer| peer.handle_input(Instant::ZERO, &mut pings).unwrap());
@@ -461,12 +461,12 @@ mod tests {
     }
 
     #[test]
-    fn the_end_wakes_everybody_until_nobody_is_left() {
+    fn the_end_wakes_the_whole_driver_until_it_has_ended() {
         let shared = established();
         shared.with(PeerState::close);
         assert_eq!(shared.woken(), (1, 1));
         shared.with(PeerState::close);
-        assert_eq!(shared.woken(), (1, 1), "whoever had not heard of it yet");
+        assert_eq!(shared.woken(), (1, 1), "it may not have noticed yet");
         shared.lock().is_over = true;
         shared.with(PeerState::close);
         assert_eq!(shared.woken(), (0, 0));

@@ -1,7 +1,11 @@
 //! A peer over a blocking stream, with threads.
 //!
-//! Two threads drive a peer: one reads, the other writes and keeps the time. They sleep while
+//! Two threads drive a peer: one reads, the other writes and keeps the time. Both sleep while
 //! there is nothing to do.
+//!
+//! [`connect`] and [`accept`] call `set_nodelay(true)`. A TCP stream that you pass to [`outbound`]
+//! or [`inbound`] needs it as well, or round trips take
+//! [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -53,12 +57,12 @@ use crate::time::Instant;
 /// Bytes read at once, at most.
 const READ_SIZE: usize = 64 * 1024;
 
-/// How long a write may block: no timeout at all is what zero would stand for, and a
-/// deadline that is set meanwhile must be noticed.
+/// How long a write may block. Zero would mean no timeout, and the thread must notice deadlines
+/// that are set while it writes.
 const MIN_PATIENCE: Duration = Duration::from_millis(1);
 const MAX_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The longest pause after a call that should have blocked and did not.
+/// The longest pause after a call that returned without having blocked or done anything.
 const MAX_PAUSE: Duration = Duration::from_millis(64);
 
 /// A blocking stream that two threads use at once: a socket, or a type of yours around one.
@@ -201,7 +205,7 @@ fn connect_to_any(
 ///
 /// # Errors
 ///
-/// That no connection was accepted, or no peer was made, as [`inbound`]. The listener can be
+/// Returns an error if no connection was accepted, and errors as [`inbound`]. The listener can be
 /// used again.
 pub fn accept<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
@@ -209,14 +213,16 @@ pub fn accept<R: CryptoRng + ?Sized>(
     rng: &mut R,
 ) -> io::Result<(Handle, Events)> {
     let (stream, remote) = listener.accept()?;
-    // On some systems a socket does not wait if its listener does not.
+    // Some systems hand the listener's mode on to the socket.
     stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
     inbound(config, stream, remote, rng)
 }
 
-/// Drives a peer for a connection that we opened, as
-/// [`PeerState::outbound`] describes it.
+/// Drives a peer for a connection that we opened, as [`PeerState::outbound`] describes.
+///
+/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
+/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
@@ -230,8 +236,10 @@ pub fn outbound<S: Stream, R: CryptoRng + ?Sized>(
     spawn(PeerState::outbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
 }
 
-/// Drives a peer for a connection that the remote opened, as
-/// [`PeerState::inbound`] describes it.
+/// Drives a peer for a connection that the remote opened, as [`PeerState::inbound`] describes.
+///
+/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
+/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A peer as a task of tokio, over any stream that reads and writes.
+//! A peer as a task of tokio, over any stream that is `AsyncRead` and `AsyncWrite`.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -27,8 +27,12 @@
 //! # }
 //! ```
 //!
-//! The runtime must have its time driver, and for [`connect`] and [`accept`] that of IO, as
-//! `enable_all` and `#[tokio::main]` see to it. If it is shut down, so are its peers.
+//! The runtime needs the time driver, and the IO driver for [`connect`] and [`accept`]:
+//! `enable_all` and `#[tokio::main]` enable both. A runtime that is shut down ends its peers.
+//!
+//! [`connect`] and [`accept`] call `set_nodelay(true)`. A TCP stream that you pass to [`outbound`]
+//! or [`inbound`] needs it as well, or round trips take
+//! [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -57,14 +61,14 @@ use super::{Events, Handle};
 use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
 
-/// Bytes read at once: more where more come, so that peers at rest hold little.
+/// Bytes of one read. Grows while reads fill it, so that an idle peer takes little memory.
 const MIN_READ: usize = 4 * 1024;
 const MAX_READ: usize = 64 * 1024;
 
 /// The "Connection Attempt Delay" that RFC 8305 recommends, section 5.
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The longest sleep without a look at the clock, which cannot count for ever.
+/// The longest sleep, as the runtime's clock cannot represent every deadline.
 const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Opens a connection and drives a peer for it.
@@ -119,12 +123,12 @@ async fn race(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStre
     }
 }
 
-/// Waits for the next connection and drives a peer for it. No connection is lost if the future
-/// is dropped before it is ready.
+/// Waits for the next connection and drives a peer for it. Dropping the future before it is
+/// ready loses no connection.
 ///
 /// # Errors
 ///
-/// That no connection was accepted, or no peer was made, as [`inbound`]. The listener can be
+/// Returns an error if no connection was accepted, and errors as [`inbound`]. The listener can be
 /// used again.
 pub async fn accept<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
@@ -136,12 +140,15 @@ pub async fn accept<R: CryptoRng + ?Sized>(
     inbound(config, stream, remote, rng)
 }
 
-/// Drives a peer for a connection that we opened, as
-/// [`PeerState::outbound`] describes it, by a task of the runtime that it is called in.
+/// Drives a peer for a connection that we opened, as [`PeerState::outbound`] describes, by a
+/// task of the current runtime.
+///
+/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
+/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
-/// That it is not called in a runtime.
+/// Returns an error outside of a runtime.
 pub fn outbound<S, R>(
     config: impl Into<Arc<Config>>,
     stream: S,
@@ -155,8 +162,11 @@ where
     spawn(PeerState::outbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
 }
 
-/// Drives a peer for a connection that the remote opened, as
-/// [`PeerState::inbound`] describes it, by a task of the runtime that it is called in.
+/// Drives a peer for a connection that the remote opened, as [`PeerState::inbound`] describes,
+/// by a task of the current runtime.
+///
+/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
+/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
@@ -221,8 +231,7 @@ impl Task {
     }
 }
 
-/// The application's stream. Its methods can be called again after `Pending`, and whatever
-/// future they make inside may be dropped.
+/// The application's stream. A method that returned `Pending` need not be called again.
 struct Stream<S>(Guarded<Pin<Box<S>>>);
 
 impl<S: AsyncRead + AsyncWrite> Stream<S> {
@@ -345,7 +354,7 @@ fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
     state.peer.handle_timeout(now);
     while state.peer.can_resume() {
         let _ = state.peer.handle_input(now, buffer);
-        state.pass_over_events();
+        state.discard_events();
     }
     let wait = (!state.is_closed()).then(|| Wait {
         outgoing: state.peer.transmit(now).share(WRITE_FRAMES),

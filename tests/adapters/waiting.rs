@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use excc_peer::adapter::{Events, Handle};
+use excc_peer::adapter::Handle;
 use excc_peer::wire::{Message, Ping, Pong};
 use excc_peer::{CloseReason, Event};
 
@@ -30,12 +30,6 @@ over_both! {
     wakers_that_panic_cost_nobody_else_the_wake_up,
     wakers_that_panic_when_dropped_harm_nobody,
 }
-
-const _: () = {
-    const fn is_for_any_thread<T: Send + Sync + 'static>() {}
-    is_for_any_thread::<Handle>();
-    is_for_any_thread::<Events>();
-};
 
 /// Counts how often it is woken.
 #[derive(Default)]
