@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::addr::{MAX_ADDRS, Services};
 use super::codec::{Payload, Protocol, Reader, Writer};
+use super::debug::ShortHex;
 use super::error::{ErrorKind, Hex, at_most};
 use super::version::LAST_SECOND;
 
@@ -17,7 +18,7 @@ const TOR_V3: u8 = 3;
 const SHORTEST: usize = 23;
 
 /// The address of a host, on one of the networks that `addrv2` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HostAddress {
     /// An IPv4 address.
@@ -84,6 +85,16 @@ impl fmt::Display for HostAddress {
             Self::Ipv4(ip) => ip.fmt(f),
             Self::Ipv6(ip) => ip.fmt(f),
             Self::TorV3(key) => Hex(key).fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipv4(ip) => f.debug_tuple("Ipv4").field(ip).finish(),
+            Self::Ipv6(ip) => f.debug_tuple("Ipv6").field(ip).finish(),
+            Self::TorV3(key) => f.debug_tuple("TorV3").field(&ShortHex(key)).finish(),
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::codec::{
     Cursor, Payload, Protocol, Reader, Writer, check_chain, put_varint, varint_len,
 };
+use super::debug::{self, Items, debug_fields};
 use super::error::{DecodeError, EncodeError, ErrorKind, at_most};
 use super::header::{BlockHeader, BlockHeaderRef};
 use super::message::Command;
@@ -136,11 +137,18 @@ impl Block {
     }
 }
 
+/// Shows a summary without the block's hash, which is expensive.
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hash, len) = (self.block_hash(), self.raw.len());
-        let (regular, stake) = (self.regular.count, self.stake.count);
-        write!(f, "Block({hash}, {regular} + {stake} transactions, {len} bytes)")
+        let header = self.header();
+        f.debug_struct("Block")
+            .field("height", &header.height())
+            .field("prev_block", &header.prev_block())
+            .field("timestamp", &header.timestamp())
+            .field("transactions", &self.regular.count)
+            .field("stake_transactions", &self.stake.count)
+            .field("bytes", &self.raw.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -189,14 +197,15 @@ impl<'a> Iterator for Transactions<'a> {
 
 impl ExactSizeIterator for Transactions<'_> {}
 
+/// Shows the first transactions and the number of the others.
 impl fmt::Debug for Transactions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
+        debug::list(f, self.clone())
     }
 }
 
 /// A block in its parts, to be built or changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct BlockParts {
     /// The header, of the chain whose block this is.
@@ -205,6 +214,14 @@ pub struct BlockParts {
     pub transactions: Vec<Tx>,
     /// The stake transactions: at most [`max_txs_per_tree`].
     pub stake_transactions: Vec<Tx>,
+}
+
+debug_fields! {
+    BlockParts {
+        header,
+        transactions: Items(transactions),
+        stake_transactions: Items(stake_transactions),
+    }
 }
 
 impl BlockParts {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{Payload, Protocol, Reader, Writer, varint_len};
+use super::debug::{Items, ShortHex, debug_fields};
 use super::error::{ErrorKind, at_most};
 use super::list::{List, Record, sealed::Sealed};
 use super::locator::MAX_LOCATOR;
@@ -83,7 +84,7 @@ impl Payload for GetCFilter {
 }
 
 /// `cfilter`: a filter of version 1. From protocol version 6 on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct CFilter {
     /// The block that the filter is of.
@@ -93,6 +94,8 @@ pub struct CFilter {
     /// The filter as it is, not taken apart: at most [`MAX_FILTER_LEN`] bytes.
     pub data: Bytes,
 }
+
+debug_fields!(CFilter { block_hash, filter_type, data: ShortHex(data) });
 
 impl Payload for CFilter {
     fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
@@ -213,7 +216,7 @@ impl Payload for GetCFilterV2 {
 
 /// `cfilterv2`: a filter of version 2, and the proof that its block commits to it. From
 /// protocol version 7 on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct CFilterV2 {
     /// The block that the filter is of.
@@ -226,6 +229,8 @@ pub struct CFilterV2 {
     /// [`MAX_PROOF_HASHES`]. Exchangecoin's node sends none.
     pub proof_hashes: List<Hash>,
 }
+
+debug_fields!(CFilterV2 { block_hash, data: ShortHex(data), proof_index, proof_hashes });
 
 impl CFilterV2 {
     /// Bytes of a filter without data and proof: the hash, two counts and the index.
@@ -303,12 +308,14 @@ impl Payload for GetCFsV2 {
 ///
 /// The filters received are slices of one payload of up to 26 MB, which stays in memory
 /// as long as any of them does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has this field and no more")]
 pub struct CFiltersV2 {
     /// The filters: at most [`MAX_FILTERS`].
     pub filters: Vec<CFilterV2>,
 }
+
+debug_fields!(CFiltersV2 { filters: Items(filters) });
 
 impl Payload for CFiltersV2 {
     fn decode(reader: &mut Reader<'_>, protocol: Protocol) -> Result<Self, ErrorKind> {

@@ -8,6 +8,7 @@ use zerocopy::little_endian::{I32, I64, U16, U32};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{Payload, Protocol, Reader, Writer, check_chain};
+use super::debug::{self, ShortHex, debug_fields};
 use super::error::{ErrorKind, at_most};
 use crate::hash::Hash;
 use crate::network::Chain;
@@ -43,7 +44,7 @@ macro_rules! header_fields {
         }
 
         /// A block header of either chain, to be built or kept.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq)]
         #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
         pub struct BlockHeader {
             $($(#[$doc])* pub $field: $native,)*
@@ -133,6 +134,30 @@ header_fields! {
     extra_data: [u8; 32] = [u8; 32], core::convert::identity, core::convert::identity;
     /// The version of the stake rules voted for.
     stake_version: u32 = U32, U32::get, U32::new;
+}
+
+debug_fields! {
+    BlockHeader {
+        version,
+        prev_block,
+        merkle_root,
+        stake_root,
+        vote_bits,
+        final_state: ShortHex(final_state),
+        voters,
+        fresh_stake,
+        revocations,
+        pool_size,
+        bits,
+        sbits,
+        height,
+        size,
+        timestamp,
+        nonce,
+        extra_data: ShortHex(extra_data),
+        stake_version,
+        equihash_solution: equihash_solution.as_ref().map(|solution| ShortHex(solution)),
+    }
 }
 
 /// A block header where it lies in a message. Nothing of it is validated.
@@ -248,9 +273,10 @@ impl Headers {
     }
 }
 
+/// Shows the first headers and the number of the others.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        debug::list(f, self.iter())
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{Reader, Writer};
+use super::debug::Items;
 use super::error::{ErrorKind, Excess};
 use crate::hash::Hash;
 
@@ -169,9 +170,10 @@ impl<T> PartialEq for List<T> {
 
 impl<T> Eq for List<T> {}
 
+/// Shows the first records and the number of the others.
 impl<T: Record + fmt::Debug> fmt::Debug for List<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.as_slice()).finish()
+        Items(self.as_slice()).fmt(f)
     }
 }
 

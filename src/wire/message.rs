@@ -14,6 +14,7 @@ use super::addr::NetAddress;
 use super::addr_v2::NetAddressV2;
 use super::block::Block;
 use super::codec::{Payload, Protocol, Reader, Writer};
+use super::debug::Items;
 use super::error::{DecodeError, ErrorKind, at_most};
 use super::filter::{
     CFHeaders, CFTypes, CFilter, CFilterV2, CFiltersV2, GetCFHeaders, GetCFilter, GetCFilterV2,
@@ -120,10 +121,27 @@ macro_rules! messages {
         }
 
         /// A message.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        ///
+        /// `Debug` shows the first items of lists and the first bytes of byte strings. Its
+        /// output is shorter than 4 KiB for every message.
+        #[derive(Clone, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Message {
             $($(#[$doc])* $name $(($payload))?,)*
+        }
+
+        impl fmt::Debug for Message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // `Vec` would print all of its up to 1,000 addresses.
+                if let Self::AddrV2(addresses) = self {
+                    return f.debug_tuple("AddrV2").field(&Items(addresses)).finish();
+                }
+                match self {
+                    $(messages!(@bind $name payload $($payload)?) => {
+                        messages!(@show f $name payload $($payload)?)
+                    })*
+                }
+            }
         }
 
         impl Message {
@@ -159,6 +177,10 @@ macro_rules! messages {
                 }
             }
         }
+    };
+    (@show $f:ident $name:ident $bound:ident) => { $f.write_str(stringify!($name)) };
+    (@show $f:ident $name:ident $bound:ident $payload:ty) => {
+        $f.debug_tuple(stringify!($name)).field($bound).finish()
     };
     (@bind $name:ident $bound:ident) => { Self::$name };
     (@bind $name:ident $bound:ident $payload:ty) => { Self::$name($bound) };

@@ -13,6 +13,7 @@ mod addr;
 mod addr_v2;
 mod block;
 mod codec;
+mod debug;
 mod error;
 mod filter;
 mod frame;

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::codec::{Payload, Protocol, Reader, Writer, check_strict};
+use super::debug::{MAX_BYTES, MAX_TEXT, ShortText, debug_fields};
 use super::error::{ErrorKind, Invalid};
 use crate::hash::Hash;
 
@@ -33,7 +34,7 @@ impl RejectCode {
 
 /// `reject`: says that a message was not accepted. Exchangecoin up to protocol
 /// version 8; neither its node nor Decred's ever sends one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct Reject {
     /// The command of the message rejected: printable ASCII.
@@ -44,6 +45,15 @@ pub struct Reject {
     pub reason: String,
     /// The block or transaction rejected: there exactly if `command` is `block` or `tx`.
     pub hash: Option<Hash>,
+}
+
+debug_fields! {
+    Reject {
+        command: ShortText::new(command, MAX_BYTES),
+        code,
+        reason: ShortText::new(reason, MAX_TEXT),
+        hash,
+    }
 }
 
 fn has_hash(command: &str) -> bool {

@@ -7,6 +7,7 @@ use core::marker::PhantomData;
 use bytes::Bytes;
 
 use super::codec::{Cursor, Reader, Writer, check_strict, put_varint};
+use super::debug::{self, MAX_BYTES, ShortHex, ShortText};
 use super::error::{ErrorKind, Excess, at_most};
 
 /// What a [`VarList`] may be of: `[u8]`, or `str` of printable ASCII.
@@ -18,6 +19,8 @@ impl VarItem for [u8] {}
 impl VarItem for str {}
 
 mod sealed {
+    use core::fmt;
+
     use crate::wire::error::ErrorKind;
 
     pub trait VarItem {
@@ -25,6 +28,8 @@ mod sealed {
         /// The item of bytes that have been checked.
         fn from_bytes(bytes: &[u8]) -> &Self;
         fn as_bytes(&self) -> &[u8];
+        /// The item as `Debug` shows it.
+        fn shown(&self) -> impl fmt::Debug;
     }
 }
 
@@ -39,6 +44,10 @@ impl sealed::VarItem for [u8] {
 
     fn as_bytes(&self) -> &[u8] {
         self
+    }
+
+    fn shown(&self) -> impl fmt::Debug {
+        ShortHex(self)
     }
 }
 
@@ -55,6 +64,10 @@ impl sealed::VarItem for str {
 
     fn as_bytes(&self) -> &[u8] {
         self.as_bytes()
+    }
+
+    fn shown(&self) -> impl fmt::Debug {
+        ShortText::new(self, MAX_BYTES)
     }
 }
 
@@ -189,9 +202,10 @@ impl<T: ?Sized> Clone for VarIter<'_, T> {
     }
 }
 
-impl<T: VarItem + ?Sized + fmt::Debug> fmt::Debug for VarIter<'_, T> {
+/// Shows the first items and the number of the others.
+impl<T: VarItem + ?Sized> fmt::Debug for VarIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
+        debug::list(f, self.clone().map(T::shown))
     }
 }
 
@@ -225,9 +239,10 @@ impl<T: ?Sized> PartialEq for VarList<T> {
 
 impl<T: ?Sized> Eq for VarList<T> {}
 
-impl<T: VarItem + ?Sized + fmt::Debug> fmt::Debug for VarList<T> {
+/// Shows the first items and the number of the others.
+impl<T: VarItem + ?Sized> fmt::Debug for VarList<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self).finish()
+        self.iter().fmt(f)
     }
 }
 

@@ -7,6 +7,7 @@ use zerocopy::IntoBytes;
 
 use super::addr::{PeerAddress, Services};
 use super::codec::{Payload, Protocol, Reader, Writer, check_strict, strict_string};
+use super::debug::{MAX_TEXT, ShortText, debug_fields};
 use super::error::{ErrorKind, at_most};
 use crate::network::Chain;
 
@@ -22,7 +23,7 @@ pub(crate) const LAST_SECOND: u64 = i64::MAX as u64 - 62_135_596_800;
 /// The first four fields are always on the wire; the others may be left out from any
 /// one on, and then have the value that [`Version::default`] gives them. Encoding
 /// writes all nine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct Version {
     /// The highest protocol version that the sender wants to speak.
@@ -43,6 +44,20 @@ pub struct Version {
     pub start_height: i32,
     /// Whether the sender wants transactions announced to it.
     pub relay: bool,
+}
+
+debug_fields! {
+    Version {
+        protocol_version,
+        services,
+        timestamp,
+        receiver,
+        sender,
+        nonce,
+        user_agent: ShortText::new(user_agent, MAX_TEXT),
+        start_height,
+        relay,
+    }
 }
 
 impl Default for Version {

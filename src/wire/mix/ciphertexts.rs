@@ -3,11 +3,12 @@
 use super::{Ciphertext, MAX_MIX_PEERS, write_head};
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{ErrorKind, Invalid};
 use crate::wire::list::List;
 
 /// `mixcphrtxt`: a shared secret for every peer of a mix, each under that peer's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixCphrTxt {
     /// The signature of the sender.
@@ -22,6 +23,17 @@ pub struct MixCphrTxt {
     pub ciphertexts: List<Ciphertext>,
     /// The hashes of the `mixkeyxchg`s of the run.
     pub seen_key_exchanges: List<Hash>,
+}
+
+debug_fields! {
+    MixCphrTxt {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        run,
+        ciphertexts,
+        seen_key_exchanges,
+    }
 }
 
 impl MixCphrTxt {

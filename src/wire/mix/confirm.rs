@@ -4,6 +4,7 @@ use super::{read_seen, write_head, write_seen};
 use crate::hash::Hash;
 use crate::network::Chain;
 use crate::wire::codec::{Reader, Writer, check_chain};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::ErrorKind;
 use crate::wire::list::List;
 use crate::wire::tx::Tx;
@@ -12,7 +13,7 @@ use crate::wire::tx::Tx;
 ///
 /// The limit of its payload leaves the transaction 1,000,000 bytes, as in Decred's nodes,
 /// where a `tx` may have more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixConfirm {
     /// The signature of the sender.
@@ -28,6 +29,17 @@ pub struct MixConfirm {
     /// The hashes of the `mixdcnet`s of the run: at most
     /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
     pub seen_dc_nets: List<Hash>,
+}
+
+debug_fields! {
+    MixConfirm {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        run,
+        mix,
+        seen_dc_nets,
+    }
 }
 
 impl MixConfirm {

@@ -6,11 +6,12 @@ use super::{
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{ErrorKind, at_most};
 use crate::wire::list::List;
 
 /// `mixdcnet`: the sender's part of the DC-net, the sum of which is the messages mixed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixDCNet {
     /// The signature of the sender.
@@ -111,6 +112,17 @@ impl DcNetMatrix {
             writer.shared(self.messages.as_bytes());
         }
         Ok(())
+    }
+}
+
+debug_fields! {
+    MixDCNet {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        run,
+        dc_net,
+        seen_slot_reserves,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::ErrorKind;
 use crate::wire::list::List;
 use crate::wire::var_list::VarList;
@@ -14,7 +15,7 @@ use crate::wire::var_list::VarList;
 ///
 /// The limit of its payload leaves no room for the length of each root, as in Decred's
 /// nodes: with the most roots of the most bytes, and the most hashes, it cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixFactPoly {
     /// The signature of the sender.
@@ -30,6 +31,17 @@ pub struct MixFactPoly {
     /// The hashes of the `mixslotres`s of the run: at most
     /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
     pub seen_slot_reserves: List<Hash>,
+}
+
+debug_fields! {
+    MixFactPoly {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        run,
+        roots,
+        seen_slot_reserves,
+    }
 }
 
 impl MixFactPoly {

@@ -3,6 +3,7 @@
 use super::{read_seen, write_seen};
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::ErrorKind;
 use crate::wire::list::List;
 
@@ -10,7 +11,7 @@ use crate::wire::list::List;
 pub const PQ_KEY_LEN: usize = 1_218;
 
 /// `mixkeyxchg`: the sender's keys for one run of a mix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixKeyXchg {
     /// The signature of the sender.
@@ -34,6 +35,21 @@ pub struct MixKeyXchg {
     /// The hashes of the `mixpairreq`s of the session: at most
     /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
     pub seen_pair_requests: List<Hash>,
+}
+
+debug_fields! {
+    MixKeyXchg {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        epoch,
+        run,
+        position,
+        ecdh: ShortHex(ecdh),
+        pqpk: ShortHex(pqpk),
+        commitment,
+        seen_pair_requests,
+    }
 }
 
 impl MixKeyXchg {

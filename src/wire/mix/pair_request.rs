@@ -7,6 +7,7 @@ use bytes::Bytes;
 use zerocopy::IntoBytes;
 
 use crate::wire::codec::{Reader, Writer, check_strict, strict_string};
+use crate::wire::debug::{Items, ShortHex, ShortText, debug_fields};
 use crate::wire::error::{ErrorKind, Invalid, at_most};
 use crate::wire::tx::{OutPoint, TxOut};
 
@@ -32,7 +33,7 @@ const SHORTEST_UTXO: usize = size_of::<OutPoint>() + 3 + 1;
 ///
 /// The limit of its payload is three bytes short of the largest message that keeps all
 /// the other limits, as it is in Decred's nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixPairReq {
     /// The signature of the sender.
@@ -65,7 +66,7 @@ pub struct MixPairReq {
 }
 
 /// An unspent output in a `mixpairreq`, with the proof that its sender may spend it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixUtxo {
     /// Which output it is.
@@ -78,6 +79,32 @@ pub struct MixUtxo {
     pub signature: Bytes,
     /// The opcode that marks an output of the stake tree, or 0.
     pub opcode: u8,
+}
+
+debug_fields! {
+    MixPairReq {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        expiry,
+        mix_amount,
+        script_class: ShortText::new(script_class, MAX_MIX_SCRIPT_CLASS),
+        tx_version,
+        lock_time,
+        message_count,
+        input_value,
+        utxos: Items(utxos),
+        change,
+        flags,
+        pairing_flags,
+    }
+
+    MixUtxo {
+        out_point,
+        script: ShortHex(script),
+        pub_key: ShortHex(pub_key),
+        signature: ShortHex(signature),
+        opcode,
+    }
 }
 
 impl MixPairReq {

@@ -5,7 +5,8 @@ use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::wire::codec::Writer;
-use crate::wire::error::{ErrorKind, Hex, Invalid};
+use crate::wire::debug::ShortHex;
+use crate::wire::error::{ErrorKind, Invalid};
 use crate::wire::list::{Record, sealed::Sealed};
 
 /// Bytes of a ciphertext in a `mixcphrtxt`.
@@ -37,10 +38,10 @@ macro_rules! byte_records {
             }
         }
 
-        /// Shown in hexadecimal.
+        /// Shows the first bytes in hexadecimal.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&Hex(&self.0), f)
+                ShortHex(&self.0).fmt(f)
             }
         }
 

@@ -6,13 +6,14 @@ use super::{
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{EncodeError, ErrorKind, at_most};
 use crate::wire::list::List;
 use crate::wire::var_list::VarList;
 
 /// `mixsecrets`: what the sender kept secret in a run that failed, so that it can be told
 /// who made it fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixSecrets {
     /// The signature of the sender.
@@ -32,6 +33,19 @@ pub struct MixSecrets {
     pub dc_net_msgs: List<DcNetMessage>,
     /// The hashes of the `mixsecrets`s of other peers: at most [`MAX_MIX_PEERS`].
     pub seen_secrets: List<Hash>,
+}
+
+debug_fields! {
+    MixSecrets {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        run,
+        seed: ShortHex(seed),
+        slot_reserve_msgs,
+        dc_net_msgs,
+        seen_secrets,
+    }
 }
 
 impl MixSecrets {

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::hash::Hash;
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{ErrorKind, Invalid};
 use crate::wire::list::List;
 use crate::wire::var_list::{VarIter, VarList};
 
 /// `mixslotres`: the sender's part of the sums from which all learn the slots of a mix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixSlotRes {
     /// The signature of the sender.
@@ -107,6 +108,17 @@ fn check_some(rows: usize, columns: usize) -> Result<(), ErrorKind> {
         return Err(ErrorKind::InvalidMsg(Invalid::EmptyMatrix { rows, columns }));
     }
     Ok(())
+}
+
+debug_fields! {
+    MixSlotRes {
+        signature: ShortHex(signature),
+        identity: ShortHex(identity),
+        session_id: ShortHex(session_id),
+        run,
+        dc_mix,
+        seen_ciphertexts,
+    }
 }
 
 impl MixSlotRes {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::network::Chain;
 use crate::wire::codec::{Reader, Writer, varint_len};
+use crate::wire::debug::{Items, ShortHex, debug_fields};
 use crate::wire::error::{EncodeError, ErrorKind, at_most};
 use crate::wire::frame::MAX_PAYLOAD;
 use crate::wire::message::Command;
@@ -19,7 +20,7 @@ use crate::wire::message::Command;
 ///
 /// [`encode`](Self::encode) makes the [`Tx`] of it. What its
 /// [`serialization`](Self::serialization) leaves out is not encoded.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct Transaction {
     /// The version of the transaction.
@@ -34,6 +35,32 @@ pub struct Transaction {
     pub lock_time: u32,
     /// The block height from which on the transaction is no longer valid; 0 for none.
     pub expiry: u32,
+}
+
+debug_fields! {
+    Transaction {
+        version,
+        serialization,
+        inputs: Items(inputs),
+        outputs: Items(outputs),
+        lock_time,
+        expiry,
+    }
+
+    TxIn {
+        previous_output,
+        sequence,
+        value_in,
+        block_height,
+        block_index,
+        signature_script: ShortHex(signature_script),
+    }
+
+    TxOut {
+        value,
+        version,
+        pk_script: ShortHex(pk_script),
+    }
 }
 
 impl Transaction {
@@ -112,7 +139,7 @@ fn var_bytes_len(bytes: &[u8]) -> usize {
 }
 
 /// An input of a [`Transaction`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct TxIn {
     /// The output that is spent.
@@ -169,7 +196,7 @@ impl TxIn {
 }
 
 /// An output of a [`Transaction`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct TxOut {
     /// The value paid, in atoms. The wire takes any.

@@ -13,6 +13,7 @@ use super::{
 use crate::hash::{Hash, Hasher};
 use crate::network::Chain;
 use crate::wire::codec::{Cursor, put_varint, varint_len};
+use crate::wire::debug::{self, ShortHex};
 use crate::wire::error::ErrorKind;
 
 /// A transaction where it lies in a `tx` or a `block`.
@@ -181,11 +182,18 @@ impl<'a> TxRef<'a> {
     }
 }
 
+/// Shows a summary without the transaction's hashes, which are expensive.
 impl fmt::Debug for TxRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Layout { inputs, outputs, .. } = self.layout;
-        let (hash, len) = (self.tx_hash(), self.raw.len());
-        write!(f, "Tx({hash}, {inputs} inputs, {outputs} outputs, {len} bytes)")
+        f.debug_struct("Tx")
+            .field("version", &self.version())
+            .field("serialization", &self.serialization())
+            .field("inputs", &self.layout.inputs)
+            .field("outputs", &self.layout.outputs)
+            .field("lock_time", &self.lock_time())
+            .field("expiry", &self.expiry())
+            .field("bytes", &self.raw.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,9 +223,10 @@ impl<'a> Iterator for Inputs<'a> {
 
 impl ExactSizeIterator for Inputs<'_> {}
 
+/// Shows the first inputs and the number of the others.
 impl fmt::Debug for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
+        debug::list(f, self.clone())
     }
 }
 
@@ -263,7 +272,14 @@ impl<'a> TxInRef<'a> {
 
 impl fmt::Debug for TxInRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} sequence {}", self.previous_output(), self.sequence())
+        f.debug_struct("TxIn")
+            .field("previous_output", &self.previous_output())
+            .field("sequence", &self.sequence())
+            .field("value_in", &self.value_in())
+            .field("block_height", &self.block_height())
+            .field("block_index", &self.block_index())
+            .field("signature_script", &ShortHex(self.signature_script))
+            .finish()
     }
 }
 
@@ -291,9 +307,10 @@ impl<'a> Iterator for Outputs<'a> {
 
 impl ExactSizeIterator for Outputs<'_> {}
 
+/// Shows the first outputs and the number of the others.
 impl fmt::Debug for Outputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
+        debug::list(f, self.clone())
     }
 }
 
@@ -323,6 +340,10 @@ impl<'a> TxOutRef<'a> {
 
 impl fmt::Debug for TxOutRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to a script of {} bytes", self.value(), self.pk_script.len())
+        f.debug_struct("TxOut")
+            .field("value", &self.value())
+            .field("version", &self.version())
+            .field("pk_script", &ShortHex(self.pk_script))
+            .finish()
     }
 }
