@@ -68,7 +68,7 @@ impl PeerAddress {
     pub const UNSPECIFIED: Self =
         Self { services: U64::ZERO, ip: [0; 16], port: big_endian::U16::ZERO };
 
-    /// The address of a node.
+    /// The address of a node. IPv4 and IPv4-mapped IPv6 are the same address.
     pub const fn new(services: Services, addr: SocketAddr) -> Self {
         let ip = match addr.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -91,12 +91,12 @@ impl PeerAddress {
         Services::from_bits_retain(self.services.get())
     }
 
-    /// The address; an IPv4 address where the wire has one mapped into IPv6.
+    /// The IP address. An IPv4-mapped address is returned as IPv4.
     pub fn ip(&self) -> IpAddr {
         self.wire_ip().to_canonical()
     }
 
-    /// The 16 bytes of the address as the wire has them.
+    /// The 16 bytes of the address on the wire: IPv4 as IPv4-mapped IPv6.
     pub fn wire_ip(&self) -> Ipv6Addr {
         Ipv6Addr::from(self.ip)
     }
@@ -106,7 +106,7 @@ impl PeerAddress {
         self.port.get()
     }
 
-    /// Address and port.
+    /// IP address and port. An IPv4-mapped address is returned as IPv4.
     pub fn socket_addr(&self) -> SocketAddr {
         SocketAddr::new(self.ip(), self.port())
     }
@@ -192,6 +192,11 @@ mod tests {
         assert_eq!(peer.as_bytes()[18..24], [0xff, 0xff, 203, 0, 113, 7]);
         assert_eq!(peer.as_bytes()[24..], 9666_u16.to_be_bytes());
         assert_eq!(peer.socket_addr(), addr);
+
+        let mapped = "[::ffff:203.0.113.7]:9666".parse().unwrap();
+        assert_eq!(PeerAddress::new(Services::NODE_NETWORK, mapped), peer);
+        let entry = NetAddress::new(1, peer);
+        assert_eq!(entry.address().ip(), addr.ip());
     }
 
     #[test]

@@ -30,9 +30,27 @@ pub enum HostAddress {
 }
 
 impl HostAddress {
-    /// The IP address, if it is one.
+    /// The address with IPv4-mapped IPv6 (`::ffff:a.b.c.d`) converted to IPv4.
+    ///
+    /// The wire can carry such an address as IPv6, and a received one stays IPv6. Decred's
+    /// nodes ban a peer that sends one, so convert addresses before they are sent on.
+    pub const fn to_canonical(self) -> Self {
+        match self {
+            Self::Ipv6(ip) => Self::from_ip(IpAddr::V6(ip)),
+            Self::Ipv4(_) | Self::TorV3(_) => self,
+        }
+    }
+
+    const fn from_ip(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::Ipv4(ip),
+            IpAddr::V6(ip) => Self::Ipv6(ip),
+        }
+    }
+
+    /// The IP address, if it is one. An IPv4-mapped address is returned as IPv4.
     pub const fn ip(&self) -> Option<IpAddr> {
-        match *self {
+        match self.to_canonical() {
             Self::Ipv4(ip) => Some(IpAddr::V4(ip)),
             Self::Ipv6(ip) => Some(IpAddr::V6(ip)),
             Self::TorV3(_) => None,
@@ -67,14 +85,11 @@ impl HostAddress {
     }
 }
 
-/// An IPv4 address that is mapped into IPv6 becomes IPv4: Decred's nodes ban who sends
-/// it as IPv6.
+/// Converts an IPv4-mapped address to IPv4, as
+/// [`to_canonical`](HostAddress::to_canonical).
 impl From<IpAddr> for HostAddress {
     fn from(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self::Ipv4(ip),
-            IpAddr::V6(ip) => Self::Ipv6(ip),
-        }
+        Self::from_ip(ip)
     }
 }
 
@@ -117,12 +132,14 @@ pub struct NetAddressV2 {
 }
 
 impl NetAddressV2 {
-    /// The IP address of a node last seen at `timestamp`, in Unix seconds.
+    /// The IP address of a node last seen at `timestamp`, in Unix seconds. An IPv4-mapped
+    /// address becomes IPv4.
     pub fn new(timestamp: u64, services: Services, addr: SocketAddr) -> Self {
         Self { timestamp, services, addr: addr.ip().into(), port: addr.port() }
     }
 
-    /// Address and port, if it is an IP address.
+    /// IP address and port, if it is an IP address. An IPv4-mapped address is returned as
+    /// IPv4.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.addr.ip()?, self.port))
     }
@@ -248,7 +265,23 @@ mod tests {
         }
         let tor = NetAddressV2 { addr: HostAddress::TorV3([7; 32]), ..SEEN };
         assert_eq!(tor.socket_addr(), None);
+        assert_eq!(tor.addr.to_canonical(), tor.addr);
         assert_eq!(tor.addr.to_string(), "07".repeat(32));
         assert_eq!(SEEN.addr.to_string(), "203.0.113.7");
+    }
+
+    #[test]
+    fn ipv4_mapped_addresses_are_ipv4() {
+        let IpAddr::V4(ip) = SEEN.addr.ip().unwrap() else { panic!("not IPv4") };
+        let mapped = HostAddress::Ipv6(ip.to_ipv6_mapped());
+        assert_eq!(mapped.to_canonical(), SEEN.addr);
+        assert_eq!(HostAddress::from(IpAddr::V6(ip.to_ipv6_mapped())), SEEN.addr);
+        let received = NetAddressV2 { addr: mapped, ..SEEN };
+        assert_eq!(received.addr.ip(), Some(IpAddr::V4(ip)));
+        assert_eq!(received.socket_addr(), SEEN.socket_addr());
+        // The wire form is kept, so that a received message is encoded as it was.
+        let payload = encoded(vec![received]).unwrap();
+        assert_eq!(payload.len(), 1 + 35);
+        assert_eq!(decoded(&payload), Ok(Message::AddrV2(vec![received])));
     }
 }
