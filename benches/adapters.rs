@@ -44,7 +44,8 @@ impl Receiver {
     const ALL: [Self; 3] = [Self::Socket, Self::Threads, Self::Task];
 
     fn receive(self, socket: TcpStream, runtime: &Runtime) -> io::Result<Option<usize>> {
-        let config = Config::builder(NETWORK).build().map_err(io::Error::other)?;
+        let config = shapes::accept_unsolicited(Config::builder(NETWORK));
+        let config = config.build().map_err(io::Error::other)?;
         let (remote, mut rng) = (socket.peer_addr()?, UnwrapErr(getrandom::SysRng));
         match self {
             Self::Socket => {
@@ -68,7 +69,7 @@ impl Receiver {
 }
 
 fn is_message(event: &Event) -> bool {
-    matches!(event, Event::Message(_))
+    matches!(event, Event::Message { .. })
 }
 
 async fn count(mut events: Events) -> usize {
@@ -93,7 +94,7 @@ impl Stream {
         let opening = [version.into(), Message::VerAck].map(|message| {
             EncodedMessage::new(&NETWORK, 8, &message).expect("can be encoded").to_bytes()
         });
-        let mut next = Case { network: NETWORK, shape }.received();
+        let mut next = Case { network: NETWORK, shape }.frames();
         let (mut run, mut messages) = (Vec::new(), 0);
         while run.len() < 64 * 1024 || messages % 2 != 0 {
             run.extend_from_slice(&next());

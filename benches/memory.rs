@@ -1,8 +1,9 @@
-//! Prints what memory a peer takes, and what an announcement costs.
+//! Prints what memory a peer and a connection take, and what an announcement costs.
 //!
 //! Memory is counted, not measured, so that it is the same on every machine of one word
 //! size. Of the costs the fastest of many turns counts.
 
+mod connections;
 mod shapes;
 
 use std::env;
@@ -10,12 +11,15 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use allocation_counter::measure;
-use bytes::BytesMut;
-use excc_peer::wire::{InvVect, Message, Ping, Pong};
+use excc_peer::wire::{InputBuffer, InvVect, Message, Ping, Pong};
 use excc_peer::{Announced, Config, Instant, Network, PeerState, Relay};
 
+use connections::{Driver, Figures, heap};
 use shapes::{Case, Shape, number_bytes, work};
+
+/// Connections at once, and messages that the application keeps.
+const CONNECTIONS: usize = 100;
+const KEPT: usize = 10_000;
 
 /// How long the costs are measured.
 const TIME: Duration = Duration::from_secs(2);
@@ -25,7 +29,8 @@ const BATCH: u32 = 1_000;
 
 fn main() {
     // Anything but `cargo bench` only wants to know whether it works.
-    let time = if env::args().any(|arg| arg == "--bench") { TIME } else { Duration::ZERO };
+    let is_bench = env::args().any(|arg| arg == "--bench");
+    let time = if is_bench { TIME } else { Duration::ZERO };
     let cases = [Network::EXCC_MAINNET, Network::DCR_MAINNET]
         .map(|network| Case { network, shape: Shape::Ping });
 
@@ -35,11 +40,45 @@ fn main() {
         println!("| {what} | {excc} | {dcr} |");
     }
 
+    connections(is_bench);
+
     println!("\n| announcing | {} | {} |\n|---|--:|--:|", cases[0].chain(), cases[1].chain());
     let [excc, dcr] = cases.map(|case| cost(case, time));
     for ((what, excc), (_, dcr)) in excc.into_iter().zip(dcr) {
         println!("| {what} | {excc} | {dcr} |");
     }
+}
+
+/// Prints the live heap of a connection over each adapter. Of the largest messages of Decred, few
+/// are enough.
+fn connections(is_bench: bool) {
+    println!(
+        "\n| live heap of a connection, in bytes | idle | 1 s after the largest message \
+         | with {KEPT} kept messages, for each byte of these |\n|---|--:|--:|--:|"
+    );
+    for driver in [Driver::Std, Driver::Tokio] {
+        for (network, count) in [(Network::EXCC_REGNET, CONNECTIONS), (Network::DCR_SIMNET, 5)] {
+            let (count, kept) = if is_bench { (count, KEPT) } else { (1, 1) };
+            let figures = connections::measure(network, driver, count, kept);
+            let Figures { idle, after_largest, kept, kept_payload } = figures;
+            let ratio = kept as f64 / kept_payload as f64;
+            let chain = network.chain();
+            println!("| {driver:?}, {chain} | {idle} | {after_largest} | {ratio:.2} |");
+        }
+    }
+}
+
+/// What a call allocates: bytes that stay, and how often.
+struct Taken {
+    bytes_current: i64,
+    count_total: u64,
+}
+
+fn measure(call: impl FnOnce()) -> Taken {
+    let (bytes, count) = heap();
+    call();
+    let (bytes_after, count_after) = heap();
+    Taken { bytes_current: bytes_after - bytes, count_total: count_after - count }
 }
 
 fn vectors(count: u32) -> impl Iterator<Item = InvVect> {
@@ -77,7 +116,7 @@ fn memory(case: Case) -> [(&'static str, i64); 9] {
 }
 
 fn receive(case: Case, peer: &mut PeerState, message: &Message) {
-    let mut buffer = BytesMut::from(&case.encode(message).to_bytes()[..]);
+    let mut buffer = InputBuffer::from(&case.encode(message).to_bytes()[..]);
     peer.handle_input(Instant::ZERO, &mut buffer).expect("valid");
     while peer.poll_event().is_some() {}
     work::drain(peer);
@@ -111,7 +150,8 @@ fn announce_50_000(case: Case, peer: &mut PeerState) {
 }
 
 fn ask_for_50_000(_: Case, peer: &mut PeerState) {
-    peer.send(Message::GetData(vectors(50_000).collect())).expect("room in the queue");
+    peer.send(Instant::ZERO, Message::GetData(vectors(50_000).collect()))
+        .expect("room in the queue");
     work::drain(peer);
     while peer.poll_event().is_some() {}
     assert_eq!(peer.stats().requested, 50_000);

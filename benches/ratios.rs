@@ -42,7 +42,7 @@ fn row(case: Case, time: Duration) -> String {
     let (shape, len) = (case.shape, case.payload_len());
     let (message, parts, their_message) = (case.message(), case.parts(), theirs::message(shape));
     let turns = [
-        turn(len, case.received(), work::checksum(case)),
+        turn(len, case.frames(), work::checksum(case)),
         turn(len, case.received(), work::decode(case)),
         turn(len, case.received(), work::receive(case)),
         turn(len, move || message.clone(), work::encode(case)),

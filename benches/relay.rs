@@ -21,7 +21,7 @@ fn main() {
 
 /// Has each peer send a frame, and lets it leave.
 fn send(peer: &mut PeerState, frame: EncodedMessage) {
-    peer.send_encoded(frame).expect("room in the queue");
+    peer.send_encoded(Instant::ZERO, frame).expect("room in the queue");
     work::drain(peer);
     assert!(matches!(peer.poll_event(), Some(Event::Sent(_))));
 }

@@ -22,7 +22,7 @@ fn checksum_only(bencher: Bencher<'_, '_>, case: &Case) {
     bencher
         .counter(case.bytes_count())
         .counter(case.shape.items_count())
-        .with_inputs(case.received())
+        .with_inputs(case.frames())
         .bench_local_refs(work::checksum(*case));
 }
 

@@ -4,10 +4,10 @@
 //! cargo run --release --example custom_runtime -- --peers 200
 //! ```
 //!
-//! It calls itself over loopback, so that both ends of every connection are in the one loop.
-//! Those who are called announce transactions, the callers count what they hear.
+//! It connects to itself over loopback, so that both ends of every connection are in one loop.
+//! The called peers announce transactions, and the callers count the announcements.
 //!
-//! The modules are there to be copied. The rest is made up.
+//! The modules `connection` and `runtime` are meant to be copied.
 
 #[path = "custom_runtime/connection.rs"]
 mod connection;
@@ -28,21 +28,21 @@ use mio::Token;
 
 use runtime::{Application, Result, Runtime};
 
-/// How long everything together may take.
+/// The time limit of the whole program.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Callers at once: a listener takes no notice of more than 128.
+/// Maximum number of connections to be accepted: a listener queues 128.
 const MOST_WAITING: usize = 100;
 
 const TRANSACTIONS: u32 = 300;
 
-/// What was heard by whom.
+/// Received announcements, and the progress of all peers.
 #[derive(Default)]
-struct Audience {
+struct Progress {
     announced: HashSet<InvVect>,
-    heard: HashSet<(Token, InvVect)>,
+    received: HashSet<(Token, InvVect)>,
     round_trips: Vec<Duration>,
-    /// Peers that shook hands, and that ended, at either end.
+    /// Peers that completed the handshake, and peers that are closed, at either end.
     established: usize,
     closed: usize,
     may_close: bool,
@@ -50,20 +50,26 @@ struct Audience {
     bytes_received: u64,
 }
 
-impl Application for Audience {
-    fn on_event(&mut self, token: Token, peer: &mut PeerState, event: Event) -> Result {
+impl Application for Progress {
+    fn on_event(
+        &mut self,
+        now: Instant,
+        token: Token,
+        peer: &mut PeerState,
+        event: Event,
+    ) -> Result {
         match event {
             Event::Established(_) => {
                 self.established += 1;
                 if peer.direction() == Direction::Outbound {
-                    peer.ping()?;
+                    peer.ping(now)?;
                 }
             }
             Event::RoundTrip { time, .. } => self.round_trips.push(time),
-            Event::Message(Message::Inv(vectors)) => {
+            Event::Message { message: Message::Inv(vectors), .. } => {
                 for vector in vectors.iter().copied() {
-                    if !self.announced.contains(&vector) || !self.heard.insert((token, vector)) {
-                        return Err(format!("{peer}: {vector} was not to come").into());
+                    if !self.announced.contains(&vector) || !self.received.insert((token, vector)) {
+                        return Err(format!("{peer}: unexpected {vector}").into());
                     }
                 }
             }
@@ -80,7 +86,7 @@ impl Application for Audience {
     }
 }
 
-impl Audience {
+impl Progress {
     fn report(mut self, peers: usize, took: Duration) -> Result {
         let (sent, received) = (self.bytes_sent, self.bytes_received);
         if sent != received {
@@ -88,7 +94,7 @@ impl Audience {
         }
         self.round_trips.sort();
         let [shortest, median, longest] = [0, peers / 2, peers - 1].map(|n| self.round_trips[n]);
-        let vectors = self.heard.len();
+        let vectors = self.received.len();
         println!("1 thread, {} peers, {took:.2?}", 2 * peers);
         println!("{sent} bytes sent, {received} received");
         println!(
@@ -104,7 +110,7 @@ impl Audience {
 /// Many peers on one thread.
 #[derive(Parser)]
 struct Arguments {
-    /// Callers, with as many to be called.
+    /// Number of connections. Each has a peer at either end.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     peers: u16,
 }
@@ -119,38 +125,41 @@ fn run(peers: usize) -> Result {
     let hashes = network.chain().hash_function();
     let transactions = (0..TRANSACTIONS).map(|n| InvVect::tx(hashes.digest(&[&n.to_le_bytes()])));
     let latest = Instant::ZERO + PATIENCE;
-    let mut audience = Audience { announced: transactions.collect(), ..Audience::default() };
+    let mut progress = Progress { announced: transactions.collect(), ..Progress::default() };
 
     for calls in 0..peers {
-        runtime.run(&mut audience, latest, |all| calls - all.established / 2 < MOST_WAITING)?;
+        runtime.run(&mut progress, latest, |all| calls - all.established / 2 < MOST_WAITING)?;
         runtime.call(caller.clone())?;
     }
-    runtime.run(&mut audience, latest, |all| all.established == 2 * peers)?;
+    runtime.run(&mut progress, latest, |all| all.established == 2 * peers)?;
     let mut queued = 0;
     runtime.command(|peer, now| {
         if peer.direction() == Direction::Inbound {
             let mut announce = |vector: &&InvVect| {
                 peer.announce(now, **vector, Relay::Trickle) == Announced::Queued
             };
-            queued += audience.announced.iter().filter(&mut announce).count();
+            queued += progress.announced.iter().filter(&mut announce).count();
         }
     });
-    let vectors = peers * audience.announced.len();
+    let vectors = peers * progress.announced.len();
     if queued != vectors {
         return Err(format!("only {queued} of {vectors} vectors queued").into());
     }
-    runtime.run(&mut audience, latest, |all| {
-        all.heard.len() == vectors && all.round_trips.len() == peers
+    runtime.run(&mut progress, latest, |all| {
+        all.received.len() == vectors && all.round_trips.len() == peers
     })?;
-    audience.may_close = true;
-    runtime.command(|peer, _| {
+    progress.may_close = true;
+    runtime.command(|peer, now| {
         if peer.direction() == Direction::Outbound {
-            peer.close();
+            peer.shutdown(now, PATIENCE);
         }
     });
-    runtime.run(&mut audience, latest, |all| all.closed == 2 * peers)?;
+    runtime.run_to_end(&mut progress, latest)?;
+    if progress.closed != 2 * peers {
+        return Err(format!("only {} peers were closed", progress.closed).into());
+    }
 
-    audience.report(peers, runtime.now() - Instant::ZERO)
+    progress.report(peers, runtime.now() - Instant::ZERO)
 }
 
 fn main() -> ExitCode {

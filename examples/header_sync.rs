@@ -97,7 +97,7 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
                 bar.set_length(version.start_height.try_into().unwrap_or(0));
             }
             Event::Established(_) => request(&peer, &chain)?,
-            Event::Message(Message::Headers(headers)) => {
+            Event::Message { message: Message::Headers(headers), solicited: true } => {
                 messages += 1;
                 for header in headers.iter() {
                     chain.push(&header)?;

@@ -1,19 +1,32 @@
-//! For those who come from the `peer` package of exccd or dcrd: what became of each of its
-//! items.
+//! For users of the `peer` package of exccd or dcrd: the counterpart of each exported item.
 //!
-//! Nothing here calls back. What a listener was told is an [`Event`]; what a
-//! goroutine did by itself happens in one of the inputs of a [`PeerState`];
-//! a message is what it is at the negotiated version, or it is not queued at all.
+//! There are no callbacks. A listener's call is an [`Event`]. A goroutine's work is done by
+//! the inputs of a [`PeerState`]. A message is encoded at the negotiated version when it is queued,
+//! or it is returned.
+//!
+//! # Types
+//!
+//! | in Go | here |
+//! |---|---|
+//! | `Peer` | [`PeerState`]; with an adapter [`Handle`](crate::adapter::Handle) and [`Events`](crate::adapter::Events) |
+//! | `Config` | [`Config`](crate::Config), made by a [`ConfigBuilder`](crate::ConfigBuilder) |
+//! | `MessageListeners` | [`Event`] |
+//! | `StatsSnap` | [`Stats`](crate::Stats) |
+//! | `HashFunc` | none: the type of the callback `NewestBlock`, see [below](#configuration) |
+//! | `AddrFunc` | none: no item of the Go packages uses it |
+//! | `HostToNetAddrFunc` | none: the type of the callback `HostToNetAddress`, see [below](#configuration) |
+//! | `OnVersionCallback` (dcrd) | [`Event::VersionReceived`], answered by [`accept_version`](PeerState::accept_version) or [`refuse_version`](PeerState::refuse_version) |
+//! | `Error`, `ErrorKind` (dcrd) | [`CloseReason`](crate::CloseReason) |
 //!
 //! # Life of a peer
 //!
 //! | in Go | here |
 //! |---|---|
-//! | `NewInboundPeer`, `NewOutboundPeer`, `AssociateConnection` | [`PeerState::inbound`], [`PeerState::outbound`], with the connection there already |
+//! | `NewInboundPeer`, `NewOutboundPeer`, `AssociateConnection` | [`PeerState::inbound`], [`PeerState::outbound`], for a connection that exists or is being made |
 //! | its goroutines | an [adapter](crate::adapter), or a run loop of yours |
-//! | `Handshake`, `Run` (dcrd) | the run loop; [`Event::Established`] lies between them |
-//! | `Connected` | [`close_reason`](PeerState::close_reason) is none |
-//! | `Disconnect` | [`close`](PeerState::close): nothing leaves after it, and each queued message is told as [`NotSent`](Event::NotSent); [`shutdown`](PeerState::shutdown) lets what is queued leave first |
+//! | `Handshake`, `Run` (dcrd) | the run loop; [`Event::Established`] separates the two |
+//! | `Connected` | [`close_reason`](PeerState::close_reason) is `None` |
+//! | `Disconnect` | [`close`](PeerState::close): nothing is sent after it, and each queued message is reported as [`NotSent`](Event::NotSent); [`shutdown`](PeerState::shutdown) sends queued messages first |
 //! | `WaitForDisconnect` | [`Event::Closed`], exactly once and last; with an adapter [`closed`](crate::adapter::Handle::closed) or [`wait_closed`](crate::adapter::Handle::wait_closed) |
 //! | `String` | `Display` |
 //! | `UseLogger` | the feature `tracing` |
@@ -22,86 +35,102 @@
 //!
 //! | in Go | here |
 //! |---|---|
-//! | `OnVersion` | [`Event::VersionReceived`], to be answered by [`refuse_version`](PeerState::refuse_version), or by [`accept_version`](PeerState::accept_version) where a [review](crate::ConfigBuilder::review_version) is asked for |
+//! | `OnVersion` | [`Event::VersionReceived`], before the minimum version is checked; [`refuse_version`](PeerState::refuse_version) vetoes it, and a [review](crate::ConfigBuilder::review_version) makes the handshake wait |
 //! | `OnVerAck` | [`Event::VerAckReceived`]; the end of the handshake is [`Event::Established`] |
-//! | `OnPong` | [`Event::Message`]; the time it took is [`Event::RoundTrip`] |
-//! | `OnBlock`, `OnTx`, the eight `OnMix…` | [`Event::Message`]; blocks and transactions keep [their bytes](crate::wire::Block::raw), mixing messages [tell their hash](crate::wire::MixMessage::message_hash) |
-//! | every other listener | [`Event::Message`] |
-//! | `OnRead`, `OnWrite` | [`Stats`](crate::Stats), by command; the feature `tracing`, frame by frame; [`Event::Sent`] for messages of yours |
+//! | `OnPing` | [`Event::Message`]; the peer answers by itself |
+//! | `OnPong` | [`Event::Message`], then [`Event::RoundTrip`] if it answers a `ping` |
+//! | `OnSendHeaders` | [`Event::Message`]; [`wants_headers`](PeerState::wants_headers) |
+//! | `OnFeeFilter` | [`Event::Message`]; [`fee_filter`](PeerState::fee_filter) |
+//! | `OnInv`, `OnHeaders`, `OnNotFound` | [`Event::Message`]; [`solicited`](Event::Message::solicited) marks answers |
+//! | `OnTx`, `OnBlock` | [`Event::Message`]; both keep [their bytes](crate::wire::Block::raw) |
+//! | `OnMixPairReq`, `OnMixKeyExchange`, `OnMixCiphertexts`, `OnMixSlotReserve`, `OnMixDCNet`, `OnMixConfirm`, `OnMixFactoredPoly`, `OnMixSecrets` (dcrd) | [`Event::Message`]; they [return their hash](crate::wire::MixMessage::message_hash) |
+//! | `OnGetAddr`, `OnAddr`, `OnAddrV2` (dcrd), `OnMemPool`, `OnGetData`, `OnGetBlocks`, `OnGetHeaders`, `OnReject` (exccd) | [`Event::Message`] |
+//! | `OnGetMiningState`, `OnMiningState`, `OnGetInitState`, `OnInitState` | [`Event::Message`] |
+//! | `OnGetCFilter`, `OnGetCFHeaders`, `OnGetCFTypes`, `OnCFilter`, `OnCFHeaders`, `OnCFTypes` | [`Event::Message`] |
+//! | `OnGetCFilterV2`, `OnCFilterV2`, `OnGetCFiltersV2` (dcrd), `OnCFiltersV2` (dcrd) | [`Event::Message`] |
+//! | `OnRead`, `OnWrite` | [`Stats`](crate::Stats), by command; the feature `tracing`, by frame; [`Event::Sent`] for messages of yours |
 //!
 //! # Commands
 //!
 //! | in Go | here |
 //! |---|---|
-//! | `QueueMessage(msg, done)` | [`send`](PeerState::send): the receipt tells what was sent from what was not |
+//! | `QueueMessage(msg, done)` | [`send`](PeerState::send); the receipt says whether the message was sent |
 //! | a message for many peers | [`EncodedMessage`](crate::wire::EncodedMessage) and [`send_encoded`](PeerState::send_encoded) |
-//! | `QueueInventory`, `QueueInventoryImmediate` | [`announce`](PeerState::announce), which tells what became of it |
-//! | `AddKnownInventory`, `IsKnownInventory` | [`add_known_inventory`](PeerState::add_known_inventory), [`is_known_inventory`](PeerState::is_known_inventory); what the remote announces or sends becomes known by itself |
-//! | `PushAddrMsg`, `PushAddrV2Msg` | [`push_addrs`](PeerState::push_addrs) |
-//! | `PushGetBlocksMsg`, `PushGetHeadersMsg` | [`push_getblocks`](PeerState::push_getblocks), [`push_getheaders`](PeerState::push_getheaders) |
-//! | the `PushRejectMsg` of the package's text | [`push_reject`](PeerState::push_reject) |
+//! | `QueueInventory`, `QueueInventoryImmediate` | [`announce`](PeerState::announce), which returns the outcome |
+//! | `AddKnownInventory`, `IsKnownInventory` | [`add_known_inventory`](PeerState::add_known_inventory), [`is_known_inventory`](PeerState::is_known_inventory); inventory that the remote announces or sends is added by the peer |
+//! | `PushAddrMsg`, `PushAddrV2Msg` (dcrd) | [`push_addrs`](PeerState::push_addrs) |
+//! | `PushGetBlocksMsg` (exccd), `PushGetHeadersMsg` | [`push_getblocks`](PeerState::push_getblocks), [`push_getheaders`](PeerState::push_getheaders) |
+//! | the `reject` that the package's text promises | [`push_reject`](PeerState::push_reject) |
 //! | `UpdateLastBlockHeight` | [`update_last_block`](PeerState::update_last_block) |
 //!
-//! # Getters
+//! # Getters and statistics
 //!
 //! | in Go | here |
 //! |---|---|
 //! | `StatsSnapshot` | [`stats`](PeerState::stats) |
-//! | `ID` | none: name your peers as you like, a simulation of many processes has no global counter |
-//! | `Addr`, `NA` | [`remote`](PeerState::remote), and what the remote offers in its [version](PeerState::remote_version) |
-//! | `LocalAddr` | the socket knows it |
+//! | `ID` | none: number your peers as you like, because a global counter would tie all peers together |
+//! | `Addr`, `NA` (exccd) | [`remote`](PeerState::remote), and the services in its [version](PeerState::remote_version) |
+//! | `LocalAddr` | none: ask the socket |
 //! | `Inbound` | [`direction`](PeerState::direction) |
 //! | `Services`, `UserAgent`, `StartingHeight` | [`remote_version`](PeerState::remote_version) |
-//! | `VersionKnown` | [`remote_version`](PeerState::remote_version) is there |
-//! | `VerAckReceived` | [`verack_received`](PeerState::verack_received) |
+//! | `VersionKnown` (exccd) | [`remote_version`](PeerState::remote_version) is `Some` |
+//! | `VerAckReceived` (exccd) | [`verack_received`](PeerState::verack_received) |
 //! | `ProtocolVersion` | [`protocol_version`](PeerState::protocol_version) |
-//! | `LastBlock` | [`last_block`](PeerState::last_block) |
+//! | `LastBlock` | [`last_block`](PeerState::last_block), which received headers and blocks raise as well |
 //! | `WantsHeaders` | [`wants_headers`](PeerState::wants_headers) |
-//! | `LastPingNonce`, `LastPingTime`, `LastPingMicros` | `outstanding_ping`, `last_ping` and `round_trip` of [`Stats`](crate::Stats) |
-//! | `LastSend`, `LastRecv`, `BytesSent`, `BytesReceived`, `TimeConnected`, `TimeOffset` | [`Stats`](crate::Stats), where the handshake counts, too |
-//! | `Version` of the snapshot | `advertised_version` and `negotiated_version`, as the former is what Go tells and the latter what it says it tells |
+//! | `LastPingNonce`, `LastPingTime`, `LastPingMicros` | [`outstanding_ping`](crate::Stats::outstanding_ping), [`last_ping`](crate::Stats::last_ping), [`round_trip`](crate::Stats::round_trip) |
+//! | `LastSend`, `LastRecv` | [`last_send`](crate::Stats::last_send), [`last_receive`](crate::Stats::last_receive); the handshake counts, too |
+//! | `BytesSent`, `BytesReceived`, and `BytesRecv` of the snapshot | [`bytes_sent`](crate::Stats::bytes_sent), [`bytes_received`](crate::Stats::bytes_received) |
+//! | `TimeConnected`, and `ConnTime` of the snapshot | [`connected_at`](crate::Stats::connected_at) |
+//! | `TimeOffset` | [`time_offset`](crate::Stats::time_offset) |
+//! | `Version` of the snapshot | [`advertised_version`](crate::Stats::advertised_version); the version in force is [`negotiated_version`](crate::Stats::negotiated_version) |
 //!
 //! # Configuration
 //!
 //! | in Go | here |
 //! |---|---|
-//! | `NewestBlock` | [`start_height`](crate::ConfigBuilder::start_height), and [`with_start_height`](crate::Config::with_start_height) once it has risen |
+//! | `NewestBlock` | [`start_height`](crate::ConfigBuilder::start_height), and [`with_start_height`](crate::Config::with_start_height) when it has risen |
 //! | `HostToNetAddress` | the address given to [`PeerState::outbound`] |
 //! | `Proxy` | [`address_hiding`](crate::ConfigBuilder::address_hiding) |
-//! | `UserAgentName`, `UserAgentVersion`, `UserAgentComments` | [`user_agent`](crate::ConfigBuilder::user_agent), [`user_agent_comment`](crate::ConfigBuilder::user_agent_comment): one that cannot be sent is an error of the configuration |
+//! | `UserAgentName`, `UserAgentVersion`, `UserAgentComments` | [`user_agent`](crate::ConfigBuilder::user_agent), [`user_agent_comment`](crate::ConfigBuilder::user_agent_comment); [`build`](crate::ConfigBuilder::build) returns an error if it cannot be sent |
 //! | `Net` | [`Config::builder`](crate::Config::builder); there is no default network |
 //! | `Services`, `ProtocolVersion`, `IdleTimeout` | settings of the same names |
-//! | `DisableRelayTx` | [`relay`](crate::ConfigBuilder::relay), the other way round |
+//! | `MaxProtocolVersion` | [`advertised_version`](crate::Chain::advertised_version), the default of `protocol_version`; [`newest_version`](crate::Chain::newest_version) is the newest that can be set |
+//! | `DisableRelayTx` | [`relay`](crate::ConfigBuilder::relay), with the opposite meaning |
 //! | `Listeners` | [`Event`] |
-//! | the constants of the package | settings: [`ConfigBuilder`](crate::ConfigBuilder) has all of them, with their values as defaults |
+//! | unexported constants | settings: [`ConfigBuilder`](crate::ConfigBuilder) has all of them, with their values as defaults |
 //! | the two output queues of 5,000 | [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes), [`max_waiting_announcements`](crate::ConfigBuilder::max_waiting_announcements) |
 //!
 //! # Errors
 //!
 //! | in Go | here, as [`CloseReason`](crate::CloseReason) |
 //! |---|---|
-//! | `ErrNotVersionMessage`, `ErrNotVerAckMessage`, `ErrSelfConnection`, `ErrProtocolVerTooOld`, `ErrHandshakeTimeout` | `NotVersion`, `NotVerAck`, `SelfConnection`, `ProtocolVersionTooOld`, `HandshakeTimeout` |
-//! | the error of dcrd's `OnVersionCallback` | `VersionRefused` |
+//! | `ErrNotVersionMessage`, `ErrNotVerAckMessage`, `ErrSelfConnection`, `ErrProtocolVerTooOld`, `ErrHandshakeTimeout` (dcrd) | `NotVersion`, `NotVerAck`, `SelfConnection`, `ProtocolVersionTooOld`, `HandshakeTimeout` |
+//! | the error of an `OnVersionCallback` | `VersionRefused` |
 //! | a second `version` or `verack` | `DuplicateVersion`, `DuplicateVerAck` |
-//! | the errors of the `wire` package | `Decode`, whose [kind](crate::wire::DecodeError::kind) has the same name without `Err` |
-//! | the end of the stream, a broken connection | `RemoteClosed`, `ConnectionLost`; inside a frame `Decode`, as `Truncated` |
+//! | errors of the `wire` package | `Decode`, whose [kind](crate::wire::DecodeError::kind) has the same name without `Err` |
+//! | the end of the stream, a broken connection | `RemoteClosed`, `ConnectionLost`; inside a frame `Cut` |
 //! | the idle timeout, a stall, a write that does not end | `IdleTimeout`, `Stall`, `WriteStall` |
 //! | too many bytes queued (dcrd) | `OutputOverflow` or, by default, an error of [`send`](PeerState::send) |
-//! | too many vectors asked for (dcrd), a message that cannot be encoded | an error of [`send`](PeerState::send), which gives the message back; the peer lives on |
+//! | too many vectors requested (dcrd), a message that cannot be encoded | an error of [`send`](PeerState::send), which returns the message; the peer lives on |
+//! | a ban by the node | [`is_violation`](crate::CloseReason::is_violation) for errors of the remote; [`Budget`](crate::Budget)s for a [score](crate::ConfigBuilder::budget) |
 //!
-//! # What is different on purpose
+//! # Intended differences
 //!
-//! - Our `verack` leaves before anything that the application queued.
-//! - What is known inventory is decided by value. exccd compares pointers, so that its filter
+//! - Our `verack` is sent before anything that the application queued.
+//! - Known inventory is compared by value. exccd compares pointers, so that its filter
 //!   hardly ever matches.
-//! - Each deadline is exact, and what the application takes of the remote's time is given back
-//!   to it. In Go stalls are looked for every 15 s, and the time is forgotten after as many.
-//! - A `getdata` is answered vector by vector on both chains. Requests that nodes may pass over
+//! - Deadlines are exact, and [see progress](crate::ConfigBuilder::read_rate) and back-pressure. Go
+//!   looks for stalls every 15 s, and does not count bytes.
+//! - A `pong` overtakes queued messages, and its `ping` is answered while the queue is full.
+//! - A `getdata` is answered vector by vector on both chains. Requests that nodes may ignore
 //!   have no deadline unless [one is set](crate::ConfigBuilder::response_timeout).
-//! - Pings come often enough for an idle timeout of any length.
-//! - A queue that is full gives the message back; exccd's grows.
+//! - Answers that were not requested are
+//!   [limited in size](crate::ConfigBuilder::max_unsolicited).
+//! - Pings are frequent enough for an idle timeout of any length.
+//! - A full queue returns the message; exccd's queue grows.
 //! - A `getheaders` of the helper carries the negotiated version, where Go sends 0.
-//! - Repetitions are held back [for a time](crate::ConfigBuilder::duplicate_request_lifetime),
+//! - Repeated requests are suppressed [for a time](crate::ConfigBuilder::duplicate_request_lifetime),
 //!   not for ever.
 
 #[expect(unused_imports, reason = "for the links above")]

@@ -1,105 +1,149 @@
-//! A peer for the Exchangecoin peer-to-peer network, and for Decred, whose protocol it
-//! descends from: a state machine without IO.
+//! A peer for the Exchangecoin peer-to-peer network, and for Decred, from whose protocol it
+//! descends: a state machine without IO.
 //!
-//! A [`PeerState`] takes the bytes that came, commands and the time; it gives bytes to be
-//! written, events, and the next deadline. It opens no socket, reads no clock, starts no
-//! thread and draws randomness once, when it is made. So it runs on any runtime, in a
-//! simulation of thousands of peers on one thread, or under a fuzzer, and does the same
-//! thing each time.
+//! A [`PeerState`] takes received bytes, commands and the time. It returns bytes to be sent,
+//! events, and the next deadline. It opens no socket, reads no clock and starts no thread. It draws
+//! random numbers once, when it is made. So it runs on any runtime, in a simulation of thousands
+//! of peers on one thread, or under a fuzzer, and always behaves the same.
 //!
 //! # A run loop
 //!
-//! Everything a runtime has to do, here over a blocking socket with a timeout:
+//! Everything that a runtime has to do, here over a blocking socket with timeouts:
 //!
-//! ```no_run
+//! ```
 //! use std::io::{self, Read, Write};
-//! use std::net::TcpStream;
+//! use std::net::{Shutdown, TcpStream};
 //! use std::time::{Duration, SystemTime, UNIX_EPOCH};
 //!
-//! use bytes::{Buf, BytesMut};
+//! use bytes::Buf;
+//! use excc_peer::wire::InputBuffer;
 //! use excc_peer::{Config, Event, Instant, Network, PeerState};
 //! use rand_core::UnwrapErr;
 //!
+//! # #[cfg(not(feature = "std"))]
+//! # fn main() {}
+//! # #[cfg(feature = "std")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut socket = TcpStream::connect("127.0.0.1:9666")?;
+//! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # let node = std::thread::spawn(move || {
+//! #     let config = Config::builder(Network::EXCC_MAINNET).build().unwrap();
+//! #     let mut rng = UnwrapErr(getrandom::SysRng);
+//! #     let (peer, events) = excc_peer::adapter::std::accept(config, &listener, &mut rng).unwrap();
+//! #     for event in events {
+//! #         if let Event::VerAckReceived = event {
+//! #             peer.shutdown(Duration::from_secs(5));
+//! #         }
+//! #     }
+//! # });
+//! let mut socket = TcpStream::connect(address)?;
+//! socket.set_nodelay(true)?;
+//! socket.set_write_timeout(Some(Duration::from_millis(10)))?;
 //! let epoch = std::time::Instant::now();
 //! let now = || Instant::ZERO + epoch.elapsed();
+//! let is_late = |error: &io::Error| {
+//!     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+//! };
 //!
 //! let config = Config::builder(Network::EXCC_MAINNET).user_agent("watcher", "1.0").build()?;
 //! let unix_time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
 //! let mut rng = UnwrapErr(getrandom::SysRng);
-//! let mut peer =
-//!     PeerState::outbound(config, socket.peer_addr()?, now(), unix_time, &mut rng);
-//! let mut buffer = BytesMut::new();
-//! let mut chunk = [0; 16 * 1024];
+//! let mut peer = PeerState::outbound(config, socket.peer_addr()?, now(), unix_time, &mut rng);
+//! let mut buffer = InputBuffer::new();
 //!
-//! loop {
-//!     // What happened. Commands may be given right here.
+//! 'open: loop {
+//!     // Events. Commands may be given right here.
 //!     while let Some(event) = peer.poll_event() {
 //!         match event {
 //!             Event::Established(terms) => println!("speaking version {}", terms.version),
-//!             Event::Message(message) => println!("{message:?}"),
-//!             Event::Closed(reason) => return Ok(println!("{reason}")),
+//!             Event::Message { message, .. } => println!("{message:?}"),
+//!             Event::Closed(reason) => {
+//!                 println!("{reason}");
+//!                 break 'open;
+//!             }
 //!             _ => {}
 //!         }
 //!     }
-//!     // What is to be written. Partial writes are fine: advance by what was taken.
-//!     let mut out = peer.transmit(now());
-//!     while out.has_remaining() {
-//!         let written = socket.write(out.chunk())?;
-//!         out.advance(written);
+//!     // Bytes to be sent, once, so that the loop goes on reading. A partial write is fine. The
+//!     // time is that before the write: round trips count from there.
+//!     let mut is_lost = false;
+//!     if peer.wants_write() {
+//!         let mut out = peer.transmit(now());
+//!         match socket.write(out.chunk()) {
+//!             Ok(written) => out.advance(written),
+//!             Err(error) => is_lost = !is_late(&error),
+//!         }
 //!     }
-//!     // Receipts may have become events, and room for input that was held back.
+//!     // Received bytes. Waits for them until the next deadline if there is nothing to send.
 //!     if peer.can_resume() {
 //!         let _ = peer.handle_input(now(), &mut buffer);
-//!         continue;
-//!     }
-//!     // Wait for bytes or for the deadline, whichever comes first.
-//!     let wait = peer.poll_timeout().map(|at| (at - now()).max(Duration::from_millis(1)));
-//!     socket.set_read_timeout(wait)?;
-//!     match socket.read(&mut chunk) {
-//!         Ok(0) => peer.handle_eof(now()),
-//!         Ok(read) => {
-//!             buffer.extend_from_slice(&chunk[..read]);
-//!             // An error is also the event `Closed`, after all that came before it.
-//!             let _ = peer.handle_input(now(), &mut buffer);
+//!     } else if peer.wants_read() {
+//!         let until = peer.poll_timeout().filter(|_| !peer.wants_write());
+//!         let wait = until.map_or(Duration::ZERO, |at| at - now());
+//!         socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+//!         match buffer.read_from(&mut socket) {
+//!             Ok(0) => peer.handle_eof(now()),
+//!             // The event `Closed` reports an error, too.
+//!             Ok(_) => _ = peer.handle_input(now(), &mut buffer),
+//!             Err(error) => is_lost |= !is_late(&error),
 //!         }
-//!         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-//!         Err(_) => peer.handle_connection_lost(now()),
 //!     }
+//!     if is_lost {
+//!         peer.handle_connection_lost(now());
+//!     }
+//!     // The time, after the read: what has arrived is not late.
 //!     peer.handle_timeout(now());
 //! }
+//!
+//! // A socket that is closed with unread input resets the connection.
+//! if let Some(until) = peer.linger_until() {
+//!     socket.shutdown(Shutdown::Write)?;
+//!     socket.set_read_timeout(Some(Duration::from_millis(10)))?;
+//!     while now() < until {
+//!         match socket.read(&mut [0; 4096]) {
+//!             Ok(0) => break,
+//!             Err(error) if !is_late(&error) => break,
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//! # node.join().expect("no panic");
+//! # Ok(())
 //! # }
 //! ```
 //!
-//! The [adapters](adapter) are such loops, made for use: full duplex, over threads or as a task
-//! of tokio, with a handle and a stream of events. The page [`writing_adapters`] is for those who
-//! write one of their own.
+//! The [adapters](adapter) are such loops for real use: full duplex, with threads or as a task of
+//! tokio, with a handle and a stream of events. The page [`writing_adapters`] has all the rules,
+//! for authors of other adapters.
 //!
-//! # What the remote can do
+//! # Guarantees
 //!
-//! Nothing but be told apart. Every input is bounded: memory grows with bytes received and
-//! never with lengths claimed, and what waits for the application or for the socket is
-//! limited by the [configuration](ConfigBuilder). Every error of the remote's is a
-//! [`CloseReason`], given once as the last [`Event`]; no input and no order of calls makes
-//! the crate panic, and there is no `unsafe` in it.
+//! A remote can only get itself disconnected, and the reason is reported. No input and no order of
+//! calls causes a panic, and there is no `unsafe` code. Memory grows with received bytes, never
+//! with claimed lengths. Everything that waits for the application or for the socket is limited by
+//! the [configuration](ConfigBuilder). Every error of the remote is a [`CloseReason`], reported
+//! once by the last [`Event`].
 //!
-//! # From Go
+//! Deadlines are fair. The remote's time stands still while the application holds it back, and
+//! received bytes extend it: a remote that sends at least 10,240 bytes a second by default is not
+//! closed for being slow. [`writing_adapters`](writing_adapters#deadlines) states the rules.
 //!
-//! The page [`from_go`] has the counterpart of each item of the reference nodes' packages.
+//! # Coming from Go
+//!
+//! The page [`from_go`] lists the counterpart of each item of the reference nodes' packages.
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `std` | yes | [`adapter::std`], and vectored writes from [`Transmit`] |
+//! | `std` | yes | [`adapter::std`], reads into an [`InputBuffer`](wire::InputBuffer), and vectored writes from [`Transmit`] |
 //! | `tokio` | no | [`adapter::tokio`] |
 //! | `serde` | no | `serde::Serialize` for messages, [`Event`]s and [`Stats`] |
 //! | `sim` | no | [`sim`]: a deterministic network of peers under virtual time |
-//! | `tracing` | no | what peers do, as events of `tracing` under the target `excc_peer` |
+//! | `tracing` | no | `tracing` events of all peers, with the target `excc_peer` |
 //!
-//! What is serialised has the names and forms of the reference nodes' logs: hashes and other
-//! runs of bytes are hexadecimal in the order of the wire, numbers of 64 bits in messages are
+//! Serialised values have the names and forms of the reference nodes' logs: hashes and other
+//! byte strings are hexadecimal in the order of the wire, and 64-bit numbers in messages are
 //! decimal strings.
 //!
 //! Without features the crate needs `alloc` and atomics, and no operating system.
@@ -129,8 +173,8 @@ pub use blake256::Blake256;
 pub use hash::{Hash, HashFunction, ParseHashError};
 pub use network::{Chain, Network, UnknownNetwork};
 pub use peer::{
-    AddressHiding, Announced, CloseReason, CommandStats, Config, ConfigBuilder, ConfigError,
-    Direction, Established, Event, Outgoing, Overflow, PeerState, PushedAddrs, Relay, SendError,
-    SendErrorKind, SendId, SentNonces, Stats, Timer, Traffic, Transmit,
+    AddressHiding, Announced, Blame, Budget, CloseReason, CommandStats, Config, ConfigBuilder,
+    ConfigError, Direction, Established, Event, Outgoing, Overflow, PeerState, PushedAddrs, Relay,
+    SendError, SendErrorKind, SendId, SentNonce, SentNonces, Stats, Timer, Traffic, Transmit,
 };
 pub use time::Instant;

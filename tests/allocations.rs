@@ -13,14 +13,14 @@ use allocation_counter::{AllocationInfo, measure};
 use bytes::{Buf, Bytes, BytesMut};
 use excc_peer::wire::{
     Block, BlockParts, Command, DecodeError, Decoder, EncodedMessage, Frame, HEADER_LEN, Headers,
-    Message, NetAddress, PeerAddress, Ping, Pong, Protocol, Services,
+    InputBuffer, Message, NetAddress, PeerAddress, Ping, Pong, Protocol, Services,
 };
-use excc_peer::{Chain, Event, Network};
+use excc_peer::{Chain, Network};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use common::{DCR, EXCC, Peer, config, frame, header, paying, raw_frame, remote, tx};
+use common::{DCR, EXCC, Peer, config, frame, header, paying, raw_frame, remote, tx, unasked};
 use damage::damage;
 
 const NETWORKS: [Network; 2] = [EXCC, DCR];
@@ -50,7 +50,7 @@ fn decode(
     version: u32,
     frame: &[u8],
 ) -> (AllocationInfo, Result<Option<Frame>, DecodeError>) {
-    let mut buffer = BytesMut::from(frame);
+    let mut buffer = InputBuffer::from(frame);
     let mut decoder = Decoder::new(network, version);
     let mut decoded = Ok(None);
     let taken = measure(|| decoded = decoder.decode(&mut buffer));
@@ -251,9 +251,10 @@ fn a_ping_is_answered_without_an_allocation() {
                     out.advance(chunk);
                 }
             });
-            assert_eq!(taken.count_total, 0);
+            // The first one makes room in a queue of nonces, which stays.
+            assert_eq!(taken.count_total, u64::from(nonce == 0), "{taken:?}");
             assert_eq!(pong, frame(network, version, Message::Pong(Pong { nonce })));
-            assert_eq!(events, [Some(Event::Message(Message::Ping(Ping { nonce }))), None]);
+            assert_eq!(events, [Some(unasked(Message::Ping(Ping { nonce }))), None]);
         }
     }
 }

@@ -7,13 +7,15 @@ mod common;
 
 use std::net::SocketAddr;
 
-use bytes::{Buf, BytesMut};
-use excc_peer::wire::{Command, Decoder, EncodedMessage, Frame, HEADER_LEN, Message, Version};
+use bytes::Buf;
+use excc_peer::wire::{
+    Command, Decoder, EncodedMessage, Frame, HEADER_LEN, InputBuffer, MAX_PAYLOAD, Message, Version,
+};
 use excc_peer::{CloseReason, Config, Direction, Event, Instant, Network, PeerState, Stats};
 use rand_core::Rng;
 use serde_json::Value;
 
-use common::{DCR, EXCC, rng};
+use common::{ANSWERS, DCR, EXCC, rng};
 
 /// One side of a recorded session.
 struct Side {
@@ -71,7 +73,7 @@ fn messages(network: Network, bytes: &[u8]) -> Vec<Message> {
 }
 
 fn frames(network: Network, bytes: &[u8]) -> Vec<Frame> {
-    let mut buffer = BytesMut::from(bytes);
+    let mut buffer = InputBuffer::from(bytes);
     let mut decoder = Decoder::new(network, network.chain().advertised_version());
     let frames =
         std::iter::from_fn(|| decoder.decode(&mut buffer).expect("a valid stream")).collect();
@@ -110,7 +112,11 @@ impl Side {
         let config = Config::builder(self.network)
             .user_agent(name, "1.0.0")
             .services(ours.services)
-            .start_height(ours.start_height)
+            .start_height(ours.start_height);
+        // The recorded peers send answers that nobody asked for.
+        let config = ANSWERS
+            .into_iter()
+            .fold(config, |config, command| config.max_unsolicited(command, MAX_PAYLOAD))
             .build()
             .unwrap();
         let connected = self.logged("connected").next().unwrap();
@@ -126,7 +132,7 @@ impl Side {
     /// the stream.
     fn replay(&self, mut sizes: impl FnMut() -> usize) -> Replayed {
         let mut peer = self.peer();
-        let mut buffer = BytesMut::new();
+        let mut buffer = InputBuffer::new();
         let mut rest = &self.received[..];
         let (mut events, mut sent) = (Vec::new(), Vec::new());
         let now = Instant::ZERO;
@@ -173,7 +179,7 @@ fn the_messages_are_those_that_the_node_reported() {
     for side in sides() {
         let events = side.replay_in_one_piece().events;
         let told = events.iter().filter_map(|event| match event {
-            Event::Message(message) => Some(message.command().as_str()),
+            Event::Message { message, .. } => Some(message.command().as_str()),
             _ => None,
         });
         assert!(told.eq(side.logged("msg").map(|entry| entry["cmd"].as_str().unwrap())));
@@ -210,7 +216,7 @@ fn a_session_opens_with_the_handshake_and_ends_with_its_end() {
             assert!(matches!(events[1..3], [Event::VerAckReceived, Event::Established(_)]));
         }
         let rest = &events[3..events.len() - 1];
-        assert!(rest.iter().all(|event| matches!(event, Event::Message(_))));
+        assert!(rest.iter().all(|event| matches!(event, Event::Message { .. })));
         assert_eq!(events.last(), Some(&Event::Closed(CloseReason::RemoteClosed)));
     }
 }
@@ -353,7 +359,7 @@ mod as_data {
             assert_eq!(established[0]["negotiated"], highest);
             assert_eq!(peer_events(&side, "verack"), [serde_json::json!({"event": "verack"})]);
             let closed = serde_json::json!({
-                "event": "closed", "reason": "closed by the remote", "violation": false,
+                "event": "closed", "reason": "closed by the remote", "blame": "network",
             });
             assert_eq!(peer_events(&side, "closed"), [closed]);
         }

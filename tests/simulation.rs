@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use excc_peer::sim::{Faults, PeerId, Pipe, Simulation};
-use excc_peer::wire::{InvType, InvVect, Message, Transaction, Tx, TxOut};
+use excc_peer::wire::{Command, InvType, InvVect, Message, Transaction, Tx, TxOut};
 use excc_peer::{Chain, CloseReason, Config, Event, Hash, Instant, Network, Relay};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -89,7 +89,7 @@ impl Net {
             self.events += 1;
             (self.sim.now().as_nanos(), peer, format!("{event:?}")).hash(&mut self.trace);
             match event {
-                Event::Message(message) => self.on_message(peer, message),
+                Event::Message { message, .. } => self.on_message(peer, message),
                 Event::Closed(reason) => panic!("{peer} at {:?}: {reason}", self.sim.now()),
                 _ => {}
             }
@@ -97,6 +97,7 @@ impl Net {
     }
 
     fn on_message(&mut self, peer: PeerId, message: Message) {
+        let now = self.sim.now();
         let owner = self.owners[&peer];
         let node = &mut self.nodes[owner];
         match message {
@@ -105,14 +106,14 @@ impl Net {
                     if vector.kind == InvType::TX && node.asked_for != Some(vector.hash) {
                         node.asked_for = Some(vector.hash);
                         let request = Message::GetData([*vector].into());
-                        self.sim[peer].send(request).expect("established");
+                        self.sim[peer].send(now, request).expect("established");
                     }
                 }
             }
             Message::GetData(vectors) => {
                 let tx = node.tx.clone().expect("it was announced");
                 assert_eq!(vectors.as_slice(), [InvVect::tx(tx.tx_hash())]);
-                self.sim[peer].send(Message::Tx(tx)).expect("established");
+                self.sim[peer].send(now, Message::Tx(tx)).expect("established");
             }
             Message::Tx(tx) => {
                 assert_eq!(node.asked_for, Some(tx.tx_hash()));
@@ -131,7 +132,7 @@ impl Net {
         node.tx = Some(tx);
         assert_eq!(node.has_it_since.replace(now), None, "it comes once");
         for &peer in &node.peers {
-            self.sim[peer].announce(now, vector, Relay::Trickle);
+            _ = self.sim[peer].announce(now, vector, Relay::Trickle);
         }
     }
 }
@@ -185,7 +186,8 @@ fn a_day_passes_quickly_where_nothing_happens() {
     for second in 0..86_400 {
         if second % 20 == 0 {
             let (first, _) = sim.peers().next().expect("there are peers");
-            sim[first].send(Message::GetAddr).expect("established");
+            let now = sim.now();
+            sim[first].send(now, Message::GetAddr).expect("established");
         }
         sim.run(Duration::from_secs(1));
     }
@@ -198,7 +200,10 @@ fn a_day_passes_quickly_where_nothing_happens() {
 fn what_is_queued_before_a_shutdown_arrives() {
     const MESSAGES: usize = 200;
 
-    let config = || Config::builder(Network::EXCC_SIMNET).build().expect("valid");
+    let config = || {
+        let builder = Config::builder(Network::EXCC_SIMNET);
+        builder.max_unsolicited(Command::NotFound, 1_000).build().expect("valid")
+    };
     let line = Pipe::new()
         .latency(Duration::from_millis(150))
         .bandwidth(10_000)
@@ -215,9 +220,9 @@ fn what_is_queued_before_a_shutdown_arrives() {
         InvVect::tx(Hash::from_bytes(hash))
     };
     for n in 0..MESSAGES {
-        sim[caller].send(Message::NotFound([vector(n)].into())).expect("established");
-        sim[caller].announce(start, vector(n), Relay::Trickle);
-        sim[listener].send(Message::GetAddr).expect("established");
+        sim[caller].send(start, Message::NotFound([vector(n)].into())).expect("established");
+        _ = sim[caller].announce(start, vector(n), Relay::Trickle);
+        sim[listener].send(start, Message::GetAddr).expect("established");
     }
     sim[caller].shutdown(start, Duration::from_secs(60));
     let events = sim.run(Duration::from_secs(120));
@@ -242,8 +247,12 @@ fn what_is_queued_before_a_shutdown_arrives() {
     let mut announced: Vec<InvVect> = Vec::new();
     for (_, _, event) in events.iter().filter(|(_, peer, _)| *peer == listener) {
         match event {
-            Event::Message(Message::NotFound(vectors)) => told.extend(vectors.iter()),
-            Event::Message(Message::Inv(vectors)) => announced.extend(vectors.iter()),
+            Event::Message { message: Message::NotFound(vectors), .. } => {
+                told.extend(vectors.iter())
+            }
+            Event::Message { message: Message::Inv(vectors), .. } => {
+                announced.extend(vectors.iter())
+            }
             _ => {}
         }
     }

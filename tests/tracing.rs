@@ -62,7 +62,7 @@ fn a_life_is_told_from_its_version_to_its_end() {
         peer.sent();
         peer.receive(Message::VerAck).unwrap();
         peer.advance(secs(20));
-        peer.advance(secs(30));
+        peer.advance(secs(30) + GRACE);
         peer.feed(b"more").unwrap_err();
     });
     let peer = "peer=203.0.113.7:9666 (inbound)";
@@ -70,7 +70,7 @@ fn a_life_is_told_from_its_version_to_its_end() {
         format!("TRACE message=received {peer} command=version bytes=120"),
         format!(
             "DEBUG message=version received {peer} version=8 services=SFNodeNetwork \
-             user_agent=/remote:1/ height=100"
+             user_agent=\"/remote:1/\" height=100"
         ),
         format!("DEBUG message=established {peer} version=8"),
         format!("TRACE message=sent {peer} command=version bytes=133"),

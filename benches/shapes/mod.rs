@@ -7,13 +7,14 @@ pub(crate) mod work;
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use excc_peer::wire::{
-    BlockHeader, BlockParts, EncodedMessage, HEADER_LEN, Headers, InvVect, Message, NetAddress,
-    OutPoint, PeerAddress, Ping, Protocol, Services, Transaction, Tx, TxIn, TxOut,
+    BlockHeader, BlockParts, Command, EncodedMessage, HEADER_LEN, Headers, InputBuffer, InvVect,
+    MAX_PAYLOAD, Message, NetAddress, OutPoint, PeerAddress, Ping, Protocol, Services, Transaction,
+    Tx, TxIn, TxOut,
 };
-use excc_peer::{Chain, Hash, Network};
+use excc_peer::{Chain, ConfigBuilder, Hash, Network};
 
 /// A message of some size, on any chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -189,24 +190,42 @@ impl Case {
     ///
     /// Two frames take turns, so that a peer is not told what it was told before: what a
     /// remote announces is new to us as a rule.
-    pub(crate) fn received(self) -> impl FnMut() -> BytesMut {
+    pub(crate) fn received(self) -> impl FnMut() -> InputBuffer {
+        let mut frames = self.alternate();
+        move || InputBuffer::from(&frames()[..])
+    }
+
+    /// Makes the bytes of such a frame, in memory of their own.
+    pub(crate) fn frames(self) -> impl FnMut() -> Bytes {
+        let mut frames = self.alternate();
+        move || Bytes::copy_from_slice(&frames())
+    }
+
+    fn alternate(self) -> impl FnMut() -> Bytes {
         let mut frames = [self.frame(0), self.frame(1_000_000)];
         move || {
             frames.rotate_left(1);
-            BytesMut::from(&frames[0][..])
+            frames[0].clone()
         }
     }
 
     /// Makes the payload of such a frame.
     pub(crate) fn received_payload(self) -> impl FnMut() -> Bytes {
-        let mut received = self.received();
-        move || received().freeze().slice(HEADER_LEN..)
+        let mut frames = self.frames();
+        move || frames().slice(HEADER_LEN..)
     }
 
     /// Throughput counts the payload, in all groups alike.
     pub(crate) fn bytes_count(self) -> BytesCount {
         BytesCount::new(self.payload_len())
     }
+}
+
+/// Accepts the messages that are otherwise refused unless they were asked for.
+pub(crate) fn accept_unsolicited(config: ConfigBuilder) -> ConfigBuilder {
+    config
+        .max_unsolicited(Command::Block, MAX_PAYLOAD)
+        .max_unsolicited(Command::Headers, MAX_PAYLOAD)
 }
 
 pub(crate) fn number_bytes(number: u32) -> [u8; 32] {

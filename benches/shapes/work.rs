@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use divan::black_box;
 use excc_peer::wire::{
-    Decoder, EncodedMessage, Frame, HEADER_LEN, Message, TrailingBytes, Version,
+    Decoder, EncodedMessage, Frame, HEADER_LEN, InputBuffer, Message, TrailingBytes, Version,
 };
 use excc_peer::{Config, Event, Instant, PeerState};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-use super::{Case, Parts, Shape};
+use super::{Case, Parts, Shape, accept_unsolicited};
 
 /// What cannot be saved: the checksum over every byte of the payload.
-pub(crate) fn checksum(case: Case) -> impl FnMut(&mut BytesMut) -> [u8; 4] {
+pub(crate) fn checksum(case: Case) -> impl FnMut(&mut Bytes) -> [u8; 4] {
     let function = case.chain().hash_function();
-    move |buffer| function.checksum(&[&buffer[HEADER_LEN..]])
+    move |frame| function.checksum(&[&frame[HEADER_LEN..]])
 }
 
 /// From a frame to a message.
-pub(crate) fn decode(case: Case) -> impl FnMut(&mut BytesMut) -> Frame {
+pub(crate) fn decode(case: Case) -> impl FnMut(&mut InputBuffer) -> Frame {
     let mut decoder = Decoder::new(case.network, case.protocol().version);
     move |buffer| decoder.decode(buffer).expect("valid").expect("whole")
 }
@@ -34,7 +34,7 @@ pub(crate) fn parse(case: Case) -> impl FnMut(&mut Bytes) -> Message {
 }
 
 /// From a frame to a peer's event. The answer to a ping leaves, too.
-pub(crate) fn receive(case: Case) -> impl FnMut(&mut BytesMut) -> Message {
+pub(crate) fn receive(case: Case) -> impl FnMut(&mut InputBuffer) -> Message {
     let mut peer = established(case, &config(case));
     move |buffer| {
         peer.handle_input(Instant::ZERO, buffer).expect("valid");
@@ -42,7 +42,7 @@ pub(crate) fn receive(case: Case) -> impl FnMut(&mut BytesMut) -> Message {
             drain(&mut peer);
         }
         match peer.poll_event() {
-            Some(Event::Message(message)) => message,
+            Some(Event::Message { message, .. }) => message,
             other => panic!("{other:?} where a message was due"),
         }
     }
@@ -66,7 +66,7 @@ pub(crate) fn many_established(case: Case, count: usize) -> Vec<PeerState> {
 
 /// A configuration for peers that do nothing but what they are asked for.
 pub(crate) fn config(case: Case) -> Arc<Config> {
-    let config = Config::builder(case.network)
+    let config = accept_unsolicited(Config::builder(case.network))
         .protocol_version(case.protocol().version)
         .idle_timeout(None)
         .ping_interval(None)
@@ -89,7 +89,7 @@ pub(crate) fn established(case: Case, config: &Arc<Config>) -> PeerState {
         ..Version::default()
     };
     let frames = [theirs.into(), Message::VerAck].map(|message| case.encode(&message).to_bytes());
-    let mut buffer = BytesMut::from(&frames.concat()[..]);
+    let mut buffer = InputBuffer::from(&frames.concat()[..]);
     peer.handle_input(now, &mut buffer).expect("a valid handshake");
     while peer.poll_event().is_some() {}
     drain(&mut peer);

@@ -81,7 +81,7 @@ async fn visit(config: Arc<Config>, address: SocketAddr) -> Visit {
             }
             Event::RoundTrip { time, .. } => round_trip = Some(time),
             // Decred's nodes would say `addrv2`.
-            Event::Message(Message::Addr(list)) => {
+            Event::Message { message: Message::Addr(list), .. } => {
                 addresses.extend(list.iter().map(|entry| entry.address().socket_addr()));
             }
             _ => continue,

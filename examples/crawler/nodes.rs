@@ -181,9 +181,9 @@ async fn serve(listener: TcpListener, config: Arc<Config>, addresses: Arc<[NetAd
 
 async fn answer(peer: Handle, mut events: Events, addresses: Arc<[NetAddressV2]>) {
     while let Some(event) = events.recv().await {
-        if let Event::Message(Message::GetAddr) = event {
+        if let Event::Message { message: Message::GetAddr, .. } = event {
             // It fails only if the peer is closed, and then that is an event.
-            let _ = peer.with(|peer, _| peer.push_addrs(&addresses));
+            let _ = peer.with(|peer, now| peer.push_addrs(now, &addresses));
         }
     }
 }

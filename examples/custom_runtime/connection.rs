@@ -1,25 +1,28 @@
-//! A peer and its socket, which tells by events when it is ready.
+//! A peer and its non-blocking socket.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
+use excc_peer::wire::InputBuffer;
 use excc_peer::{Instant, PeerState};
 use mio::net::TcpStream;
 
-/// Slices written at once, at most.
+/// Maximum number of slices in one write.
 const WRITE_SLICES: usize = 64;
 
 /// A peer and its socket.
 pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
     pub(crate) peer: PeerState,
-    /// What the peer has not taken: the beginning of a frame, or what it has no room for.
-    buffer: BytesMut,
+    buffer: InputBuffer,
     is_connected: bool,
-    /// Readiness is told once and holds until a call would block, for however long the peer
-    /// wants nothing to be read meanwhile.
+    /// Readiness is reported once. It holds until a call would block, even while the peer does
+    /// not want to read.
     pub(crate) is_readable: bool,
     pub(crate) is_writable: bool,
+    /// Set after the last event, until the remote's end of stream or this time.
+    lingers_until: Option<Instant>,
     /// Its entry in the deadlines of the runtime.
     pub(crate) deadline: Option<Instant>,
 }
@@ -29,23 +32,24 @@ impl Connection {
         Self {
             socket,
             peer,
-            buffer: BytesMut::new(),
+            buffer: InputBuffer::new(),
             is_connected: false,
             is_readable: false,
             is_writable: false,
+            lingers_until: None,
             deadline: None,
         }
     }
 
-    /// Whether the socket is connected. The peer is there before that, and its deadline for the
-    /// handshake is one for connecting as well.
+    /// Returns whether the socket is connected. The peer exists before that, so that its
+    /// deadline for the handshake covers connecting as well.
     fn connect(&mut self) -> io::Result<bool> {
         if !self.is_connected && self.is_writable {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error);
             }
             self.is_connected = self.socket.peer_addr().is_ok();
-            // If it is not, readiness was told too early and will be again.
+            // If it is not, readiness was reported too early and will be again.
             self.is_writable = self.is_connected;
             if self.is_connected {
                 self.socket.set_nodelay(true)?;
@@ -54,30 +58,30 @@ impl Connection {
         Ok(self.is_connected)
     }
 
-    /// Reads once, so that nobody keeps the others waiting. Tells whether there may be more.
-    pub(crate) fn read(&mut self, now: Instant, chunk: &mut [u8]) -> io::Result<bool> {
+    /// Reads once, so that other connections get their turn. Returns whether there may be more.
+    pub(crate) fn read(&mut self, now: Instant) -> io::Result<bool> {
         let is_connected = self.connect()?;
         if !self.peer.can_resume() {
             if !(is_connected && self.is_readable && self.peer.wants_read()) {
                 return Ok(false);
             }
-            match self.socket.read(chunk) {
+            match self.buffer.read_from(&mut self.socket) {
                 Ok(0) => {
                     self.peer.handle_eof(now);
                     return Ok(true);
                 }
-                Ok(len) => self.buffer.extend_from_slice(&chunk[..len]),
+                Ok(_) => {}
                 Err(error) => return try_again(error, &mut self.is_readable),
             }
         }
-        // An error is also the last event.
+        // The last event reports an error, too.
         let _ = self.peer.handle_input(now, &mut self.buffer);
         Ok(true)
     }
 
-    /// Writes once. Tells whether there may be more.
+    /// Writes once, at `now`. Returns whether there may be more.
     pub(crate) fn write(&mut self, now: Instant) -> io::Result<bool> {
-        // To ask for the bytes counts as trying to write them.
+        // A call of `transmit` counts as an attempt to write.
         if !(self.is_writable && self.peer.wants_write()) {
             return Ok(false);
         }
@@ -92,15 +96,50 @@ impl Connection {
         Ok(true)
     }
 
-    /// There is more to do: the peer closes.
+    /// Reports an error to the peer, which closes.
     pub(crate) fn lose(&mut self, now: Instant, error: &io::Error) -> bool {
         eprintln!("{}: {error}", self.peer);
         self.peer.handle_connection_lost(now);
         true
     }
+
+    /// Ends the stream in our direction, after the last event. Returns whether the socket must
+    /// be kept for a while, because closing it with unread input would reset the connection.
+    pub(crate) fn end(&mut self) -> bool {
+        self.lingers_until = self.peer.linger_until();
+        self.lingers_until.is_some() && self.socket.shutdown(Shutdown::Write).is_ok()
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.lingers_until.is_some()
+    }
+
+    /// Reads once and discards it. Returns whether the connection still lingers, and whether
+    /// there may be more to read.
+    pub(crate) fn linger(&mut self, now: Instant) -> (bool, bool) {
+        if self.lingers_until.is_none_or(|until| now >= until) {
+            return (false, false);
+        }
+        if !self.is_readable {
+            return (true, false);
+        }
+        match self.socket.read(&mut [0; 4096]) {
+            Ok(0) => (false, false),
+            Ok(_) => (true, true),
+            Err(error) => match try_again(error, &mut self.is_readable) {
+                Ok(has_more) => (true, has_more),
+                Err(_) => (false, false),
+            },
+        }
+    }
+
+    /// The next deadline of the peer, or the end of lingering.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.lingers_until.or_else(|| self.peer.poll_timeout())
+    }
 }
 
-/// Whether a call that failed can be made again at once. If later, the socket is not ready.
+/// Whether a failed call can be made again at once. If it would block, the socket is not ready.
 fn try_again(error: io::Error, is_ready: &mut bool) -> io::Result<bool> {
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(true),

@@ -18,17 +18,20 @@ use crate::connection::Connection;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// What is made of the events.
+/// Handles the events of all peers.
 pub(crate) trait Application {
-    fn on_event(&mut self, token: Token, peer: &mut PeerState, event: Event) -> Result;
+    fn on_event(
+        &mut self,
+        now: Instant,
+        token: Token,
+        peer: &mut PeerState,
+        event: Event,
+    ) -> Result;
 }
-
-/// Bytes read at once, at most.
-const READ_SIZE: usize = 64 * 1024;
 
 const LISTENER: Token = Token(0);
 
-/// All connections, and what they wait for.
+/// All connections, the ones that are ready and the deadlines of the others.
 pub(crate) struct Runtime {
     poll: Poll,
     events: Events,
@@ -36,13 +39,12 @@ pub(crate) struct Runtime {
     config: Arc<Config>,
     epoch: std::time::Instant,
     connections: HashMap<Token, Connection>,
-    /// No token is given twice, so that no event is taken for another connection's.
+    /// Tokens are unique, so that a late event cannot reach another connection.
     last_token: Token,
-    /// Who may have something to do now.
+    /// Connections that may have something to do now.
     ready: BTreeSet<Token>,
-    /// When the others will.
+    /// Deadlines of all connections.
     deadlines: BTreeSet<(Instant, Token)>,
-    chunk: Vec<u8>,
 }
 
 impl Runtime {
@@ -60,7 +62,6 @@ impl Runtime {
             last_token: LISTENER,
             ready: BTreeSet::new(),
             deadlines: BTreeSet::new(),
-            chunk: vec![0; READ_SIZE],
         })
     }
 
@@ -100,14 +101,15 @@ impl Runtime {
         Ok(())
     }
 
-    /// Gives commands to every peer, upon which all may have something to do.
+    /// Gives commands to every peer. All may have something to do then.
     pub(crate) fn command(&mut self, mut give: impl FnMut(&mut PeerState, Instant)) {
         let now = self.now();
         self.ready.extend(self.connections.keys());
         self.connections.values_mut().for_each(|connection| give(&mut connection.peer, now));
     }
 
-    /// Waits until anybody may have something to do, or until `latest`.
+    /// Waits until a connection may have something to do, or until `latest`. Polls the sockets
+    /// in any case, so that a peer reads what arrived before its deadline is judged.
     fn wait(&mut self, latest: Instant) -> Result {
         let next = self.deadlines.first().map_or(latest, |&(at, _)| at.min(latest));
         let patience = if self.ready.is_empty() { next - self.now() } else { Duration::ZERO };
@@ -128,30 +130,23 @@ impl Runtime {
         if is_called { self.accept() } else { Ok(()) }
     }
 
-    /// Lets a connection do what it can, and notes when it can do more.
+    /// Runs a connection once, and notes whether it has more to do and its next deadline.
     fn turn(&mut self, token: Token, application: &mut impl Application) -> Result {
-        let now = self.now();
+        let epoch = self.epoch;
+        let clock = || Instant::ZERO + epoch.elapsed();
         let Some(connection) = self.connections.get_mut(&token) else { return Ok(()) };
-        let read = connection.read(now, &mut self.chunk);
-        let mut has_more = read.unwrap_or_else(|error| connection.lose(now, &error));
-        // After reading: what has come is not late because this thread is.
-        connection.peer.handle_timeout(now);
-        // Before writing: the application may refuse what would be answered.
-        while let Some(event) = connection.peer.poll_event() {
-            application.on_event(token, &mut connection.peer, event)?;
-            // There is room for more input, or a command was given.
-            has_more = true;
-        }
-        let is_over = connection.peer.close_reason().is_some();
-        let written = connection.write(now);
-        has_more |= written.unwrap_or_else(|error| connection.lose(now, &error));
-        let deadline = connection.peer.poll_timeout();
+        let (is_open, has_more) = if connection.is_lingering() {
+            connection.linger(clock())
+        } else {
+            run_peer(token, connection, clock, application)?
+        };
+        let deadline = connection.next_deadline().filter(|_| is_open);
         let previous = mem::replace(&mut connection.deadline, deadline);
         if deadline != previous {
             previous.map(|at| self.deadlines.remove(&(at, token)));
             deadline.map(|at| self.deadlines.insert((at, token)));
         }
-        if is_over {
+        if !is_open {
             self.poll.registry().deregister(&mut connection.socket)?;
             self.connections.remove(&token);
         } else if has_more {
@@ -168,16 +163,65 @@ impl Runtime {
         is_done: impl Fn(&A) -> bool,
     ) -> Result {
         while !is_done(application) {
-            if self.now() >= latest {
-                return Err("not done in time".into());
-            }
-            self.wait(latest)?;
-            for token in mem::take(&mut self.ready) {
-                self.turn(token, application)?;
-            }
+            self.step(application, latest)?;
         }
         Ok(())
     }
+
+    /// Runs until every connection has ended, which must be before `latest`.
+    pub(crate) fn run_to_end(
+        &mut self,
+        application: &mut impl Application,
+        latest: Instant,
+    ) -> Result {
+        while !self.connections.is_empty() {
+            self.step(application, latest)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, application: &mut impl Application, latest: Instant) -> Result {
+        if self.now() >= latest {
+            return Err("not done in time".into());
+        }
+        self.wait(latest)?;
+        for token in mem::take(&mut self.ready) {
+            self.turn(token, application)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads once, judges the time, delivers events and writes once, in this order. Returns whether
+/// the connection is still needed, and whether there may be more to do at once.
+fn run_peer(
+    token: Token,
+    connection: &mut Connection,
+    clock: impl Fn() -> Instant,
+    application: &mut impl Application,
+) -> Result<(bool, bool)> {
+    let now = clock();
+    let read = connection.read(now);
+    let mut has_more = read.unwrap_or_else(|error| connection.lose(now, &error));
+    // After reading: a remote is not late because this thread is.
+    connection.peer.handle_timeout(now);
+    // Before writing: the application may refuse the remote's `version`.
+    let mut is_open = true;
+    while let Some(event) = connection.peer.poll_event() {
+        // A closed peer may still write once, so that only the last event is the end.
+        is_open &= !matches!(event, Event::Closed(_));
+        application.on_event(now, token, &mut connection.peer, event)?;
+        // There may be room for more input, or a command was given.
+        has_more = true;
+    }
+    if !is_open {
+        return Ok((connection.end(), true));
+    }
+    // Read anew: round trips count from here.
+    let now = clock();
+    let written = connection.write(now);
+    has_more |= written.unwrap_or_else(|error| connection.lose(now, &error));
+    Ok((true, has_more))
 }
 
 fn unix_time() -> Result<u64> {

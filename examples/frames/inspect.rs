@@ -1,7 +1,8 @@
 //! A line: what it says, and the frames that are in it.
 
-use bytes::BytesMut;
-use excc_peer::wire::{DecodeError, Decoder, EncodedMessage, Frame, Message, Transactions};
+use excc_peer::wire::{
+    CutFrame, Decoder, EncodedMessage, Frame, InputBuffer, Message, Transactions,
+};
 use excc_peer::{Hash, Network, UnknownNetwork};
 use serde::Serialize;
 
@@ -197,14 +198,14 @@ struct Frames {
     capture: Capture,
     decoder: Decoder,
     /// What of the bytes is not taken yet.
-    rest: BytesMut,
+    rest: InputBuffer,
     ended: bool,
 }
 
 impl Frames {
     fn new(line: u64, capture: Capture) -> Self {
         let decoder = Decoder::new(capture.network, capture.version);
-        let rest = BytesMut::from(&capture.bytes[..]);
+        let rest = InputBuffer::from(&capture.bytes[..]);
         Self { line, capture, decoder, rest, ended: false }
     }
 
@@ -220,10 +221,16 @@ impl Frames {
         Report::Frame(FrameReport { line, ok: true, message, hashes, canonical, consumed: len })
     }
 
-    fn error(&mut self, error: DecodeError) -> Report {
+    fn error(&mut self, error: &'static str, detail: String) -> Report {
         self.ended = true;
-        let (line, detail) = (self.line, error.to_string());
-        Report::Error(ErrorReport { line, ok: false, error: error.kind().name(), detail })
+        Report::Error(ErrorReport { line: self.line, ok: false, error, detail })
+    }
+
+    /// The line ends inside a frame.
+    fn cut(&mut self, CutFrame { command, needed, received, .. }: CutFrame) -> Report {
+        let place = command.map_or("frame", |command| command.as_str());
+        let detail = format!("{place}: {needed} bytes needed where {received} remain");
+        self.error("Truncated", detail)
     }
 }
 
@@ -237,8 +244,8 @@ impl Iterator for Frames {
         let start = self.capture.bytes.len() - self.rest.len();
         match self.decoder.decode(&mut self.rest) {
             Ok(Some(frame)) => Some(self.frame(start, frame)),
-            Ok(None) => self.decoder.end(self.rest.len()).err().map(|error| self.error(error)),
-            Err(error) => Some(self.error(error)),
+            Ok(None) => self.decoder.cut(self.rest.len()).map(|frame| self.cut(frame)),
+            Err(error) => Some(self.error(error.kind().name(), error.to_string())),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Node {
             .build()?;
         let (peer, events) = adapter::accept(config, listener, &mut UnwrapErr(getrandom::SysRng))?;
         for event in events {
-            if let Event::Message(Message::GetHeaders(request)) = event {
+            if let Event::Message { message: Message::GetHeaders(request), .. } = event {
                 peer.send(Message::Headers(self.following(&request)?))?;
             }
         }

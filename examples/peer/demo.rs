@@ -57,7 +57,7 @@ impl Player {
 }
 
 pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
-    let report = Report::new(false);
+    let report = Report::new(options.network.chain(), false);
     let named = |name: &'static str| options.config().user_agent(name, "1.0.0").build();
     let hash = options.network.chain().hash_function();
 
@@ -72,15 +72,16 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     println!("-- Bob pings Alice");
     bob.peer.ping()?;
     bob.until(|event| matches!(event, Event::RoundTrip { .. }))?;
-    alice.until(|event| matches!(event, Event::Message(Message::Ping(_))))?;
+    alice.until(|event| matches!(event, Event::Message { message: Message::Ping(_), .. }))?;
 
     println!("-- Bob announces {TRANSACTIONS} transactions twice; they leave once, together");
     let transactions = || (0..TRANSACTIONS).map(|n| InvVect::tx(made_up_hash(hash, n)));
     bob.announce(transactions().chain(transactions()));
     let mut heard = 0;
     while heard < TRANSACTIONS as usize {
-        let inv = alice.until(|event| matches!(event, Event::Message(Message::Inv(_))))?;
-        if let Event::Message(Message::Inv(vectors)) = inv {
+        let inv = alice
+            .until(|event| matches!(event, Event::Message { message: Message::Inv(_), .. }))?;
+        if let Event::Message { message: Message::Inv(vectors), .. } = inv {
             heard += vectors.len();
         }
     }
@@ -95,7 +96,7 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     if !matches!(outcome, Announced::Sent(_)) {
         return Err(format!("the block was not announced: {outcome}").into());
     }
-    bob.until(|event| matches!(event, Event::Message(Message::Inv(_))))?;
+    bob.until(|event| matches!(event, Event::Message { message: Message::Inv(_), .. }))?;
 
     println!("-- What went over the wire");
     for player in [&alice, &bob] {
@@ -103,7 +104,8 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     }
 
     println!("-- Bob announces another block and hangs up once that has left");
-    bob.peer.announce(InvVect::block(made_up_hash(hash, TRANSACTIONS + 1)), Relay::Immediate);
+    let block = InvVect::block(made_up_hash(hash, TRANSACTIONS + 1));
+    let _ = bob.peer.announce(block, Relay::Immediate);
     bob.peer.shutdown(PATIENCE);
     let closed = |event: &Event| matches!(event, Event::Closed(_));
     bob.until(closed)?;

@@ -2,10 +2,10 @@
 //! 64-bit numbers are strings, hashes are in the displayed order.
 
 use excc_peer::wire::{InvVect, Message, NetAddress, PeerAddress, Version};
-use excc_peer::{Event, Stats};
+use excc_peer::{Chain, Event, Stats};
 use serde_json::{Value, json};
 
-pub(crate) fn event(event: &Event) -> Value {
+pub(crate) fn event(event: &Event, chain: Chain) -> Value {
     match event {
         Event::VersionReceived(version) => {
             json!({"event": "version", "fields": version_fields(version)})
@@ -16,8 +16,9 @@ pub(crate) fn event(event: &Event) -> Value {
             "version": terms.version,
             "time_offset": terms.time_offset,
         }),
-        Event::Message(message) => json!({
+        Event::Message { message, solicited } => json!({
             "event": "message",
+            "solicited": solicited,
             "command": message.command().as_str(),
             "fields": fields(message),
         }),
@@ -31,7 +32,7 @@ pub(crate) fn event(event: &Event) -> Value {
         Event::Closed(reason) => json!({
             "event": "closed",
             "reason": reason.to_string(),
-            "violation": reason.is_violation(),
+            "violation": reason.is_violation(chain),
         }),
         other => json!({"event": "other", "text": format!("{other:?}")}),
     }

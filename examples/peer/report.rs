@@ -4,25 +4,26 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use excc_peer::wire::{InvType, InvVect, Message, Version};
-use excc_peer::{Event, Stats};
+use excc_peer::{Chain, Event, Stats};
 
 use crate::json;
 
 /// Where events go: to people, or as JSON to a program.
 #[derive(Clone, Copy)]
 pub(crate) struct Report {
+    chain: Chain,
     json: bool,
     started: Instant,
 }
 
 impl Report {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, started: Instant::now() }
+    pub(crate) fn new(chain: Chain, json: bool) -> Self {
+        Self { chain, json, started: Instant::now() }
     }
 
     pub(crate) fn event(&self, peer: SocketAddr, event: &Event) {
         if self.json {
-            self.print_json(peer, json::event(event));
+            self.print_json(peer, json::event(event, self.chain));
         } else {
             self.line(&peer.to_string(), &describe(event));
         }
@@ -58,7 +59,7 @@ pub(crate) fn describe(event: &Event) -> String {
             "established at protocol version {}, clocks {} s apart",
             terms.version, terms.time_offset
         ),
-        Event::Message(message) => format!("<- {}", describe_message(message)),
+        Event::Message { message, .. } => format!("<- {}", describe_message(message)),
         Event::RoundTrip { time, .. } => format!("round trip in {time:.0?}"),
         Event::Sent(id) => format!("message {id} sent"),
         Event::NotSent(id) => format!("message {id} not sent"),

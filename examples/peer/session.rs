@@ -69,7 +69,7 @@ impl Session {
             Command::GetAddr => send(Message::GetAddr)?,
             Command::Addr(count) => {
                 let addresses: Vec<_> = (0..*count).map(made_up_address).collect();
-                self.peer.with(|peer, _| peer.push_addrs(&addresses))?;
+                let _ = self.peer.with(|peer, now| peer.push_addrs(now, &addresses))?;
             }
             Command::Stats => report.stats(self.remote, &self.peer.stats()),
             Command::Raw(bytes) => (&self.socket).write_all(bytes)?,
@@ -135,7 +135,7 @@ impl Sessions {
         let mut was_established = false;
         for event in events {
             report.event(session.remote, &event);
-            if let Event::Message(message) = &event {
+            if let Event::Message { message, .. } = &event {
                 session.answer(message);
             }
             was_established |= matches!(event, Event::Established(_));
@@ -170,7 +170,7 @@ pub(crate) fn connect(
     runtime: &Runtime,
     address: &str,
 ) -> Result<(), Box<dyn Error>> {
-    let report = Report::new(options.json);
+    let report = Report::new(options.network.chain(), options.json);
     let config = Arc::new(options.config().build()?);
     let socket = TcpStream::connect(address).map_err(|error| format!("{address}: {error}"))?;
     let (session, events) = Session::start(runtime, &config, socket, Direction::Outbound)?;
@@ -193,7 +193,7 @@ pub(crate) fn listen(
     runtime: &Runtime,
     address: &str,
 ) -> Result<(), Box<dyn Error>> {
-    let report = Report::new(options.json);
+    let report = Report::new(options.network.chain(), options.json);
     let config = Arc::new(options.config().build()?);
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
     eprintln!("listening on {} for {}", listener.local_addr()?, options.network);

@@ -4,6 +4,8 @@
 
 #[path = "../src/frame.rs"]
 mod frame;
+#[path = "../src/limit.rs"]
+mod limit;
 #[path = "../src/sound.rs"]
 mod sound;
 #[path = "../src/walk.rs"]

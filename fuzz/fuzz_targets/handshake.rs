@@ -6,5 +6,7 @@
 mod handshake;
 #[path = "../src/input.rs"]
 mod input;
+#[path = "../src/limit.rs"]
+mod limit;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| handshake::run(data));

@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../src/limit.rs"]
+mod limit;
 #[path = "../src/message.rs"]
 mod message;
 #[path = "../src/sound.rs"]

@@ -4,6 +4,8 @@
 
 #[path = "../src/input.rs"]
 mod input;
+#[path = "../src/limit.rs"]
+mod limit;
 #[path = "../src/pair/mod.rs"]
 mod pair;
 

@@ -3,10 +3,10 @@
 //! The first byte chooses the network, the second the protocol version, the third what
 //! [`Settings`] says; the stream follows.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use excc_peer::Network;
 use excc_peer::wire::{
-    DecodeError, Decoder, Frame, HEADER_LEN, MAX_PAYLOAD, Message, TrailingBytes,
+    DecodeError, Decoder, ErrorKind, Frame, HEADER_LEN, InputBuffer, Message, TrailingBytes,
 };
 
 use crate::sound::Terms;
@@ -25,8 +25,8 @@ pub(crate) fn run(data: &[u8]) {
         mend(&settings.terms.network, &mut stream);
     }
 
-    let whole = settings.decode([&stream[..]]);
-    let pieces = settings.decode(Pieces { rest: &stream, seed: flags });
+    let whole = settings.decode([&stream[..]], Append::Slice);
+    let pieces = settings.decode(Pieces { rest: &stream, seed: flags }, settings.append);
     assert_eq!(whole, pieces, "the pieces of a stream make a difference");
 
     let mut position = 0;
@@ -37,9 +37,43 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
+/// How received bytes get into the buffer.
+#[derive(Clone, Copy)]
+enum Append {
+    /// They were received elsewhere.
+    Slice,
+    /// The buffer reserves room for each read.
+    Reserve,
+}
+
+/// Room for one read, at most.
+const MAX_READ: usize = 64 * 1024;
+
+impl Append {
+    fn append(self, buffer: &mut InputBuffer, piece: &[u8]) {
+        let before = buffer.len();
+        match self {
+            Self::Slice => buffer.extend_from_slice(piece),
+            Self::Reserve => {
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    let bytes = buffer.reserve();
+                    let (len, room) = (bytes.len(), bytes.capacity() - bytes.len());
+                    assert!(room > 0, "no room for a read");
+                    assert!(room <= 2 * MAX_READ.max(len), "{room} bytes reserved beside {len}");
+                    let (read, more) = rest.split_at(room.min(rest.len()));
+                    bytes.put_slice(read);
+                    rest = more;
+                }
+            }
+        }
+        assert_eq!(buffer.len(), before + piece.len());
+    }
+}
+
 struct Settings {
     terms: Terms,
-    reject_limit: usize,
+    append: Append,
     /// Whether the stream's magics, lengths and checksums are set right beforehand: no
     /// fuzzer guesses a hash.
     mends: bool,
@@ -61,28 +95,21 @@ impl Settings {
         };
         Self {
             terms,
-            reject_limit: if flags & 4 == 0 { MAX_PAYLOAD } else { 64 },
+            append: if flags & 4 == 0 { Append::Reserve } else { Append::Slice },
             mends: flags & 8 == 0,
         }
     }
 
-    fn decoder(&self) -> Decoder {
-        let mut decoder = self.terms.decoder();
-        decoder.set_reject_limit(self.reject_limit);
-        decoder
-    }
-
     /// Decodes a stream that comes in pieces, up to its first error.
-    fn decode<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
-        let mut decoder = self.decoder();
-        let mut buffer = BytesMut::new();
+    fn decode<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>, append: Append) -> Outcome {
+        let mut decoder = self.terms.decoder();
+        let mut buffer = InputBuffer::new();
         let mut outcome = Outcome::default();
         for piece in pieces {
-            buffer.extend_from_slice(piece);
+            append.append(&mut buffer, piece);
             loop {
-                let (before, capacity) = (buffer.len(), buffer.capacity());
+                let before = buffer.len();
                 let decoded = decoder.decode(&mut buffer);
-                assert!(buffer.capacity() <= capacity, "memory was reserved for what is to come");
                 outcome.taken += before - buffer.len();
                 match decoded {
                     Ok(Some(frame)) => {
@@ -92,6 +119,9 @@ impl Settings {
                     Ok(None) => break,
                     Err(error) => {
                         assert_fused(&mut decoder, &error);
+                        if matches!(error.kind(), ErrorKind::Truncated { .. }) {
+                            assert!(!error.is_violation(self.terms.network.chain()));
+                        }
                         outcome.error = Some(error);
                         return outcome;
                     }
@@ -103,9 +133,17 @@ impl Settings {
             assert_eq!(outcome.taken, framed + header);
         }
         let is_between_frames = buffer.is_empty() && !holds_a_header(&decoder);
-        match decoder.end(buffer.len()) {
-            Ok(()) => assert!(is_between_frames),
-            Err(error) => assert!(!is_between_frames && !error.is_violation()),
+        match decoder.cut(buffer.len()) {
+            None => assert!(is_between_frames),
+            Some(cut) => {
+                assert!(!is_between_frames && cut.received < cut.needed);
+                assert_eq!(
+                    (cut.received, cut.command.is_some()),
+                    (buffer.len(), holds_a_header(&decoder))
+                );
+                assert_eq!(cut.needed - cut.received, decoder.missing(&buffer));
+                show(&cut);
+            }
         }
         outcome
     }
@@ -122,7 +160,7 @@ impl Settings {
 
 /// Whether a header has been taken without its payload.
 fn holds_a_header(decoder: &Decoder) -> bool {
-    decoder.end(0).is_err()
+    decoder.cut(0).is_some()
 }
 
 /// What comes of a stream.
@@ -170,11 +208,11 @@ fn mend(network: &Network, stream: &mut [u8]) {
 
 /// The first error is final, and nothing is taken after it.
 fn assert_fused(decoder: &mut Decoder, error: &DecodeError) {
-    let mut more = BytesMut::zeroed(2 * HEADER_LEN);
+    let mut more = InputBuffer::from(&[0; 2 * HEADER_LEN][..]);
     assert_eq!(decoder.decode(&mut more).as_ref(), Err(error));
     assert_eq!(decoder.header(&mut more).as_ref(), Err(error));
     assert_eq!(decoder.payload(&mut more).as_ref(), Err(error));
-    assert_eq!(decoder.end(0).as_ref(), Err(error));
+    assert_eq!(decoder.cut(0), None);
     assert_eq!(more.len(), 2 * HEADER_LEN);
     show(error);
 }

@@ -3,10 +3,10 @@
 //! The first byte chooses the command, the second the protocol version, the third the
 //! chain and what becomes of trailing bytes; the payload follows.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use excc_peer::Network;
 use excc_peer::wire::{
-    Block, Command, CommandField, DecodeError, HEADER_LEN, Message, TrailingBytes, Tx,
+    Block, Command, CommandField, DecodeError, InputBuffer, Message, TrailingBytes, Tx,
 };
 
 use crate::sound::Terms;
@@ -73,7 +73,7 @@ pub(crate) fn decode(
 /// Decodes the payload in a frame whose header is right.
 fn out_of_frame(terms: &Terms, command: Command, payload: &[u8]) -> Result<Message, DecodeError> {
     let checksum = terms.network.chain().hash_function().checksum(&[payload]);
-    let mut buffer = BytesMut::with_capacity(HEADER_LEN + payload.len());
+    let mut buffer = InputBuffer::new();
     buffer.extend_from_slice(&terms.network.magic().to_le_bytes());
     buffer.extend_from_slice(CommandField::from(command).as_bytes());
     buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());

@@ -1,8 +1,7 @@
 //! What holds for every message that was decoded: shared by the targets that decode them.
 
-use bytes::BytesMut;
 use excc_peer::wire::{
-    Decoder, EncodedMessage, HEADER_LEN, Message, MixMessage, Protocol, TrailingBytes,
+    Decoder, EncodedMessage, HEADER_LEN, InputBuffer, Message, MixMessage, Protocol, TrailingBytes,
 };
 use excc_peer::{Chain, Network};
 
@@ -37,11 +36,11 @@ impl Terms {
         assert_eq!(frame.len(), encoded.len());
         assert_eq!(encoded.command(), message.command());
 
-        let mut buffer = BytesMut::from(&frame[..]);
+        let mut buffer = InputBuffer::from(&frame[..]);
         let mut decoder = Terms { trailing: TrailingBytes::Reject, ..*self }.decoder();
         let again = decoder.decode(&mut buffer).expect("valid").expect("whole");
         assert_eq!((&again.message, again.len), (message, frame.len()));
-        assert_eq!(decoder.end(buffer.len()), Ok(()));
+        assert_eq!(decoder.cut(buffer.len()), None);
         let encoded_again = EncodedMessage::new(&self.network, self.version, &again.message);
         assert_eq!(encoded_again, Ok(encoded));
 

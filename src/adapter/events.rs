@@ -48,7 +48,7 @@ impl Events {
                 Ok(event) => return Poll::Ready(Some(event)),
                 Err(state) => state,
             };
-            if state.is_closed() {
+            if state.is_ended() {
                 return Poll::Ready(None);
             }
             if state.is_receiver(context.waker()) {
@@ -90,7 +90,7 @@ impl Events {
                 Err(state) => state,
             };
             let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if state.is_closed() || remaining == Some(Duration::ZERO) {
+            if state.is_ended() || remaining == Some(Duration::ZERO) {
                 return None;
             }
             state = self.shared.wait_for_change(state, remaining);
@@ -123,7 +123,7 @@ impl Iterator for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.on_events_dropped();
+        state.on_events_dropped(self.shared.driver.now());
         let receiver = state.receiver.take();
         self.shared.unlock_and_wake(state);
         catch(|| drop(receiver));

@@ -39,7 +39,7 @@ impl Handle {
     ///
     /// As [`PeerState::send`].
     pub fn send(&self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
-        self.with(|peer, _| peer.send(message))
+        self.with(|peer, now| peer.send(now, message))
     }
 
     /// Queues a message that is encoded already, as [`PeerState::send_encoded`].
@@ -51,7 +51,7 @@ impl Handle {
         &self,
         message: EncodedMessage,
     ) -> Result<SendId, SendError<EncodedMessage>> {
-        self.with(|peer, _| peer.send_encoded(message))
+        self.with(|peer, now| peer.send_encoded(now, message))
     }
 
     /// Announces an inventory vector, as [`PeerState::announce`].
@@ -65,7 +65,17 @@ impl Handle {
     ///
     /// As [`PeerState::ping`].
     pub fn ping(&self) -> Result<u64, SendErrorKind> {
-        self.with(|peer, _| peer.ping())
+        self.with(|peer, now| peer.ping(now))
+    }
+
+    /// Goes on with a handshake that waits for a review, as [`PeerState::accept_version`].
+    pub fn accept_version(&self) {
+        self.with(|peer, now| peer.accept_version(now));
+    }
+
+    /// Closes the peer because of the remote's `version`, as [`PeerState::refuse_version`].
+    pub fn refuse_version(&self) {
+        self.with(|peer, now| peer.refuse_version(now));
     }
 
     /// Returns the remote's address, as [`PeerState::remote`].
@@ -92,7 +102,7 @@ impl Handle {
     /// Closes the peer and its stream at once. Queued messages are discarded. If input of the
     /// remote was not read, the operating system may reset the connection.
     pub fn close(&self) {
-        self.with(|peer, _| peer.close());
+        self.with(|peer, now| peer.close(now));
     }
 
     /// Calls any command or getter of [`PeerState`], with the current time. Leave events to

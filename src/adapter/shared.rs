@@ -10,13 +10,19 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Buf;
+
 use super::guard::catch;
-use crate::peer::{CloseReason, Event, PeerState};
+use crate::peer::{CloseReason, Event, Outgoing, PeerState};
 use crate::time::Instant;
+use crate::wire::InputBuffer;
 
 /// Maximum number of frames, and of parts of frames, in one write.
 pub(super) const WRITE_FRAMES: usize = 32;
 pub(super) const WRITE_PARTS: usize = 2 * WRITE_FRAMES;
+
+/// How long a driver may take to flush a stream whose remote has ended it.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// The threads or the task that move a peer's bytes and call it in time.
 pub(super) trait Driver: Send + Sync {
@@ -47,6 +53,8 @@ pub(super) struct State {
     /// Number of threads and tasks of the driver that have not ended.
     pub(super) running: usize,
     pub(super) io_error: Option<Arc<io::Error>>,
+    /// Until when the driver may take to flush the stream, once the remote has ended it.
+    flush_until: Option<Instant>,
     /// Whether the driver has ended and dropped its stream.
     is_over: bool,
     /// What the driver notices without being woken.
@@ -81,21 +89,68 @@ impl State {
         self.peer.close_reason().is_some()
     }
 
+    /// Whether the peer is closed and nothing is left to be sent. When the remote ends the
+    /// conversation, what was queued before may be written once more.
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_closed() && !self.peer.wants_write()
+    }
+
     /// Returns why the peer ended, once its driver has ended as well.
     pub(super) fn end(&self) -> Option<&CloseReason> {
         self.peer.close_reason().filter(|_| self.is_over)
     }
 
-    pub(super) fn lose_connection(&mut self, now: Instant, error: io::Error) {
-        if !self.is_closed() {
-            self.io_error = Some(Arc::new(error));
-            self.peer.handle_connection_lost(now);
+    /// Hands received bytes to the peer. An error is reported by the event that closes the peer.
+    pub(super) fn handle_input(&mut self, now: Instant, buffer: &mut InputBuffer) {
+        let _ = self.peer.handle_input(now, buffer);
+        if buffer.is_empty() {
+            // The next bytes may be long in coming, and must not find 64 KiB reserved because
+            // the last ones were many.
+            *buffer = InputBuffer::new();
         }
     }
 
-    /// Returns the time until which the driver waits for the remote's end of stream.
+    pub(super) fn lose_connection(&mut self, now: Instant, error: io::Error) {
+        if !self.is_closed() {
+            self.io_error = Some(Arc::new(error));
+        }
+        self.peer.handle_connection_lost(now);
+    }
+
+    /// Returns the time until which the driver flushes the stream, ends it in our direction and
+    /// discards input until the remote ends it in its own.
     pub(super) fn lingers_until(&self, now: Instant) -> Option<Instant> {
-        self.peer.linger_until().filter(|&until| now < until)
+        self.linger_until().filter(|&until| now < until)
+    }
+
+    pub(super) fn linger_until(&self) -> Option<Instant> {
+        self.peer.linger_until().or(self.flush_until)
+    }
+
+    /// Notes until when the driver may flush the stream. The peer itself knows nothing of
+    /// streams that buffer, and has no more to do after the remote's end.
+    fn note_end(&mut self, now: Instant) {
+        let is_by_eof = self.peer.close_reason() == Some(&CloseReason::RemoteClosed);
+        if is_by_eof && self.flush_until.is_none() {
+            self.flush_until = Some(now + FLUSH);
+        }
+    }
+
+    /// Lends the frames to be written next. Those of a closed peer are lent once, as lending
+    /// again would end the last try to write them.
+    pub(super) fn lend(&mut self, now: Instant, outgoing: &mut Outgoing) {
+        if !self.is_closed() || !outgoing.has_remaining() {
+            *outgoing = self.peer.transmit(now).share(WRITE_FRAMES);
+        }
+    }
+
+    /// Notes that bytes of the frames lent were written at `at`, the time before the write.
+    pub(super) fn note_written(&mut self, at: Instant, len: usize, outgoing: &mut Outgoing) {
+        // A flush is no write. Its `Transmit` would count as a try.
+        if len > 0 {
+            self.peer.transmit(at).advance(len);
+            *outgoing = Outgoing::default();
+        }
     }
 
     /// Whether `waker` is the one to be woken by an event.
@@ -166,20 +221,22 @@ impl State {
     }
 
     /// Closes the peer, as nobody takes its events. A shutdown in progress is completed.
-    pub(super) fn on_events_dropped(&mut self) {
+    pub(super) fn on_events_dropped(&mut self, now: Instant) {
         self.events_dropped = true;
-        if !self.peer.is_shutting_down() && self.peer.linger_until().is_none() {
-            self.peer.close();
+        if !self.is_closed() && !self.peer.is_shutting_down() {
+            self.peer.close(now);
         }
     }
 }
 
 impl<D: Driver> Shared<D> {
-    pub(super) fn new(peer: PeerState, driver: D) -> Arc<Self> {
+    pub(super) fn new(mut peer: PeerState, driver: D) -> Arc<Self> {
+        peer.defer_traces();
         let state = State {
             peer,
             running: 0,
             io_error: None,
+            flush_until: None,
             is_over: false,
             watch: DriverWatch::FULLY,
             waiting: 0,
@@ -217,8 +274,10 @@ impl<D: Driver + ?Sized> Shared<D> {
     pub(super) fn unlock_and_wake(&self, mut state: MutexGuard<'_, State>) {
         // This may make room for input.
         state.discard_events();
+        let now = self.driver.now();
+        state.note_end(now);
         let is_ending = state.is_closed() && !state.is_over;
-        let aborts = is_ending && state.lingers_until(self.driver.now()).is_none();
+        let aborts = is_ending && state.is_ended() && state.lingers_until(now).is_none();
         let wakes_writer = is_ending || state.must_wake_writer();
         let wakes_reader = is_ending || state.must_wake_reader();
         self.unlock_and_wake_application(state);
@@ -236,13 +295,16 @@ impl<D: Driver + ?Sized> Shared<D> {
     /// Unlocks after a change by the whole driver, and wakes the application.
     pub(super) fn unlock_and_wake_application(&self, mut state: MutexGuard<'_, State>) {
         state.discard_events();
-        let has_events = state.peer.has_events() || state.is_closed();
+        state.note_end(self.driver.now());
+        let has_events = state.peer.has_events() || state.is_ended();
         let receiver = state.receiver.take_if(|_| has_events);
         let wakes_threads = has_events && state.waiting > 0;
         let has_ended = state.end().is_some();
         let end_wakers = if has_ended { mem::take(&mut state.end_wakers) } else { BTreeMap::new() };
-        // Wakers are the application's code, which may use the handle.
+        let traces = state.peer.take_traces();
+        // Wakers and subscribers are the application's code, which may use the handle.
         drop(state);
+        catch(|| traces.emit());
         if wakes_threads {
             self.changed.notify_all();
         }
@@ -301,7 +363,10 @@ impl<D: Driver> Drop for DriverGuard<D> {
         state.running -= 1;
         let is_last = state.running == 0;
         let now = shared.driver.now();
-        state.lose_connection(now, io::Error::other("the driver of the peer was ended"));
+        // After the end, the other thread may still have something to send.
+        if is_last || !state.is_closed() {
+            state.lose_connection(now, io::Error::other("the driver of the peer was ended"));
+        }
         shared.unlock_and_wake(state);
         if is_last {
             // The stream is dropped before anyone learns of the end.
@@ -322,7 +387,6 @@ mod tests {
     use core::sync::atomic::{AtomicUsize, Ordering};
     use std::net::SocketAddr;
 
-    use bytes::{Buf, BytesMut};
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
 
@@ -370,6 +434,7 @@ mod tests {
             let mut state = self.lock();
             let mut out = state.peer.transmit(Instant::ZERO);
             out.advance(out.remaining());
+            drop(out);
             state.watch = DriverWatch {
                 reads: state.peer.wants_read(),
                 writes: false,
@@ -382,7 +447,7 @@ mod tests {
         }
     }
 
-    fn frames(messages: impl IntoIterator<Item = Message>) -> BytesMut {
+    fn frames(messages: impl IntoIterator<Item = Message>) -> InputBuffer {
         let encode = |message| EncodedMessage::new(&NETWORK, 8, &message).unwrap().to_bytes();
         messages.into_iter().flat_map(encode).collect()
     }
@@ -421,12 +486,12 @@ mod tests {
             assert_eq!(shared.woken(), woken, "only the first sets a deadline");
         }
         shared.rest();
-        shared.with(|peer| peer.ping().unwrap());
+        shared.with(|peer| peer.ping(Instant::ZERO).unwrap());
         assert_eq!(shared.woken(), (1, 0));
-        shared.with(|peer| peer.send(Message::GetAddr).unwrap());
+        shared.with(|peer| peer.send(Instant::ZERO, Message::GetAddr).unwrap());
         assert_eq!(shared.woken(), (0, 0), "it is writing already");
         shared.rest();
-        shared.with(|peer| peer.update_last_block(5));
+        shared.with(|peer| peer.update_last_block(Instant::ZERO, 5));
         assert_eq!(shared.woken(), (0, 0));
     }
 
@@ -452,23 +517,19 @@ mod tests {
         *shared.driver.now.lock().unwrap() = Instant::from_secs(5);
         let mut events = Events::new(shared.clone());
         while events.try_recv().is_some() {}
-        let idles_until = |secs| {
-            shared.with(|peer| peer.handle_timeout(Instant::from_secs(secs)));
-            shared.lock().peer.close_reason().cloned()
-        };
-        assert_eq!(idles_until(14), None);
-        assert_eq!(idles_until(15), Some(CloseReason::IdleTimeout));
+        let idle_deadline = shared.lock().peer.next_deadline().map(|(_, at)| at);
+        assert_eq!(idle_deadline, Some(Instant::from_secs(15)));
     }
 
     #[test]
     fn the_end_wakes_the_whole_driver_until_it_has_ended() {
         let shared = established();
-        shared.with(PeerState::close);
+        shared.with(|peer| peer.close(Instant::ZERO));
         assert_eq!(shared.woken(), (1, 1));
-        shared.with(PeerState::close);
+        shared.with(|peer| peer.close(Instant::ZERO));
         assert_eq!(shared.woken(), (1, 1), "it may not have noticed yet");
         shared.lock().is_over = true;
-        shared.with(PeerState::close);
+        shared.with(|peer| peer.close(Instant::ZERO));
         assert_eq!(shared.woken(), (0, 0));
     }
 }

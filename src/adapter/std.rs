@@ -37,25 +37,25 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use rand_core::CryptoRng;
 
 use super::guard::Guarded;
-use super::shared::{
-    Driver, DriverGuard, Shared, State, WRITE_FRAMES, WRITE_PARTS, unix_time, wait,
-};
+use super::shared::{Driver, DriverGuard, Shared, State, WRITE_PARTS, unix_time, wait};
 use super::{Events, Handle};
 use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
+use crate::wire::InputBuffer;
 
-/// Bytes read at once, at most.
-const READ_SIZE: usize = 64 * 1024;
+/// Bytes of one read whose result is discarded.
+const DISCARD_SIZE: usize = 4 * 1024;
 
 /// How long a write may block. Zero would mean no timeout, and the thread must notice deadlines
 /// that are set while it writes.
@@ -259,6 +259,7 @@ fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> 
         output: Condvar::new(),
         input: Condvar::new(),
         epoch: std::time::Instant::now(),
+        is_writing: AtomicBool::new(false),
         stream: Mutex::new(Some(stream.clone())),
     };
     let shared = Shared::new(peer, threads);
@@ -286,6 +287,8 @@ struct Threads<S> {
     /// Wakes the reading thread: there may be room for input, or the end.
     input: Condvar,
     epoch: std::time::Instant,
+    /// Whether the writing thread is in a call of the stream.
+    is_writing: AtomicBool,
     /// Ends calls that block. Taken when the peer ends, because handles keep this struct alive
     /// and must not keep the stream open.
     stream: Mutex<Option<Arc<Guarded<S>>>>,
@@ -313,23 +316,39 @@ impl<S: Stream> Driver for Threads<S> {
     }
 }
 
-/// The reading thread: takes input as long as the peer has room for it.
+/// Lets the input buffer read from a stream.
+struct Reader<'a, S>(&'a Guarded<S>);
+
+impl<S: Stream> io::Read for Reader<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.call(|stream| stream.read(buffer))
+    }
+}
+
+/// The reading thread: takes input while the peer has room for it.
 fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
-    let mut chunk = vec![0; READ_SIZE];
-    let mut buffer = BytesMut::new();
+    let mut buffer = InputBuffer::new();
     let mut pause = Pause::default();
+    let mut has_ended = false;
     while wait_for_room(shared, &mut buffer) {
         pause.begin();
-        let read = stream.call(|stream| stream.read(&mut chunk));
+        let read = buffer.read_from(&mut Reader(stream));
         let mut state = shared.lock();
         let now = shared.driver.now();
         match read {
-            Ok(0) => state.peer.handle_eof(now),
-            Ok(read) => {
+            Ok(0) => {
+                has_ended = true;
+                if shared.driver.is_writing.load(Relaxed) {
+                    // A reset ends both calls, but may be the error of the write only.
+                    state.watch.reads = false;
+                    state = wait(&shared.driver.input, state, Some(MAX_PATIENCE));
+                    state.watch.reads = true;
+                }
+                state.peer.handle_eof(now);
+            }
+            Ok(_) => {
                 pause.reset();
-                buffer.extend_from_slice(&chunk[..read]);
-                // An error is told as the event that closes the peer.
-                let _ = state.peer.handle_input(now, &mut buffer);
+                state.handle_input(now, &mut buffer);
             }
             Err(error) if is_transient(&error) => {
                 state = pause.wait(&shared.driver.input, state, &error);
@@ -338,29 +357,40 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
         }
         shared.unlock_and_wake(state);
     }
-    // What the remote still sends after our end is passed over until it ends, too.
+    drop(buffer);
+    if !has_ended {
+        discard_input(shared, stream);
+    }
+}
+
+/// Reads until the remote ends the stream. Input that is left unread when a socket is closed
+/// would reset the connection, and the remote might lose what we sent before.
+fn discard_input<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
+    let mut chunk = vec![0; DISCARD_SIZE];
+    let mut pause = Pause::default();
     while shared.lock().lingers_until(shared.driver.now()).is_some() {
         pause.begin();
         match stream.call(|stream| stream.read(&mut chunk)) {
-            Ok(read) if read > 0 => pause.reset(),
+            Ok(0) => return,
+            Ok(_) => pause.reset(),
             Err(error) if is_transient(&error) => {
                 drop(pause.wait(&shared.driver.input, shared.lock(), &error));
             }
-            _ => return,
+            Err(_) => return,
         }
     }
 }
 
-/// Waits until the peer wants more input, and hands it what it held back before.
-/// Tells whether the peer is still open.
-fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) -> bool {
+/// Waits until the peer wants more input, and hands it what it held back before. Returns
+/// whether the peer is open.
+fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut InputBuffer) -> bool {
     let mut state = shared.lock();
     loop {
         if state.is_closed() {
             return false;
         }
         if state.peer.can_resume() {
-            let _ = state.peer.handle_input(shared.driver.now(), buffer);
+            state.handle_input(shared.driver.now(), buffer);
             shared.unlock_and_wake(state);
             state = shared.lock();
         } else if state.peer.wants_read() {
@@ -377,17 +407,23 @@ fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut BytesMut) 
 fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
     let output = &shared.driver.output;
     let mut pause = Pause::default();
+    let mut outgoing = Outgoing::default();
     let mut is_flushed = true;
     let mut state = shared.lock();
-    while !state.is_closed() {
+    loop {
         let now = shared.driver.now();
         if state.peer.poll_timeout().is_some_and(|at| at <= now) {
+            // The reading thread may not have had its turn after a suspension. The peer judges
+            // the remote in two steps because of that.
             state.peer.handle_timeout(now);
             shared.unlock_and_wake(state);
             state = shared.lock();
             continue;
         }
-        let outgoing = state.peer.transmit(now).share(WRITE_FRAMES);
+        state.lend(now, &mut outgoing);
+        if state.is_ended() {
+            break;
+        }
         let deadline = state.peer.poll_timeout();
         let patience = deadline.map(|at| at - now);
         if !outgoing.has_remaining() && is_flushed {
@@ -402,21 +438,24 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
         let patience = patience.unwrap_or(MAX_PATIENCE).clamp(MIN_PATIENCE, MAX_PATIENCE);
         let _ = stream.call(|stream| stream.set_write_timeout(patience));
         pause.begin();
+        // Bytes count as sent when the write begins, so that round trips include it.
+        let at = shared.driver.now();
+        shared.driver.is_writing.store(true, Relaxed);
         let written = write(stream, &outgoing);
 
         state = shared.lock();
-        let now = shared.driver.now();
+        shared.driver.is_writing.store(false, Relaxed);
         match written {
-            Ok(written) => {
+            Ok(len) => {
                 pause.reset();
-                is_flushed = written == 0;
-                state.peer.transmit(now).advance(written);
+                is_flushed = len == 0;
+                state.note_written(at, len, &mut outgoing);
             }
             Err(error) if is_transient(&error) => {
                 state = pause.wait(output, state, &error);
                 continue;
             }
-            Err(error) => state.lose_connection(now, error),
+            Err(error) => state.lose_connection(shared.driver.now(), error),
         }
         shared.unlock_and_wake(state);
         state = shared.lock();
@@ -513,7 +552,7 @@ impl Pause {
         error: &io::Error,
     ) -> MutexGuard<'a, State> {
         let has_blocked = self.began.is_none_or(|began| began.elapsed() >= MIN_PATIENCE);
-        let has_ended = state.is_closed() && state.peer.linger_until().is_none();
+        let has_ended = state.is_ended() && state.linger_until().is_none();
         if has_blocked || error.kind() == io::ErrorKind::Interrupted || has_ended {
             return state;
         }

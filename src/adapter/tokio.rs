@@ -36,6 +36,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
@@ -49,21 +50,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::select;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{self, Sleep};
 
 use super::guard::Guarded;
-use super::shared::{
-    Driver, DriverGuard, DriverWatch, Shared, WRITE_FRAMES, WRITE_PARTS, unix_time,
-};
+use super::shared::{Driver, DriverGuard, DriverWatch, Shared, WRITE_PARTS, unix_time};
 use super::{Events, Handle};
 use crate::peer::{Config, Outgoing, PeerState};
 use crate::time::Instant;
+use crate::wire::InputBuffer;
 
-/// Bytes of one read. Grows while reads fill it, so that an idle peer takes little memory.
-const MIN_READ: usize = 4 * 1024;
-const MAX_READ: usize = 64 * 1024;
+/// Bytes of one read whose result is discarded.
+const DISCARD_SIZE: usize = 4 * 1024;
 
 /// The "Connection Attempt Delay" that RFC 8305 recommends, section 5.
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -267,31 +266,44 @@ impl<S: AsyncRead + AsyncWrite> Stream<S> {
         }
     }
 
+    fn poll_discard(
+        &mut self,
+        context: &mut Context<'_>,
+        chunk: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll(|stream| pin!(stream.read(chunk)).poll(context))
+    }
+
     fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll(|stream| stream.as_mut().poll_shutdown(context))
     }
 }
 
-/// What to wait for next.
+/// What to wait for besides the application.
 struct Wait {
-    outgoing: Outgoing,
     wants_read: bool,
     deadline: Option<Instant>,
 }
 
 async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, mut stream: Stream<S>) {
-    let mut buffer = BytesMut::new();
-    let mut read_size = MIN_READ;
+    let mut buffer = InputBuffer::new();
+    let mut outgoing = Outgoing::default();
     let mut is_flushed = true;
+    let mut has_ended = false;
     let mut sleep = pin!(time::sleep(MAX_SLEEP));
-    while let Some(Wait { outgoing, wants_read, deadline }) = prepare(shared, &mut buffer) {
-        // A stream that is always ready must leave other tasks their turn.
-        consume_budget().await;
+    while let Some(wait) = prepare(shared, &mut buffer, &mut outgoing) {
+        let Wait { wants_read, deadline } = wait;
+        let mut is_due = deadline.is_some_and(|at| at <= shared.driver.now());
+        if is_due {
+            // If another task blocked the runtime, it has not looked at its sockets since. The
+            // remote must not be judged before that.
+            yield_now().await;
+        } else {
+            // A stream that is always ready must leave other tasks their turn.
+            consume_budget().await;
+        }
         if let Some(deadline) = deadline {
             shared.driver.sleep_until(deadline, sleep.as_mut());
-        }
-        if wants_read {
-            buffer.reserve(read_size);
         }
         let wants_write = outgoing.has_remaining() || !is_flushed;
         let (read, written) = {
@@ -299,15 +311,19 @@ async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, mut stream: Str
             poll_fn(|context| {
                 let (mut read, mut written) = (Poll::Pending, Poll::Pending);
                 if wants_read {
-                    read = stream.poll_read(context, &mut buffer);
+                    read = stream.poll_read(context, buffer.reserve());
                 }
                 if wants_write {
-                    written = stream.poll_write(context, &outgoing);
+                    // Bytes count as sent when the write begins, so that round trips include it.
+                    let at = shared.driver.now();
+                    let write = stream.poll_write(context, &outgoing);
+                    written = write.map_ok(|len| (at, len));
                 }
+                is_due |= deadline.is_some() && sleep.as_mut().poll(context).is_ready();
                 let is_ready = read.is_ready()
                     || written.is_ready()
-                    || changed.as_mut().poll(context).is_ready()
-                    || deadline.is_some() && sleep.as_mut().poll(context).is_ready();
+                    || is_due
+                    || changed.as_mut().poll(context).is_ready();
                 if is_ready { Poll::Ready((read, written)) } else { Poll::Pending }
             })
             .await
@@ -315,18 +331,16 @@ async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, mut stream: Str
 
         let mut state = shared.lock();
         let now = shared.driver.now();
-        if let Poll::Ready(Ok(len)) = written {
+        if let Poll::Ready(Ok((at, len))) = written {
             is_flushed = len == 0;
-            state.peer.transmit(now).advance(len);
+            state.note_written(at, len, &mut outgoing);
         }
         match read {
-            Poll::Ready(Ok(0)) => state.peer.handle_eof(now),
-            Poll::Ready(Ok(len)) => {
-                let size = if len >= read_size { read_size * 2 } else { read_size / 2 };
-                read_size = size.clamp(MIN_READ, MAX_READ);
-                // An error is reported by the event that closes the peer.
-                let _ = state.peer.handle_input(now, &mut buffer);
+            Poll::Ready(Ok(0)) => {
+                has_ended = true;
+                state.peer.handle_eof(now);
             }
+            Poll::Ready(Ok(_)) => state.handle_input(now, &mut buffer),
             Poll::Ready(Err(error)) if !is_interrupted(&error) => state.lose_connection(now, error),
             _ => {}
         }
@@ -336,9 +350,14 @@ async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, mut stream: Str
         {
             state.lose_connection(now, error);
         }
+        // After the read, so that the remote is not late because this task is.
+        if is_due {
+            state.peer.handle_timeout(now);
+        }
         shared.unlock_and_wake_application(state);
     }
-    linger(shared, stream, sleep).await;
+    drop((buffer, outgoing));
+    linger(shared, stream, has_ended, sleep).await;
 }
 
 /// Whether the call can be repeated.
@@ -346,66 +365,72 @@ fn is_interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted
 }
 
-/// Calls the peer in time and hands it the input that it held back before. Returns `None` once
-/// the peer is closed.
-fn prepare(shared: &Shared<Task>, buffer: &mut BytesMut) -> Option<Wait> {
+/// Hands the peer the input that it held back before, and lends the frames to be written.
+/// Returns `None` once the peer has ended.
+fn prepare(
+    shared: &Shared<Task>,
+    buffer: &mut InputBuffer,
+    outgoing: &mut Outgoing,
+) -> Option<Wait> {
     let mut state = shared.lock();
     let now = shared.driver.now();
-    state.peer.handle_timeout(now);
     while state.peer.can_resume() {
-        let _ = state.peer.handle_input(now, buffer);
+        state.handle_input(now, buffer);
         state.discard_events();
     }
-    let wait = (!state.is_closed()).then(|| Wait {
-        outgoing: state.peer.transmit(now).share(WRITE_FRAMES),
-        wants_read: state.peer.wants_read(),
-        deadline: state.peer.poll_timeout(),
-    });
-    if let Some(Wait { outgoing, wants_read, deadline }) = &wait {
+    state.lend(now, outgoing);
+    let mut wait = None;
+    if !state.is_ended() {
+        let (wants_read, deadline) = (state.peer.wants_read(), state.peer.poll_timeout());
         state.watch = DriverWatch {
-            reads: *wants_read,
+            reads: wants_read,
             writes: outgoing.has_remaining(),
             until: deadline.unwrap_or(Instant::MAX),
         };
+        wait = Some(Wait { wants_read, deadline });
     }
     shared.unlock_and_wake_application(state);
     wait
 }
 
 /// Ends the stream in our direction, and discards input until the remote ends it in its own.
+/// Input that is left unread when a socket is closed would reset the connection, and the remote
+/// might lose what we sent before.
 async fn linger<S: AsyncRead + AsyncWrite>(
     shared: &Shared<Task>,
     mut stream: Stream<S>,
+    mut remote_has_ended: bool,
     mut sleep: Pin<&mut Sleep>,
 ) {
-    let mut buffer = BytesMut::new();
     let mut has_ended = false;
-    loop {
+    let mut chunk = Vec::new();
+    while !has_ended || !remote_has_ended {
         let Some(until) = shared.lock().lingers_until(shared.driver.now()) else { return };
-        // A stream that is always ready must leave other tasks their turn.
         consume_budget().await;
         shared.driver.sleep_until(until, sleep.as_mut());
-        buffer.clear();
-        buffer.reserve(MIN_READ);
+        chunk.resize(DISCARD_SIZE, 0);
         let mut changed = pin!(shared.driver.changed.notified());
-        let read = poll_fn(|context| {
-            if !has_ended && let Poll::Ready(result) = stream.poll_shutdown(context) {
-                has_ended = !result.is_err_and(|error| is_interrupted(&error));
-                if !has_ended {
-                    return Poll::Ready(None);
-                }
+        let (shutdown, read) = poll_fn(|context| {
+            let (mut shutdown, mut read) = (Poll::Pending, Poll::Pending);
+            if !has_ended {
+                shutdown = stream.poll_shutdown(context);
             }
-            if let Poll::Ready(read) = stream.poll_read(context, &mut buffer) {
-                return Poll::Ready(Some(read));
+            if !remote_has_ended {
+                read = stream.poll_discard(context, &mut chunk);
             }
-            let is_ready = changed.as_mut().poll(context).is_ready()
+            let is_ready = shutdown.is_ready()
+                || read.is_ready()
+                || changed.as_mut().poll(context).is_ready()
                 || sleep.as_mut().poll(context).is_ready();
-            if is_ready { Poll::Ready(None) } else { Poll::Pending }
+            if is_ready { Poll::Ready((shutdown, read)) } else { Poll::Pending }
         })
         .await;
+        if let Poll::Ready(result) = shutdown {
+            has_ended = !result.is_err_and(|error| is_interrupted(&error));
+        }
         match read {
-            Some(Ok(0)) => return,
-            Some(Err(error)) if !is_interrupted(&error) => return,
+            Poll::Ready(Ok(0)) => remote_has_ended = true,
+            Poll::Ready(Err(error)) if !is_interrupted(&error) => return,
             _ => {}
         }
     }

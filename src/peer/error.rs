@@ -4,7 +4,8 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use crate::wire::{Command, DecodeError, EncodeError, ErrorKind, InvVect, Services};
+use crate::network::Chain;
+use crate::wire::{Command, CutFrame, DecodeError, EncodeError, ErrorKind, InvVect, Services};
 
 /// Why a peer is closed. The first reason stands; later inputs return it again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +24,42 @@ pub enum CloseReason {
     /// The connection broke.
     #[error("connection lost")]
     ConnectionLost,
-    /// The remote sent what cannot be decoded, or ended its stream inside a frame.
+    /// The remote ended its stream inside a frame. A node that bans us may do so after the
+    /// header of its `version`.
+    #[error("stream ended inside a frame: {0}")]
+    Cut(CutFrame),
+    /// The remote sent a frame that cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The remote announced a payload that is larger than
+    /// [`max_payload`](crate::ConfigBuilder::max_payload) allows, which is less than the
+    /// protocol does.
+    #[error("{command} of {len} bytes, at most {limit} accepted")]
+    PayloadTooLarge {
+        /// The name of the message.
+        command: Command,
+        /// Bytes of the payload.
+        len: usize,
+        /// Most bytes allowed.
+        limit: usize,
+    },
+    /// The remote announced a message that was not asked for and is larger than
+    /// [`max_unsolicited`](crate::ConfigBuilder::max_unsolicited) allows.
+    #[error("{command} of {len} bytes that was not asked for, at most {limit} accepted")]
+    Unsolicited {
+        /// The name of the message.
+        command: Command,
+        /// Bytes of the payload.
+        len: usize,
+        /// Most bytes allowed.
+        limit: usize,
+    },
+    /// The remote sent more than a [budget](crate::ConfigBuilder::budget) allows.
+    #[error("{command} comes too often or too large")]
+    OverBudget {
+        /// The name of the message.
+        command: Command,
+    },
     /// A message of the peer's own could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -85,7 +119,9 @@ pub enum CloseReason {
         /// Of a `getdata`, a vector that is overdue.
         vector: Option<InvVect>,
     },
-    /// A frame that had begun to leave did not finish in time: the remote does not read.
+    /// The remote took less of what is queued than
+    /// [`write_timeout`](crate::ConfigBuilder::write_timeout) and
+    /// [`write_rate`](crate::ConfigBuilder::write_rate) ask for.
     #[error("the remote does not read")]
     WriteStall,
     /// More was queued than [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes)
@@ -112,19 +148,76 @@ impl fmt::Display for OfVector<'_> {
 }
 
 impl CloseReason {
-    /// Whether the remote broke the protocol, which is a reason not to talk to it again.
+    /// Whether the reference nodes of `chain` ban a remote for this.
     ///
-    /// Ends of streams, even inside a frame, slowness, silence and our own decisions are
-    /// none.
-    pub const fn is_violation(&self) -> bool {
+    /// They ban for most errors of frames and payloads. They only disconnect for a payload that
+    /// is too short, an opening out of order, a second `version` or `verack`, for silence, and
+    /// for ends of streams.
+    pub const fn is_violation(&self, chain: Chain) -> bool {
         match self {
-            Self::Decode(error) => error.is_violation(),
-            Self::NotVersion(_)
-            | Self::NotVerAck(_)
-            | Self::DuplicateVersion
-            | Self::DuplicateVerAck => true,
+            Self::Decode(error) => error.is_violation(chain),
             _ => false,
         }
+    }
+
+    /// Who is to blame for the end.
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::Local
+            | Self::VersionRefused
+            | Self::Encode(_)
+            | Self::PayloadTooLarge { .. }
+            | Self::SelfConnection => Blame::Ours,
+            Self::Decode(_)
+            | Self::NotVersion(_)
+            | Self::NotVerAck(_)
+            | Self::DuplicateVersion
+            | Self::DuplicateVerAck
+            | Self::Unsolicited { .. }
+            | Self::OverBudget { .. } => Blame::Misbehaviour,
+            Self::ProtocolVersionTooOld { .. }
+            | Self::MissingServices { .. }
+            | Self::HandshakeTimeout
+            | Self::VerAckTimeout
+            | Self::IdleTimeout
+            | Self::PongTimeout
+            | Self::Stall { .. }
+            | Self::WriteStall
+            | Self::OutputOverflow { .. } => Blame::Incapacity,
+            Self::RemoteClosed | Self::ConnectionLost | Self::Cut(_) => Blame::Network,
+        }
+    }
+
+    /// Whether what was queued before may still be sent: the remote ended the conversation, by
+    /// what it sent or by the end of its stream.
+    pub(super) const fn is_by_input(&self) -> bool {
+        matches!(self, Self::RemoteClosed | Self::Cut(_) | Self::PayloadTooLarge { .. })
+            || matches!(self.blame(), Blame::Misbehaviour)
+    }
+}
+
+/// Who is to blame for the end of a peer, from [`CloseReason::blame`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The application, the configuration or this process.
+    Ours,
+    /// The remote broke the protocol, or a rule of ours.
+    Misbehaviour,
+    /// The remote is too old, too slow or silent, or lacks a service.
+    Incapacity,
+    /// The connection ended, for reasons that are not known.
+    Network,
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "ours",
+            Self::Misbehaviour => "misbehaviour",
+            Self::Incapacity => "incapacity",
+            Self::Network => "network",
+        })
     }
 }
 
@@ -174,10 +267,11 @@ pub enum SendErrorKind {
     },
     /// The network's nodes ban who sends such a message, hang up on it or never answer it: an
     /// `inv`, `getdata` or `addr` of nothing; a `getdata` with a type that is not served;
-    /// `getcfilter`, `getcfheaders` and `getcftypes`, whose filters are gone; on Decred
-    /// `getminings` and `miningstate`. It can be
+    /// `getcfilter`, `getcfheaders` and `getcftypes`, whose filters are gone; a fourth `mempool`
+    /// within a minute; on Decred `getminings`, `miningstate`, a second `getinitstate` and a
+    /// second `initstate`. It can be
     /// [sent all the same](crate::ConfigBuilder::send_unwelcome).
-    #[error("nodes do not put up with this {0}")]
+    #[error("nodes ban or ignore the sender of this {0}")]
     Unwelcome(Command),
     /// The message cannot be sent at the negotiated version, or not at all.
     #[error(transparent)]
@@ -191,8 +285,9 @@ impl<M> fmt::Display for SendError<M> {
 }
 
 impl<M: fmt::Debug> core::error::Error for SendError<M> {
+    /// The cause of the kind, which is part of the text already.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        Some(&self.kind)
+        self.kind.source()
     }
 }
 
@@ -238,22 +333,19 @@ pub enum ConfigError {
         /// The name of the setting.
         what: &'static str,
     },
-    /// Each `ping` would start the time of the last one's answer anew, so that it never ends.
-    #[error("a pong that may take {pong:?} is never late where a ping leaves every {ping:?}")]
-    PongsNeverLate {
-        /// The pong timeout asked for.
-        pong: Duration,
-        /// The ping interval.
-        ping: Duration,
+    /// An interval is so short that the peer would do little else.
+    #[error("{what} of {value:?}, at least {minimum:?} is possible")]
+    TooShort {
+        /// The name of the setting.
+        what: &'static str,
+        /// The interval given.
+        value: Duration,
+        /// The shortest possible.
+        minimum: Duration,
     },
-    /// A message that comes slowly would have less time than one that does not come.
-    #[error("a slow message must have {idle:?} at least, which silence has, not {slow:?}")]
-    SlowMessageTimeout {
-        /// The time for a slow message.
-        slow: Duration,
-        /// The idle timeout.
-        idle: Duration,
-    },
+    /// A budget allows nothing, or has no time.
+    #[error("a budget for {0} of nothing, or in no time")]
+    EmptyBudget(Command),
     /// Only requests have a response timeout.
     #[error("a {0} is not answered")]
     NotARequest(Command),

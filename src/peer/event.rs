@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::error::CloseReason;
-use crate::wire::{Message, Version};
+use crate::wire::{Command, Message, Version};
 
 /// Something that happened, from [`poll_event`](crate::PeerState::poll_event).
 ///
@@ -26,15 +26,38 @@ pub enum Event {
     VerAckReceived,
     /// The handshake is done: messages may be sent and will come.
     Established(Established),
-    /// Any other message came. A `ping` has been answered already.
-    Message(Message),
-    /// A `pong` answered our latest `ping`. Comes after the `pong`'s own
+    /// Any other message came. A `ping` is answered by the peer.
+    Message {
+        /// The message.
+        message: Message,
+        /// Whether the message answers an outstanding request.
+        ///
+        /// For `tx`, `block` and mixing messages: a `getdata` asked for the hash, and no such
+        /// message came since. For `notfound`: the same for one of its vectors at least. For
+        /// `headers`: they follow a block of the locator of an outstanding `getheaders`, or
+        /// the genesis block, or are the one of its stop hash, or there are none. Everything
+        /// else is told by command and number only: one answer for each request. So an `inv` that
+        /// announces looks like the answer to a `getblocks` or `mempool`, and an `addr` that
+        /// comes by itself like that to a `getaddr`; of the many `inv` that answer one
+        /// `mempool`, only the first is marked. An announcement of a block by `headers` looks
+        /// like an answer if its parent is in the locator of an outstanding `getheaders`, which
+        /// is the case at the tip only.
+        solicited: bool,
+    },
+    /// A `pong` answered a `ping` of ours. Comes after the `pong`'s own
     /// [`Message`](Self::Message).
     RoundTrip {
         /// The nonce of the `ping`.
         nonce: u64,
-        /// From the moment the last byte of the `ping` left.
+        /// The time from the [`transmit`](crate::PeerState::transmit) that sent the last byte of
+        /// the `ping`.
         time: Duration,
+    },
+    /// A message exceeded the [budget](crate::ConfigBuilder::budget) of its command. The
+    /// message comes next.
+    OverBudget {
+        /// The command.
+        command: Command,
     },
     /// The last byte of a queued message left.
     Sent(SendId),
@@ -98,8 +121,9 @@ pub enum Relay {
 /// What became of an announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[must_use]
 pub enum Announced {
-    /// It waits for the next trickle.
+    /// It waits for the next trickle, since now or since before.
     Queued,
     /// Its `inv` is queued.
     Sent(SendId),

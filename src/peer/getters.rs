@@ -31,7 +31,8 @@ impl PeerState {
         &self.config
     }
 
-    /// The remote's address, as given at construction.
+    /// The remote's address, as given at construction. One of IPv4 that is mapped into IPv6 is
+    /// an address of IPv4 here.
     pub const fn remote(&self) -> SocketAddr {
         self.remote
     }
@@ -58,7 +59,7 @@ impl PeerState {
 
     /// Whether a [`shutdown`](Self::shutdown) is under way.
     pub fn is_shutting_down(&self) -> bool {
-        self.timers.is_set(Timer::Shutdown)
+        self.closed.is_none() && self.timers.is_set(Timer::Shutdown)
     }
 
     /// Whether the remote's `verack` came.
@@ -77,16 +78,18 @@ impl PeerState {
         self.fee_filter
     }
 
-    /// The height of the highest block the remote is known to have: that of its `version`, or
-    /// 0 where that is negative, until raised by
-    /// [`update_last_block`](Self::update_last_block).
+    /// The height of the highest block that the remote claims to have: that of its `version`, or
+    /// 0 where that is negative, raised by the headers and blocks that it sends, announcements
+    /// by `headers` included, and by [`update_last_block`](Self::update_last_block). An `inv`
+    /// names no heights. No claim is verified.
     pub fn last_block(&self) -> Option<i64> {
         self.remote_version.as_ref().map(|_| self.last_block)
     }
 
     /// Whether [`poll_event`](Self::poll_event) would give an event.
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.closed.as_ref().is_some_and(|end| !end.is_told)
+        !self.events.is_empty()
+            || self.closed.as_ref().is_some_and(|end| !end.is_trying() && !end.is_closed_emitted)
     }
 
     /// Why the peer is closed, once it is.
@@ -97,12 +100,13 @@ impl PeerState {
         }
     }
 
-    /// After a [`shutdown`](Self::shutdown) with everything sent: the end of its time.
+    /// Until when the remote may take to receive the last bytes: the end of the time of a
+    /// [`shutdown`](Self::shutdown) with everything sent, or 1 s after fatal input.
     ///
-    /// What was sent may still lie in the buffers of the operating system, and some of them
-    /// drop it when a socket is closed that has unread input. So end the stream in the
-    /// direction of the remote only, read and pass over what it still sends until it ends its
-    /// own, and close the socket then or at the time told here.
+    /// Sent bytes may still lie in the buffers of the operating system, and some systems drop
+    /// them when a socket is closed that has unread input. So end the stream in the
+    /// direction of the remote only, read and discard its bytes until it ends its own direction,
+    /// and close the socket then or at this time.
     pub fn linger_until(&self) -> Option<Instant> {
         self.closed.as_ref()?.linger_until
     }

@@ -63,7 +63,12 @@ impl KnownInventory {
 
     /// Whether `vector` is known at `now`; if so it counts as used.
     pub(super) fn contains(&mut self, vector: &InvVect, now: Instant) -> bool {
-        let found = self.find(vector, self.key.hash(vector));
+        self.contains_hashed(vector, self.key.hash(vector), now)
+    }
+
+    /// As [`contains`](Self::contains), with the hash of the vector.
+    pub(super) fn contains_hashed(&mut self, vector: &InvVect, hash: u64, now: Instant) -> bool {
+        let found = self.find(vector, hash);
         match found.and_then(|at| self.slots.get(usize::from(at)).map(|slot| (at, slot.expires))) {
             Some((at, expires)) if now < expires => {
                 self.use_slot(at);
@@ -75,7 +80,11 @@ impl KnownInventory {
 
     /// Makes `vector` known until `expires`.
     pub(super) fn insert(&mut self, vector: InvVect, expires: Instant) {
-        let hash = self.key.hash(&vector);
+        self.insert_hashed(vector, self.key.hash(&vector), expires);
+    }
+
+    /// As [`insert`](Self::insert), with the hash of the vector.
+    pub(super) fn insert_hashed(&mut self, vector: InvVect, hash: u64, expires: Instant) {
         if let Some(at) = self.find(&vector, hash) {
             self.slots[usize::from(at)].expires = expires;
             self.use_slot(at);

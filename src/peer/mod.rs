@@ -3,7 +3,9 @@
 #[macro_use]
 mod trace;
 
+mod budget;
 mod config;
+mod end;
 mod error;
 mod event;
 mod getters;
@@ -11,6 +13,7 @@ mod handshake;
 mod keyed;
 mod known;
 mod nonces;
+mod once;
 mod outbox;
 mod ping;
 mod push;
@@ -33,22 +36,25 @@ use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use bytes::BytesMut;
 use rand_core::CryptoRng;
 
+pub use budget::Budget;
 pub use config::{AddressHiding, Config, ConfigBuilder, Overflow};
-pub use error::{CloseReason, ConfigError, SendError, SendErrorKind};
+pub use error::{Blame, CloseReason, ConfigError, SendError, SendErrorKind};
 pub use event::{Announced, Direction, Established, Event, Relay, SendId};
-pub use nonces::SentNonces;
+pub use nonces::{SentNonce, SentNonces};
 pub use outbox::Outgoing;
 pub use push::PushedAddrs;
 pub use stats::{CommandStats, Stats, Traffic};
 pub use timers::Timer;
 pub use transmit::Transmit;
 
+use budget::Budgets;
+use end::End;
 use handshake::{Handshake, Phase};
 use keyed::Key;
 use known::KnownInventory;
+use once::Once;
 use outbox::Outbox;
 use ping::Pinger;
 use push::LastRequests;
@@ -56,15 +62,15 @@ use queue::{give_back, push_back};
 use random::Random;
 use stall::Requests;
 use stats::Counters;
-use timers::Timers;
+use timers::{Due, LAST_DEADLINE, Timers};
+#[cfg(feature = "tracing")]
+use trace::Traces;
 use trickle::Trickle;
 
 use crate::time::Instant;
-use crate::wire::{Decoder, EncodedMessage, InvVect, LAST_SECOND, List, Message, Version};
-
-/// Pongs that may wait to leave before no more input is taken, so that a remote that
-/// pings and does not read cannot grow the queue.
-const MAX_PONGS: u32 = 64;
+use crate::wire::{
+    Decoder, EncodedMessage, InputBuffer, InvVect, LAST_SECOND, List, Message, Version,
+};
 
 /// One connection to a remote peer, without the connection.
 ///
@@ -106,6 +112,8 @@ pub struct PeerState {
     wants_headers: bool,
     fee_filter: Option<i64>,
     nonce: u64,
+    /// Set while the peer is outbound and in its handshake.
+    sent_nonce: Option<SentNonce>,
     pinger: Pinger,
     trickle: Trickle,
     known: KnownInventory,
@@ -113,39 +121,31 @@ pub struct PeerState {
     requests: Option<Box<Requests>>,
     /// None until a helper asks for something.
     last_requests: Option<Box<LastRequests>>,
+    once: Once,
+    /// None until a command with a budget comes.
+    budgets: Option<Box<Budgets>>,
     timers: Timers,
     outbox: Outbox,
+    /// The time of the latest [`Transmit`].
+    offered_at: Instant,
     events: VecDeque<(Event, usize)>,
     event_bytes: usize,
     counters: Counters,
     input: Input,
     closed: Option<Box<End>>,
+    #[cfg(feature = "tracing")]
+    traces: Option<Box<Traces>>,
 }
 
-/// How a peer ended.
-struct End {
-    reason: CloseReason,
-    is_told: bool,
-    /// Receipts of frames that were abandoned, to be told before the end is.
-    unsent: VecDeque<SendId>,
-    /// Until when the remote may take to read what was sent before a shutdown.
-    linger_until: Option<Instant>,
-}
-
-/// What is known of the input beyond the frames taken from it.
+/// The state of the input beyond the frames taken from it.
 #[derive(Default)]
 struct Input {
-    /// Bytes that were left in the caller's buffer.
-    left: usize,
+    /// Bytes that were not taken from the buffer.
+    unconsumed: usize,
     /// Whether frames may be among them that were not taken for want of room.
-    is_held: bool,
-    /// Since when the application holds the remote back; its deadlines were put off by
-    /// what was before.
-    held_since: Option<Instant>,
-    /// How long the application has held the remote back before that, in nanoseconds.
-    held: u64,
-    /// When the last message was complete, by the clock of the time not held back.
-    message_at: Instant,
+    is_deferred: bool,
+    /// Whether the frame was judged whose header was taken.
+    is_admitted: bool,
     /// Whether the remote has ended its stream.
     has_ended: bool,
 }
@@ -165,7 +165,7 @@ impl PeerState {
         rng: &mut R,
     ) -> Self {
         let mut peer = Self::new(config.into(), remote, Direction::Outbound, now, unix_time, rng);
-        peer.config.sent_nonces.insert(peer.nonce);
+        peer.sent_nonce = Some(peer.config.sent_nonces.insert(peer.nonce));
         peer.push_version();
         peer
     }
@@ -192,20 +192,23 @@ impl PeerState {
     ) -> Self {
         let mut decoder = Decoder::new(config.network, config.protocol_version);
         decoder.set_trailing_bytes(config.trailing_bytes);
-        decoder.set_reject_limit(config.max_reject);
         let mut random = Random::new(rng);
         let mut timers = Timers::default();
-        timers.set(Timer::Handshake, now + config.handshake_timeout);
+        timers.set_after(Timer::Handshake, now, config.handshake_timeout);
         if let Some(timeout) = config.idle_timeout {
-            timers.set(Timer::Idle, now + timeout);
+            timers.set_after(Timer::Idle, now, timeout);
         }
+        let nonce = random.nonce().get();
+        let key = Key::new(rng);
         Self {
-            remote,
+            // As ban lists and address books have it.
+            remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
             direction,
             started: now,
             unix_time,
             now,
-            nonce: random.nonce().get(),
+            nonce,
+            sent_nonce: None,
             random,
             decoder,
             handshake: Handshake::new(),
@@ -216,17 +219,22 @@ impl PeerState {
             fee_filter: None,
             pinger: Pinger::default(),
             trickle: Trickle::default(),
-            known: KnownInventory::new(config.known_capacity, Key::new(rng)),
+            known: KnownInventory::new(config.known_capacity, key),
             requests: None,
             last_requests: None,
+            once: Once::default(),
+            budgets: None,
             timers,
             outbox: Outbox::default(),
+            offered_at: now,
             events: VecDeque::new(),
             event_bytes: 0,
             counters: Counters::default(),
-            input: Input { message_at: now, ..Input::default() },
+            input: Input::default(),
             closed: None,
             config,
+            #[cfg(feature = "tracing")]
+            traces: None,
         }
     }
 }
@@ -236,37 +244,46 @@ impl PeerState {
     /// Bytes came: takes complete frames from the front of `buffer`, as long as there is
     /// [room](Self::wants_read) for what follows from them, and leaves the rest.
     ///
-    /// `buffer` is the caller's; read into it where it ends. Call this again with the same
-    /// buffer when [`can_resume`](Self::can_resume) says so. A message of 4 KiB or more is lent
-    /// where it lies: as long as it is kept, so is the memory that `buffer` had then.
+    /// Use one [`InputBuffer`] for each peer and append to it what is read. Call this again with
+    /// the same buffer when [`can_resume`](Self::can_resume) says so.
     ///
     /// # Errors
     ///
-    /// Why the peer is closed: the first thing that was wrong with the input, or an earlier
-    /// reason, which then is returned again. What came before it is not lost.
-    pub fn handle_input(&mut self, now: Instant, buffer: &mut BytesMut) -> Result<(), CloseReason> {
+    /// Returns the reason why the peer is closed: the first error of the input, or an earlier
+    /// reason. Messages that came before the error are not lost.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        buffer: &mut InputBuffer,
+    ) -> Result<(), CloseReason> {
         self.set_now(now);
         self.check_open()?;
         self.receive(buffer)
     }
 
     /// Time passed: does what is due. Does nothing if nothing is.
+    ///
+    /// Read from the stream and call [`handle_input`](Self::handle_input) first, so that the
+    /// remote is not judged before its bytes are read. To make up for a driver that does not, a
+    /// deadline that would close the peer for what the remote did not do is
+    /// [judged in two steps](crate::ConfigBuilder::idle_timeout).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.set_now(now);
-        while self.closed.is_none()
-            && let Some(timer) = self.timers.take_due(self.now)
-        {
-            self.fire(timer);
+        while let Some(due) = self.timers.take_due(self.now) {
+            match due {
+                Due::Now(timer) => self.fire(timer),
+                Due::Again(timer, again) => self.grant(timer, again),
+            }
         }
         self.finish_shutdown();
     }
 
-    /// The remote ended its stream. The peer closes once the frames are taken that it still
-    /// left in the caller's buffer for want of room.
+    /// The remote ended its stream. The peer closes once the frames are taken that were left
+    /// in the buffer for want of room.
     pub fn handle_eof(&mut self, now: Instant) {
         self.set_now(now);
         self.input.has_ended = true;
-        if !self.input.is_held {
+        if !self.input.is_deferred {
             self.close_at_eof();
         }
     }
@@ -275,6 +292,7 @@ impl PeerState {
     pub fn handle_connection_lost(&mut self, now: Instant) {
         self.set_now(now);
         self.close_with(CloseReason::ConnectionLost);
+        self.end_last_try();
     }
 }
 
@@ -290,9 +308,14 @@ impl PeerState {
     ///
     /// Why it was not queued, with the message. The peer stays as it was, unless the
     /// queue is full under [`Overflow::Close`].
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
+    pub fn send(
+        &mut self,
+        now: Instant,
+        message: impl Into<Message>,
+    ) -> Result<SendId, SendError<Message>> {
+        self.set_now(now);
         let message = message.into();
-        match self.encode_to_send(&message).and_then(|frame| self.push_receipt(frame)) {
+        match self.encode_to_send(&message).and_then(|frame| self.enqueue(frame)) {
             Ok(id) => Ok(id),
             Err(kind) => Err(SendError { kind, message }),
         }
@@ -306,12 +329,14 @@ impl PeerState {
     /// As [`send`](Self::send).
     pub fn send_encoded(
         &mut self,
+        now: Instant,
         message: EncodedMessage,
     ) -> Result<SendId, SendError<EncodedMessage>> {
+        self.set_now(now);
         let checked = self.check_sendable(message.command()).and_then(|()| {
             Ok(message.check(self.config.network.magic(), self.decoder.protocol())?)
         });
-        match checked.and_then(|()| self.push_receipt(message.clone())) {
+        match checked.and_then(|()| self.enqueue(message.clone())) {
             Ok(id) => Ok(id),
             Err(kind) => Err(SendError { kind, message }),
         }
@@ -326,11 +351,12 @@ impl PeerState {
         if !self.wants(vector.kind) {
             return Announced::Unwanted;
         }
-        if self.known.contains(&vector, self.now) {
+        let hash = self.known.key().hash(&vector);
+        if self.known.contains_hashed(&vector, hash, self.now) {
             return Announced::Known;
         }
         match relay {
-            Relay::Immediate => match self.send(Message::Inv(List::from([vector]))) {
+            Relay::Immediate => match self.send(now, Message::Inv(List::from([vector]))) {
                 Ok(id) => {
                     self.learn(vector);
                     Announced::Sent(id)
@@ -338,11 +364,12 @@ impl PeerState {
                 Err(_) if self.closed.is_some() => Announced::NotReady,
                 Err(_) => Announced::Full,
             },
+            Relay::Trickle if self.trickle.contains(&vector, hash) => Announced::Queued,
             Relay::Trickle if self.trickle.len() >= self.config.max_waiting_announcements => {
                 Announced::Full
             }
             Relay::Trickle => {
-                self.trickle.push(vector);
+                self.trickle.push(vector, hash);
                 if !self.timers.is_set(Timer::Trickle) {
                     self.set_trickle_timer();
                 }
@@ -351,16 +378,16 @@ impl PeerState {
         }
     }
 
-    /// Queues a `ping` with a random nonce, which is returned; one that has not left yet
-    /// will do. [`Event::RoundTrip`] follows when it is answered, unless another `ping`
-    /// leaves before.
+    /// Queues a `ping` with a random nonce, which is returned. One that was not sent yet
+    /// serves as well. [`Event::RoundTrip`] follows when it is answered.
     ///
     /// # Errors
     ///
     /// [`NotReady`](SendErrorKind::NotReady) before the handshake is done,
     /// [`ShuttingDown`](SendErrorKind::ShuttingDown) and [`Closed`](SendErrorKind::Closed)
     /// at the end.
-    pub fn ping(&mut self) -> Result<u64, SendErrorKind> {
+    pub fn ping(&mut self, now: Instant) -> Result<u64, SendErrorKind> {
+        self.set_now(now);
         self.check_live()?;
         if !self.is_established() {
             return Err(SendErrorKind::NotReady);
@@ -371,7 +398,8 @@ impl PeerState {
 
     /// Goes on with a handshake that
     /// [waits for a review](ConfigBuilder::review_version). Does nothing at other times.
-    pub fn accept_version(&mut self) {
+    pub fn accept_version(&mut self, now: Instant) {
+        self.set_now(now);
         if self.closed.is_none() && self.handshake.phase() == Phase::UnderReview {
             self.answer_version();
         }
@@ -379,7 +407,8 @@ impl PeerState {
 
     /// Closes the peer because of what the remote's `version` says. Nothing that has not
     /// left yet will.
-    pub fn refuse_version(&mut self) {
+    pub fn refuse_version(&mut self, now: Instant) {
+        self.set_now(now);
         self.close_with(CloseReason::VersionRefused);
     }
 
@@ -396,8 +425,9 @@ impl PeerState {
     }
 
     /// Raises the height of the remote's best block. Lower heights, and any before the
-    /// remote's `version`, are passed over.
-    pub fn update_last_block(&mut self, height: i64) {
+    /// remote's `version`, are ignored.
+    pub fn update_last_block(&mut self, now: Instant, height: i64) {
+        self.set_now(now);
         if self.remote_version.is_some() {
             self.last_block = self.last_block.max(height);
         }
@@ -415,13 +445,12 @@ impl PeerState {
     pub fn shutdown(&mut self, now: Instant, timeout: Duration) {
         self.set_now(now);
         if timeout.is_zero() {
-            return self.close();
+            return self.close(now);
         }
         if self.closed.is_some() {
             return;
         }
-        // The end of time is no deadline.
-        let latest = (self.now + timeout).min(Instant::from_nanos(u64::MAX - 1));
+        let latest = (self.now + timeout).min(LAST_DEADLINE);
         self.timers.set(Timer::Shutdown, latest);
         self.timers.clear(Timer::Trickle);
         self.send_trickle();
@@ -430,8 +459,10 @@ impl PeerState {
 
     /// Closes the peer. What is queued is not sent any more, and nothing
     /// [lingers](Self::linger_until).
-    pub fn close(&mut self) {
+    pub fn close(&mut self, now: Instant) {
+        self.set_now(now);
         self.close_with(CloseReason::Local);
+        self.end_last_try();
         if let Some(end) = &mut self.closed {
             end.linger_until = None;
         }
@@ -441,37 +472,42 @@ impl PeerState {
 /// # Outputs
 impl PeerState {
     /// The next event. After [`Event::Closed`] there is none.
+    ///
+    /// If the remote ended the conversation while something was queued, the last events come
+    /// after one more try to [write](Self::wants_write) it.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some((event, bytes)) = self.events.pop_front() {
             self.event_bytes -= bytes;
             give_back(&mut self.events);
             return Some(event);
         }
-        let end = self.closed.as_mut()?;
+        let end = self.closed.as_mut().filter(|end| !end.is_trying())?;
         if let Some(id) = end.unsent.pop_front() {
             give_back(&mut end.unsent);
             return Some(Event::NotSent(id));
         }
-        let is_told = core::mem::replace(&mut end.is_told, true);
-        (!is_told).then(|| Event::Closed(end.reason.clone()))
+        let is_emitted = core::mem::replace(&mut end.is_closed_emitted, true);
+        (!is_emitted).then(|| Event::Closed(end.reason.clone()))
     }
 
     /// The bytes to be written, as a [`Buf`](bytes::Buf). Write some of them and advance by
     /// as many as were taken.
     ///
-    /// Asking for them counts as trying to write: a frame offered at `now` must be gone
-    /// [in time](ConfigBuilder::write_timeout). What is advanced past has left at `now`.
+    /// Asking for them counts as trying to write: from then on the remote must take them
+    /// [in time](crate::ConfigBuilder::write_timeout). Bytes that are advanced past count as sent
+    /// at `now`. Read the clock before a write that may block, write, and advance a new
+    /// `Transmit` of that time: a round trip includes the time of the write.
     pub fn transmit(&mut self, now: Instant) -> Transmit<'_> {
         self.set_now(now);
-        if !self.timers.is_set(Timer::Write) {
-            self.set_write_timer();
-        }
-        Transmit::new(self)
+        Transmit::new(self, now)
     }
 
     /// Whether [`transmit`](Self::transmit) would give bytes. Asking is no try to write.
+    ///
+    /// May be so for a closed peer: if the remote ended the conversation, what was queued before
+    /// may be written once more, and the events end after that.
     pub fn wants_write(&self) -> bool {
-        self.outbox.bytes() > 0
+        self.outbox.is_sendable()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called, at the latest.
@@ -480,16 +516,16 @@ impl PeerState {
     }
 
     /// Whether there is room for what more input brings. While there is not, read nothing,
-    /// so that the remote feels it: events or pongs wait to be taken, or a `version` to be
-    /// reviewed.
+    /// so that the remote feels it: events wait to be taken, or a `version` to be reviewed.
     pub fn wants_read(&self) -> bool {
         self.closed.is_none() && !self.input.has_ended && self.has_room()
     }
 
-    /// Whether frames were left in the caller's buffer for want of room and there is room
-    /// now: call [`handle_input`](Self::handle_input) before waiting for anything.
+    /// Whether frames were left in the buffer for want of room and there is room now: call
+    /// [`handle_input`](Self::handle_input) before waiting for anything.
+    #[must_use]
     pub fn can_resume(&self) -> bool {
-        self.closed.is_none() && self.input.is_held && self.has_room()
+        self.closed.is_none() && self.input.is_deferred && self.has_room()
     }
 }
 
@@ -497,50 +533,22 @@ impl PeerState {
 impl PeerState {
     fn set_now(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        // Events are taken without a word of the time, so that the remote is credited with
-        // all of it up to now.
-        if let Some(since) = self.input.held_since.take() {
-            self.timers.put_off(self.now - since);
-            self.input.held += self.now.as_nanos() - since.as_nanos();
-            self.note_hold();
+        // Events are taken without the time, so that all of it up to now is not counted.
+        self.timers.run_remote_clock(self.now);
+        self.note_back_pressure();
+    }
+
+    /// Stops the remote's clock while the application does not let the peer read.
+    fn note_back_pressure(&mut self) {
+        if self.is_backpressured() && self.timers.stop_remote_clock(self.now) {
+            trace!(TRACE, self, BackPressure { events: self.events.len() });
         }
-    }
-
-    /// Notes when the application begins to hold the remote back.
-    fn note_hold(&mut self) {
-        if self.input.held_since.is_none() && self.holds_back() {
-            trace!(TRACE, self, events = self.events.len(), "holding the remote back");
-            self.input.held_since = Some(self.now);
-        }
-    }
-
-    /// What a clock shows that stands still while the application holds the remote back.
-    fn heard(&self) -> Instant {
-        Instant::from_nanos(self.now.as_nanos().saturating_sub(self.input.held))
-    }
-
-    /// When that clock will show `heard`, if the remote is not held back any more.
-    fn when_heard(&self, heard: Instant) -> Instant {
-        heard + Duration::from_nanos(self.input.held)
     }
 
     /// The wall clock, in Unix seconds, within what both chains can represent.
     fn wall_clock(&self) -> i64 {
         let seconds = self.unix_time.saturating_add((self.now - self.started).as_secs());
         seconds.min(LAST_SECOND) as i64
-    }
-
-    /// Closes a peer that is shutting down once it has nothing left to send.
-    fn finish_shutdown(&mut self) {
-        if let Some(latest) = self.timers.get(Timer::Shutdown)
-            && self.outbox.frames() == 0
-            && self.trickle.len() == 0
-        {
-            self.close_with(CloseReason::Local);
-            if let Some(end) = &mut self.closed {
-                end.linger_until = Some(latest);
-            }
-        }
     }
 
     /// Whether the application may still queue something.
@@ -550,51 +558,26 @@ impl PeerState {
     }
 
     fn check_open(&self) -> Result<(), CloseReason> {
-        self.close_reason().cloned().map_or(Ok(()), Err)
-    }
-
-    fn close_with(&mut self, reason: CloseReason) {
-        if self.closed.is_none() {
-            trace!(
-                DEBUG,
-                self,
-                %reason,
-                violation = reason.is_violation(),
-                frames = self.outbox.frames(),
-                "closed"
-            );
-            let unsent = self.outbox.abandon();
-            self.closed =
-                Some(Box::new(End { reason, is_told: false, unsent, linger_until: None }));
-            self.trickle.clear();
-            self.requests = None;
-            self.handshake.take_held();
-            self.timers.clear_all();
+        match self.close_reason() {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(()),
         }
     }
 
-    fn close_at_eof(&mut self) {
-        let reason = match self.decoder.end(self.input.left) {
-            Ok(()) => CloseReason::RemoteClosed,
-            Err(error) => CloseReason::Decode(error),
-        };
-        self.close_with(reason);
-    }
-
-    fn tell(&mut self, event: Event, bytes: usize) {
+    fn emit(&mut self, event: Event, bytes: usize) {
         self.event_bytes += bytes;
         push_back(&mut self.events, (event, bytes));
-        self.note_hold();
+        self.note_back_pressure();
     }
 
-    /// Whether the application keeps the remote from being heard.
-    fn holds_back(&self) -> bool {
+    /// Whether the application keeps the peer from reading.
+    fn is_backpressured(&self) -> bool {
         self.handshake.phase() == Phase::UnderReview
             || self.events.len() >= self.config.max_waiting_events
             || (self.event_bytes >= self.config.max_waiting_event_bytes && self.event_bytes > 0)
     }
 
     fn has_room(&self) -> bool {
-        !self.holds_back() && self.outbox.pongs() < MAX_PONGS
+        !self.is_backpressured()
     }
 }

@@ -7,15 +7,28 @@ use bytes::Buf;
 
 use super::event::SendId;
 use super::queue::{give_back, push_back, settle};
+use crate::time::Instant;
 use crate::wire::EncodedMessage;
 
-/// Why a frame is in the queue, and so what follows when it has left.
+/// Pongs that wait to be sent, and pong frames in the queue, each. A remote that pings faster
+/// than it reads gets no answer to the oldest pings. Nodes measure the latest one only.
+const MAX_PONGS: usize = 64;
+
+/// Bytes up to which more frames are lent to a driver at once. Pongs queue up behind lent frames,
+/// and no write takes more.
+const MAX_LENT: usize = 256 * 1024;
+
+/// Lent frames that are searched for a request or a `ping` that was answered before the
+/// driver told that it was sent.
+const MAX_SEARCHED: usize = 64;
+
+/// Why a frame is in the queue, and so what follows when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Handshake,
     Pong,
     Ping,
-    /// The application is told.
+    /// The application gets an event.
     Receipt(SendId),
     /// A batch of announcements.
     Trickle,
@@ -36,52 +49,62 @@ pub(super) const OVERHEAD: usize = 128;
 struct Queued {
     frame: EncodedMessage,
     purpose: Purpose,
+    /// When the frame was answered, if that was before the driver told that it was sent.
+    answered_at: Option<Instant>,
 }
 
-/// A frame whose last byte has left.
-pub(super) struct Left {
+/// A frame whose last byte was sent.
+pub(super) struct SentFrame {
     pub(super) frame: EncodedMessage,
     pub(super) purpose: Purpose,
+    pub(super) answered_at: Option<Instant>,
 }
 
 /// The queue of frames, with partial writes exact to the byte.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// Frames that may leave.
+    /// Frames that may be sent.
     queue: VecDeque<Queued>,
-    /// Frames that may leave once the handshake is done.
-    held: VecDeque<Queued>,
+    /// Frames that may be sent once the handshake is done.
+    until_established: Vec<Queued>,
     is_open: bool,
-    /// Bytes of the first frame that have left.
+    /// Bytes of the first frame that were sent.
     offset: usize,
-    /// Bytes of `queue` that have not left.
+    /// Bytes of `queue` that were not sent.
     bytes: usize,
-    /// What of both queues counts towards the limit.
+    /// Bytes of both queues that count towards the limit.
     limited: usize,
-    pongs: u32,
+    /// Nonces of pongs that are to be sent. They become frames when there is a chance to send
+    /// them, so that one that is dropped is never hashed.
+    pongs: VecDeque<u64>,
+    /// Pong frames in `queue`.
+    pong_frames: usize,
+    /// How many of the first frames the driver has seen and may have written. Nothing is
+    /// inserted between them.
+    lent: usize,
     receipts: u64,
 }
 
 impl Outbox {
-    /// Bytes that may leave now.
+    /// Bytes that may be sent now, pongs that are not encoded left out.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What counts towards the limit: the bytes of frames that have not left wholly, and what
-    /// else they take.
+    /// Whether anything may be sent now.
+    pub(super) fn is_sendable(&self) -> bool {
+        self.bytes > 0 || !self.pongs.is_empty()
+    }
+
+    /// What counts towards the limit: the bytes of frames that were not sent completely, and
+    /// what else they take.
     pub(super) fn limited(&self) -> usize {
         self.limited
     }
 
-    /// Frames that have not left wholly.
+    /// Frames that were not sent completely.
     pub(super) fn frames(&self) -> usize {
-        self.queue.len() + self.held.len()
-    }
-
-    /// Pongs that have not left wholly.
-    pub(super) fn pongs(&self) -> u32 {
-        self.pongs
+        self.queue.len() + self.until_established.len() + self.pongs.len()
     }
 
     pub(super) fn next_receipt(&mut self) -> SendId {
@@ -94,66 +117,113 @@ impl Outbox {
         if purpose.is_limited() {
             self.limited += frame.len() + OVERHEAD;
         }
-        if purpose == Purpose::Pong {
-            self.pongs += 1;
-        }
-        let queued = Queued { frame, purpose };
+        let queued = Queued { frame, purpose, answered_at: None };
         if self.is_open || purpose == Purpose::Handshake {
             self.bytes += queued.frame.len();
             push_back(&mut self.queue, queued);
         } else {
-            push_back(&mut self.held, queued);
+            self.until_established.push(queued);
         }
     }
 
-    /// Lets everything leave, what was held first.
+    /// Queues a `pong`, which overtakes all frames that the driver has not seen.
+    pub(super) fn push_pong(&mut self, nonce: u64) {
+        if self.pongs.len() == MAX_PONGS {
+            self.pongs.pop_front();
+        }
+        push_back(&mut self.pongs, nonce);
+    }
+
+    /// Makes frames of the pongs that wait, unless earlier ones are still in the queue.
+    pub(super) fn encode_pongs(&mut self, encode: impl Fn(u64) -> Option<EncodedMessage>) {
+        if self.pong_frames > 0 || self.pongs.is_empty() {
+            return;
+        }
+        let opening = self.queue.iter().take_while(|one| one.purpose == Purpose::Handshake).count();
+        let first = self.lent.max(opening).max(usize::from(self.offset > 0));
+        for (place, frame) in (first..).zip(self.pongs.drain(..).filter_map(encode)) {
+            self.bytes += frame.len();
+            self.pong_frames += 1;
+            self.queue.insert(place, Queued { frame, purpose: Purpose::Pong, answered_at: None });
+        }
+        give_back(&mut self.pongs);
+    }
+
+    /// Lets everything be sent, what waited for the handshake first.
     pub(super) fn open(&mut self) {
         self.is_open = true;
-        self.bytes += self.held.iter().map(|queued| queued.frame.len()).sum::<usize>();
-        self.queue.append(&mut self.held);
-        give_back(&mut self.held);
+        let waiting = core::mem::take(&mut self.until_established);
+        self.bytes += waiting.iter().map(|queued| queued.frame.len()).sum::<usize>();
+        self.queue.extend(waiting);
     }
 
     /// Gives back the memory of a queue that is empty.
     pub(super) fn settle(&mut self) {
         settle(&mut self.queue);
+        settle(&mut self.pongs);
     }
 
-    /// The size of the frame that leaves now.
-    pub(super) fn leaving(&self) -> Option<usize> {
-        self.queue.front().map(|queued| queued.frame.len())
+    /// The driver has seen so many of the first frames.
+    pub(super) fn set_lent(&mut self, frames: usize) {
+        self.lent = frames.min(self.queue.len());
     }
 
-    /// Counts `len` more bytes as left. Returns the next frame that thereby left wholly,
-    /// and what remains of `len`: call it again until there is none.
-    pub(super) fn advance(&mut self, len: usize) -> (Option<Left>, usize) {
-        let rest = self.leaving().unwrap_or_default() - self.offset;
-        if len < rest {
+    pub(super) fn lend_all(&mut self) {
+        self.lent = self.queue.len();
+    }
+
+    /// Notes that a lent frame is answered, before the driver has told that it was sent.
+    /// Returns whether there is such a frame.
+    pub(super) fn answer_lent(
+        &mut self,
+        now: Instant,
+        is_answered: impl Fn(&EncodedMessage) -> bool,
+    ) -> bool {
+        let lent = self.queue.iter_mut().take(self.lent.min(MAX_SEARCHED));
+        let mut unanswered = lent.filter(|queued| queued.answered_at.is_none());
+        match unanswered.find(|queued| is_answered(&queued.frame)) {
+            Some(queued) => {
+                queued.answered_at = Some(now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Counts `len` more bytes as sent. Returns the next frame that thereby was sent
+    /// completely, and what remains of `len`: call it again until there is none.
+    pub(super) fn advance(&mut self, len: usize) -> (Option<SentFrame>, usize) {
+        let first = self.queue.front().map_or(0, |queued| queued.frame.len());
+        let remaining = first - self.offset;
+        if len < remaining {
             self.offset += len;
             self.bytes -= len;
             return (None, 0);
         }
-        let Some(Queued { frame, purpose }) = self.queue.pop_front() else { return (None, 0) };
+        let Some(Queued { frame, purpose, answered_at }) = self.queue.pop_front() else {
+            return (None, 0);
+        };
         give_back(&mut self.queue);
         self.offset = 0;
-        self.bytes -= rest;
+        self.bytes -= remaining;
+        self.lent = self.lent.saturating_sub(1);
         if purpose.is_limited() {
             self.limited -= frame.len() + OVERHEAD;
         }
         if purpose == Purpose::Pong {
-            self.pongs -= 1;
+            self.pong_frames -= 1;
         }
-        (Some(Left { frame, purpose }), len - rest)
+        (Some(SentFrame { frame, purpose, answered_at }), len - remaining)
     }
 
-    /// Drops every frame and returns the receipts of those that had not left wholly.
+    /// Drops every frame and returns the receipts of those that were not sent completely.
     pub(super) fn abandon(&mut self) -> VecDeque<SendId> {
         let abandoned = core::mem::take(self);
         self.receipts = abandoned.receipts;
         abandoned
             .queue
             .iter()
-            .chain(&abandoned.held)
+            .chain(&abandoned.until_established)
             .filter_map(|queued| match queued.purpose {
                 Purpose::Receipt(id) => Some(id),
                 _ => None,
@@ -167,17 +237,36 @@ impl Outbox {
             .unwrap_or_default()
     }
 
+    /// Fills `slices` with the first bytes. Returns how many slices, and of how many frames.
     #[cfg(feature = "std")]
-    pub(super) fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
-        fill(chunks(self.queue.iter().map(|queued| &queued.frame), self.offset), slices)
+    pub(super) fn chunks_vectored<'a>(
+        &'a self,
+        slices: &mut [std::io::IoSlice<'a>],
+    ) -> (usize, usize) {
+        // A slice is a frame or a part of one.
+        let count = self.count_to_lend(slices.len());
+        let frames = self.queue.iter().take(count).map(|queued| &queued.frame);
+        (fill(chunks(frames, self.offset), slices), count)
     }
 
-    /// The first frames, with what has left of the first one.
-    pub(super) fn share(&self, frames: usize) -> Outgoing {
-        let frames = self.queue.iter().take(frames).map(|queued| queued.frame.clone()).collect();
+    /// The first frames, without the bytes of the first one that were sent.
+    pub(super) fn share(&self, most: usize) -> Outgoing {
+        let frames = self.queue.iter().take(self.count_to_lend(most));
+        let frames = frames.map(|queued| queued.frame.clone()).collect();
         let mut outgoing = Outgoing { frames, first: 0, offset: 0 };
         outgoing.advance(self.offset);
         outgoing
+    }
+
+    /// How many of the first frames are lent at once, of so many at most.
+    pub(super) fn count_to_lend(&self, most: usize) -> usize {
+        let mut bytes = 0;
+        let frames = self.queue.iter().take(most).take_while(|queued| {
+            let is_lent = bytes < MAX_LENT;
+            bytes += queued.frame.len();
+            is_lent
+        });
+        frames.count()
     }
 }
 
@@ -209,6 +298,7 @@ fn fill<'a>(chunks: impl Iterator<Item = &'a [u8]>, slices: &mut [std::io::IoSli
 /// peer while they write. The peer is told separately of what has left. Advancing past
 /// the end stops at the end.
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct Outgoing {
     frames: Vec<EncodedMessage>,
     first: usize,
@@ -251,6 +341,8 @@ impl Buf for Outgoing {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -281,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn held_frames_follow_those_of_the_handshake() {
+    fn other_frames_follow_those_of_the_handshake() {
         let [ping, inv, verack] = frames();
         let mut outbox = Outbox::default();
         outbox.push(ping.clone(), Purpose::Trickle);
@@ -295,13 +387,97 @@ mod tests {
     }
 
     #[test]
-    fn what_had_not_left_wholly_is_told() {
+    fn receipts_of_frames_that_were_not_sent_completely_are_returned() {
         let mut outbox = outbox();
         assert!(outbox.advance(33).0.is_some());
         assert!(outbox.advance(1).0.is_none());
         assert_eq!(outbox.abandon(), [SendId(1), SendId(2)]);
         assert_eq!((outbox.bytes(), outbox.limited(), outbox.frames()), (0, 0, 0));
         assert_eq!(outbox.next_receipt(), SendId(3));
+    }
+
+    fn pong(nonce: u64) -> EncodedMessage {
+        frame(&Message::Pong(crate::wire::Pong { nonce }))
+    }
+
+    fn commands(outbox: &Outbox) -> Vec<&'static str> {
+        outbox.queue.iter().map(|queued| queued.frame.command().as_str()).collect()
+    }
+
+    #[test]
+    fn pongs_overtake_frames_that_were_not_lent() {
+        let mut outbox = outbox();
+        outbox.set_lent(2);
+        outbox.push_pong(7);
+        outbox.push_pong(8);
+        assert!(outbox.is_sendable());
+        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        assert_eq!(commands(&outbox), ["ping", "inv", "pong", "pong", "verack"]);
+        assert_eq!(outbox.queue[2].frame, pong(7));
+        outbox.push_pong(9);
+        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        assert_eq!(outbox.queue.len(), 5, "earlier ones go first");
+        assert_eq!(outbox.frames(), 6);
+
+        outbox.set_lent(0);
+        let len = outbox.bytes();
+        (0..len).for_each(|_| _ = outbox.advance(1));
+        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        assert_eq!((commands(&outbox), outbox.bytes()), (vec!["pong"], 32));
+    }
+
+    #[test]
+    fn pongs_follow_the_handshake_and_a_frame_that_is_partly_sent() {
+        let [ping, inv, verack] = frames();
+        let mut outbox = Outbox::default();
+        outbox.push(verack, Purpose::Handshake);
+        outbox.push(ping, Purpose::Trickle);
+        outbox.open();
+        outbox.push(inv, Purpose::Trickle);
+        outbox.push_pong(7);
+        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        assert_eq!(commands(&outbox), ["verack", "pong", "ping", "inv"]);
+        let (mut sent, mut rest) = (0, 24 + 32 + 1);
+        while let (Some(_), more) = outbox.advance(rest) {
+            (sent, rest) = (sent + 1, more);
+        }
+        outbox.push_pong(8);
+        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        assert_eq!((sent, commands(&outbox)), (2, vec!["ping", "pong", "inv"]));
+    }
+
+    #[test]
+    fn the_oldest_of_many_pongs_are_dropped() {
+        let mut outbox = outbox();
+        (0..1_000).for_each(|nonce| outbox.push_pong(nonce));
+        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        let pongs = outbox.queue.iter().take(MAX_PONGS).map(|queued| queued.frame.clone());
+        assert!(pongs.eq((1_000 - MAX_PONGS as u64..1_000).map(pong)));
+        assert_eq!(outbox.queue.len(), MAX_PONGS + 3);
+    }
+
+    #[test]
+    fn about_as_many_bytes_are_lent_as_a_write_takes() {
+        let mut outbox = Outbox::default();
+        outbox.open();
+        assert_eq!(outbox.count_to_lend(9), 0);
+        let large = frame(&Message::Inv([InvVect::tx(Hash::ZERO); 5_000].into()));
+        (0..9).for_each(|_| outbox.push(large.clone(), Purpose::Trickle));
+        assert_eq!(outbox.count_to_lend(1), 1);
+        assert_eq!(outbox.count_to_lend(9), 2);
+        assert_eq!(outbox.share(9).remaining(), 2 * large.len());
+    }
+
+    #[test]
+    fn only_a_lent_frame_is_answered() {
+        let mut outbox = outbox();
+        let is_ping = |frame: &EncodedMessage| frame.ping_nonce() == Some(1);
+        assert!(!outbox.answer_lent(Instant::ZERO, is_ping));
+        outbox.set_lent(1);
+        assert!(outbox.answer_lent(Instant::ZERO, is_ping));
+        assert!(!outbox.answer_lent(Instant::ZERO, is_ping), "once");
+        let (sent, _) = outbox.advance(32);
+        assert_eq!(sent.and_then(|frame| frame.answered_at), Some(Instant::ZERO));
     }
 
     proptest! {

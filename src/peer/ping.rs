@@ -1,74 +1,69 @@
-//! Our pings and what answers them.
+//! Our pings, and the pongs that answer them.
 
+use alloc::collections::VecDeque;
 use core::num::NonZeroU64;
 use core::time::Duration;
 
+use super::queue::{give_back, push_back};
 use crate::time::Instant;
 
-/// The latest `ping` of ours, as the reference nodes track it: a newer one takes the
-/// place of an unanswered one when it leaves.
+/// Unanswered pings that are remembered. Reference nodes remember the latest one only, but a
+/// remote may answer each of several.
+const MAX_UNANSWERED: usize = 16;
+
+/// Tracks pings from the queue to their answers.
 #[derive(Default)]
 pub(super) struct Pinger {
-    /// Waits to be sent.
+    /// The nonce of a `ping` of the peer's own that waits to be sent.
     queued: Option<NonZeroU64>,
-    /// The last one that the application sent by itself, if it waits.
-    queued_by_application: Option<u64>,
-    /// Was sent and not answered.
-    outstanding: Option<(u64, Instant)>,
-    /// Answered one that waits to be sent. Where frames are written from a shared buffer, a
-    /// `pong` may come before it is told that its `ping` has left.
-    early: Option<(u64, Instant)>,
+    /// Pings that were sent and not answered, and when, the earliest first.
+    unanswered: VecDeque<(u64, Instant)>,
     last: Option<Instant>,
     round_trip: Option<Duration>,
 }
 
 impl Pinger {
-    /// A `ping` waits to be sent.
     pub(super) fn set_queued(&mut self, nonce: NonZeroU64) {
         self.queued = Some(nonce);
     }
 
-    /// A `ping` of the application's own waits to be sent.
-    pub(super) fn set_queued_by_application(&mut self, nonce: u64) {
-        self.queued_by_application = Some(nonce);
-        self.early.take_if(|(early, _)| *early == nonce);
-    }
-
-    /// The nonce of a `ping` that waits to be sent, unless it is one of the application's own.
+    /// The nonce of a `ping` of the peer's own that waits to be sent.
     pub(super) fn queued(&self) -> Option<NonZeroU64> {
         self.queued
     }
 
-    /// The last byte of a `ping` left. Returns the round-trip time, if it has been answered
-    /// already.
-    pub(super) fn left(&mut self, nonce: u64, at: Instant) -> Option<Duration> {
+    /// The last byte of a `ping` was sent at `at`. Returns whether no other one is unanswered.
+    pub(super) fn on_sent(&mut self, nonce: u64, at: Instant) -> bool {
         self.queued.take_if(|queued| queued.get() == nonce);
-        self.queued_by_application.take_if(|queued| *queued == nonce);
-        self.outstanding = Some((nonce, at));
         self.last = Some(at);
-        let (_, answered_at) = self.early.take_if(|(early, _)| *early == nonce)?;
-        self.answered(nonce, answered_at)
+        if self.unanswered.len() == MAX_UNANSWERED {
+            self.unanswered.pop_front();
+        }
+        push_back(&mut self.unanswered, (nonce, at));
+        self.unanswered.len() == 1
     }
 
-    /// The round-trip time, if `nonce` is that of the latest `ping` that has left.
-    pub(super) fn answered(&mut self, nonce: u64, now: Instant) -> Option<Duration> {
-        let Some((_, at)) = self.outstanding.take_if(|(latest, _)| *latest == nonce) else {
-            let queued = [self.queued.map(NonZeroU64::get), self.queued_by_application];
-            if queued.contains(&Some(nonce)) {
-                self.early = Some((nonce, now));
-            }
-            return None;
-        };
+    /// A `pong` came. Returns the round-trip time if it answers a `ping` that was sent. It
+    /// answers older pings as well: nodes answer in order, and may leave some out.
+    pub(super) fn on_pong(&mut self, nonce: u64, now: Instant) -> Option<Duration> {
+        let place = self.unanswered.iter().position(|&(sent, _)| sent == nonce)?;
+        let (_, at) = self.unanswered.drain(..=place).next_back()?;
+        give_back(&mut self.unanswered);
         self.round_trip = Some(now - at);
         self.round_trip
     }
 
-    /// The nonce of a `ping` that was sent and not answered.
-    pub(super) fn outstanding(&self) -> Option<u64> {
-        self.outstanding.map(|(nonce, _)| nonce)
+    /// Whether all pings that were sent are answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.unanswered.is_empty()
     }
 
-    /// When the latest `ping` left.
+    /// The nonce of the latest `ping` that was sent and not answered.
+    pub(super) fn outstanding(&self) -> Option<u64> {
+        self.unanswered.back().map(|&(nonce, _)| nonce)
+    }
+
+    /// When the latest `ping` was sent.
     pub(super) fn last(&self) -> Option<Instant> {
         self.last
     }
@@ -83,58 +78,45 @@ impl Pinger {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const fn at(secs: u64) -> Instant {
+        Instant::from_secs(secs)
+    }
 
-    const fn nonce(nonce: u64) -> NonZeroU64 {
-        NonZeroU64::new(nonce).expect("not 0")
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
     }
 
     #[test]
-    fn a_round_trip_begins_when_the_ping_has_left() {
+    fn a_round_trip_counts_from_the_sending_of_the_ping() {
         let mut pinger = Pinger::default();
-        pinger.set_queued(nonce(7));
-        pinger.left(7, Instant::from_secs(5));
-        assert_eq!((pinger.queued(), pinger.outstanding()), (None, Some(7)));
-        assert_eq!(pinger.answered(8, Instant::from_secs(6)), None);
-        assert_eq!(pinger.answered(7, Instant::from_secs(6)), Some(SECOND));
-        assert_eq!(pinger.answered(7, Instant::from_secs(7)), None);
-        assert_eq!(pinger.round_trip(), Some(SECOND));
-        assert_eq!(pinger.last(), Some(Instant::from_secs(5)));
+        pinger.set_queued(NonZeroU64::MIN);
+        assert!(pinger.on_sent(1, at(5)));
+        assert_eq!((pinger.queued(), pinger.outstanding()), (None, Some(1)));
+        assert_eq!(pinger.on_pong(8, at(6)), None);
+        assert_eq!(pinger.on_pong(1, at(7)), Some(secs(2)));
+        assert_eq!(pinger.on_pong(1, at(8)), None);
+        assert_eq!((pinger.round_trip(), pinger.last()), (Some(secs(2)), Some(at(5))));
     }
 
     #[test]
-    fn an_answer_may_come_before_its_ping_is_known_to_have_left() {
+    fn a_pong_answers_older_pings_as_well() {
         let mut pinger = Pinger::default();
-        pinger.set_queued(nonce(7));
-        assert_eq!(pinger.answered(7, Instant::from_secs(1)), None);
-        assert_eq!(pinger.left(7, Instant::from_secs(2)), Some(Duration::ZERO));
-        assert_eq!((pinger.queued(), pinger.outstanding()), (None, None));
-        assert_eq!(pinger.left(7, Instant::from_secs(3)), None);
+        assert_eq!([1, 2, 3].map(|nonce| pinger.on_sent(nonce, at(nonce))), [true, false, false]);
+        assert_eq!(pinger.on_pong(2, at(9)), Some(secs(7)));
+        assert_eq!(pinger.on_pong(1, at(9)), None);
+        assert!(!pinger.is_answered());
+        assert_eq!(pinger.on_pong(3, at(9)), Some(secs(6)));
+        assert!(pinger.is_answered());
     }
 
     #[test]
-    fn a_pong_of_old_answers_no_later_ping() {
+    fn only_the_latest_unanswered_pings_are_remembered() {
         let mut pinger = Pinger::default();
-        assert_eq!(pinger.answered(7, Instant::from_secs(1)), None);
-        pinger.set_queued_by_application(7);
-        assert_eq!(pinger.left(7, Instant::from_secs(2)), None);
-        assert_eq!(pinger.outstanding(), Some(7));
-        pinger.set_queued_by_application(7);
-        assert_eq!(pinger.answered(7, Instant::from_secs(3)), Some(SECOND));
-        assert_eq!(pinger.answered(7, Instant::from_secs(3)), None);
-        pinger.set_queued_by_application(7);
-        assert_eq!(pinger.left(7, Instant::from_secs(4)), None);
-    }
-
-    #[test]
-    fn a_newer_ping_counts_once_it_has_left() {
-        let mut pinger = Pinger::default();
-        pinger.left(1, Instant::ZERO);
-        pinger.set_queued(nonce(2));
-        assert_eq!(pinger.answered(1, Instant::from_secs(1)), Some(SECOND));
-        pinger.left(2, Instant::from_secs(1));
-        pinger.left(3, Instant::from_secs(1));
-        assert_eq!(pinger.answered(2, Instant::from_secs(2)), None);
-        assert_eq!(pinger.answered(3, Instant::from_secs(2)), Some(SECOND));
+        for nonce in 0..100 {
+            pinger.on_sent(nonce, at(nonce));
+        }
+        assert_eq!(pinger.unanswered.len(), MAX_UNANSWERED);
+        assert_eq!(pinger.on_pong(83, at(100)), None);
+        assert_eq!(pinger.on_pong(84, at(100)), Some(secs(16)));
     }
 }

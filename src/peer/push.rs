@@ -16,6 +16,7 @@ use crate::wire::{
 /// What became of the addresses given to [`push_addrs`](PeerState::push_addrs).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct PushedAddrs {
     /// The queued message; none if there was nothing to send.
     pub id: Option<SendId>,
@@ -36,12 +37,20 @@ impl PeerState {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub fn push_addrs(&mut self, addresses: &[NetAddressV2]) -> Result<PushedAddrs, SendErrorKind> {
+    pub fn push_addrs(
+        &mut self,
+        now: Instant,
+        addresses: &[NetAddressV2],
+    ) -> Result<PushedAddrs, SendErrorKind> {
         let is_v2 = Command::AddrV2.is_defined(self.decoder.protocol());
         self.check_sendable(if is_v2 { Command::AddrV2 } else { Command::Addr })?;
 
         let can_be_sent = |address: &&NetAddressV2| is_v2 || address.socket_addr().is_some();
         let mut chosen: Vec<_> = addresses.iter().filter(can_be_sent).copied().collect();
+        for address in &mut chosen {
+            // Decred's nodes ban the sender of an IPv4 address that is written as one of IPv6.
+            address.addr = address.addr.to_canonical();
+        }
         draw(&mut chosen, MAX_ADDRS, &mut self.random);
         if chosen.is_empty() {
             return Ok(PushedAddrs { id: None, addresses: chosen });
@@ -51,7 +60,7 @@ impl PeerState {
         } else {
             Message::Addr(chosen.iter().filter_map(to_v1).collect())
         };
-        let id = self.send(message).map_err(|error| error.kind)?;
+        let id = self.send(now, message).map_err(|error| error.kind)?;
         Ok(PushedAddrs { id: Some(id), addresses: chosen })
     }
 
@@ -96,8 +105,12 @@ impl PeerState {
     /// # Errors
     ///
     /// As [`send`](Self::send): among others that the version in force has no `reject`.
-    pub fn push_reject(&mut self, reject: Reject) -> Result<SendId, SendError<Message>> {
-        self.send(reject)
+    pub fn push_reject(
+        &mut self,
+        now: Instant,
+        reject: Reject,
+    ) -> Result<SendId, SendError<Message>> {
+        self.send(now, reject)
     }
 
     fn push_request(
@@ -119,7 +132,7 @@ impl PeerState {
         {
             return Ok(None);
         }
-        let id = self.send(message)?;
+        let id = self.send(now, message)?;
         let expires = self.now + self.config.duplicate_request_lifetime;
         *self.last_request(command) = first.map(|first| LastRequest { first, stop, expires });
         Ok(Some(id))

@@ -2,61 +2,58 @@
 
 use alloc::sync::Arc;
 
-use bytes::BytesMut;
-
 use super::PeerState;
 use super::error::CloseReason;
 use super::event::{Direction, Established, Event};
 use super::handshake::{Phase, VerAckRule};
 use super::outbox::Purpose;
+use super::stall::answers;
 use super::timers::Timer;
-use crate::wire::{HEADER_LEN, InvVect, Message, Pong, Version};
+use crate::wire::{Command, HEADER_LEN, InputBuffer, InvVect, Message, Version};
 
 impl PeerState {
     /// Takes frames while there is room for what they bring.
-    pub(super) fn receive(&mut self, buffer: &mut BytesMut) -> Result<(), CloseReason> {
-        let was_held = core::mem::replace(&mut self.input.is_held, false);
-        let is_longer = was_held || buffer.len() > self.input.left;
-        loop {
-            self.check_open()?;
-            if !self.has_room() {
-                self.input.is_held = !buffer.is_empty();
-                self.note_hold();
-                break;
-            }
+    pub(super) fn receive(&mut self, buffer: &mut InputBuffer) -> Result<(), CloseReason> {
+        self.on_progress(buffer.take_new());
+        self.input.is_deferred = false;
+        while self.has_room() {
             let before = buffer.len();
             let taken = self.receive_frame(buffer);
             self.counters.bytes_received += (before - buffer.len()) as u64;
             match taken {
-                Ok(true) => {}
-                Ok(false) => {
-                    if is_longer {
-                        self.extend_idle_timer();
-                    }
-                    break;
-                }
+                Ok(true) => self.check_open()?,
+                Ok(false) => break,
                 Err(reason) => {
                     self.close_with(reason.clone());
                     return Err(reason);
                 }
             }
         }
-        self.input.left = buffer.len();
-        if self.input.has_ended && !self.input.is_held {
+        if !self.has_room() {
+            self.input.is_deferred = !buffer.is_empty();
+            self.note_back_pressure();
+        }
+        self.input.unconsumed = buffer.len();
+        if self.input.has_ended && !self.input.is_deferred {
             self.close_at_eof();
         }
         self.check_open()
     }
 
-    /// Takes one frame. Tells whether there was a whole one.
-    fn receive_frame(&mut self, buffer: &mut BytesMut) -> Result<bool, CloseReason> {
+    /// Takes one frame. Returns whether there was a complete one.
+    fn receive_frame(&mut self, buffer: &mut InputBuffer) -> Result<bool, CloseReason> {
         let Some(header) = self.decoder.header(buffer)? else { return Ok(false) };
-        self.handshake.admits(header.command, HEADER_LEN + header.len)?;
+        if !self.input.is_admitted {
+            self.admit(header.command, header.len)?;
+            self.input.is_admitted = true;
+        }
         let Some(frame) = self.decoder.payload(buffer)? else { return Ok(false) };
+        self.input.is_admitted = false;
 
-        trace!(TRACE, self, command = %header.command, bytes = frame.len, "received");
+        trace!(TRACE, self, Received { command: header.command, bytes: frame.len });
         self.counters.received(header.command, frame.len, self.now);
         self.set_idle_timer();
+        self.count_budget(header.command, frame.len)?;
         match (self.handshake.phase(), frame.message) {
             (Phase::AwaitsVersion, Message::Version(version)) => self.on_version(*version)?,
             (_, Message::VerAck) => self.on_verack(),
@@ -64,6 +61,35 @@ impl PeerState {
             (_, message) => self.on_message(message, frame.len),
         }
         Ok(true)
+    }
+
+    /// Judges a frame by its header, before its payload is received.
+    fn admit(&mut self, command: Command, len: usize) -> Result<(), CloseReason> {
+        self.handshake.admits(command, HEADER_LEN + len)?;
+        if let Some(limit) = self.config.max_payload(command).filter(|&limit| len > limit) {
+            return Err(CloseReason::PayloadTooLarge { command, len, limit });
+        }
+        if let Some(limit) = self.config.max_unsolicited(command).filter(|&limit| len > limit)
+            && !self.requests.as_mut().is_some_and(|requests| requests.take_allowed(command))
+        {
+            return Err(CloseReason::Unsolicited { command, len, limit });
+        }
+        Ok(())
+    }
+
+    fn count_budget(&mut self, command: Command, len: usize) -> Result<(), CloseReason> {
+        if self.config.budget(command).is_none() {
+            return Ok(());
+        }
+        let budgets = self.budgets.get_or_insert_default();
+        if let Some(budget) = budgets.exceeded(&self.config, command, len, self.now) {
+            self.counters.over_budget(command);
+            if budget.closes {
+                return Err(CloseReason::OverBudget { command });
+            }
+            self.emit(Event::OverBudget { command }, 0);
+        }
+        Ok(())
     }
 
     fn on_version(&mut self, version: Version) -> Result<(), CloseReason> {
@@ -82,16 +108,8 @@ impl PeerState {
         self.last_block = version.start_height.max(0).into();
         let version = Arc::new(version);
         self.remote_version = Some(version.clone());
-        trace!(
-            DEBUG,
-            self,
-            version = advertised,
-            services = %version.services,
-            user_agent = %version.user_agent,
-            height = version.start_height,
-            "version received"
-        );
-        self.tell(Event::VersionReceived(version), 0);
+        trace!(DEBUG, self, VersionReceived { version: version.clone() });
+        self.emit(Event::VersionReceived(version), 0);
 
         if i64::from(advertised) < i64::from(minimum) {
             return Err(CloseReason::ProtocolVersionTooOld { advertised, minimum });
@@ -118,7 +136,7 @@ impl PeerState {
                 self.push(&Message::VerAck, Purpose::Handshake);
                 self.establish();
                 if let Some(timeout) = self.config.verack_timeout {
-                    self.timers.set(Timer::VerAck, self.now + timeout);
+                    self.timers.set_after(Timer::VerAck, self.now, timeout);
                 }
             }
             VerAckRule::Within(may_precede) => {
@@ -133,7 +151,7 @@ impl PeerState {
     fn on_verack(&mut self) {
         self.handshake.set_verack();
         self.timers.clear(Timer::VerAck);
-        self.tell(Event::VerAckReceived, 0);
+        self.emit(Event::VerAckReceived, 0);
         if self.handshake.phase() == Phase::AwaitsVerAck {
             if self.direction == Direction::Outbound {
                 self.push(&Message::VerAck, Purpose::Handshake);
@@ -147,54 +165,83 @@ impl PeerState {
 
     fn establish(&mut self) {
         self.handshake.set_phase(Phase::Established);
+        // A nonce that comes back later shows no connection to ourselves.
+        self.sent_nonce = None;
         self.timers.clear(Timer::Handshake);
         self.set_ping_timer();
         self.outbox.open();
         let established =
             Established { version: self.protocol_version(), time_offset: self.time_offset };
-        trace!(DEBUG, self, version = established.version, "established");
-        self.tell(Event::Established(established), 0);
+        trace!(DEBUG, self, Established { version: established.version });
+        self.emit(Event::Established(established), 0);
     }
 
     fn on_message(&mut self, message: Message, len: usize) {
-        let mut round_trip = None;
+        let mut pong = None;
+        let mut solicited = false;
         match &message {
-            Message::Ping(ping) => {
-                self.push(&Message::Pong(Pong { nonce: ping.nonce }), Purpose::Pong);
-            }
-            Message::Pong(pong) => {
-                let time = self.pinger.answered(pong.nonce, self.now);
-                round_trip = time.map(|time| Event::RoundTrip { nonce: pong.nonce, time });
-            }
+            // Queued as a nonce, so that pings cost no memory and never stop the reading.
+            Message::Ping(ping) => self.outbox.push_pong(ping.nonce),
+            Message::Pong(received) => pong = Some(received.nonce),
             Message::SendHeaders => self.wants_headers = true,
             Message::FeeFilter(filter) => self.fee_filter = Some(filter.min_fee),
-            Message::Inv(announced) => self.learn_all(announced),
-            Message::NotFound(missing) => self.answer_vectors(missing),
-            Message::Tx(tx) if self.follows_inventory() => self.got(InvVect::tx(tx.tx_hash())),
-            Message::Block(block) if self.follows_inventory() => {
-                self.got(InvVect::block(block.block_hash()));
+            Message::NotFound(missing) => solicited = self.on_vectors(missing),
+            Message::Tx(tx) if self.follows_inventory() => {
+                solicited = self.on_object(InvVect::tx(tx.tx_hash()));
             }
-            message if self.follows_inventory() => {
+            Message::Block(block) if self.follows_inventory() => {
+                solicited = self.on_object(InvVect::block(block.block_hash()));
+            }
+            message if self.follows_inventory() && message.as_mix().is_some() => {
                 if let Some(Ok(hash)) = message.as_mix().map(|mix| mix.message_hash()) {
-                    self.got(InvVect::mix(hash));
+                    solicited = self.on_object(InvVect::mix(hash));
                 }
             }
-            _ => {}
+            message => solicited = self.on_answer(message),
         }
-        if let Some(requests) = &mut self.requests
-            && requests.answer(message.command())
+        if let Message::Inv(announced) = &message {
+            self.learn_all(announced);
+        }
+        if let Some(height) = message.tip_height() {
+            self.last_block = self.last_block.max(height.into());
+        }
+        self.emit(Event::Message { message, solicited }, len);
+        if let Some(nonce) = pong
+            && !self.on_pong(nonce, self.now)
         {
-            self.set_stall_timer();
-        }
-        self.tell(Event::Message(message), len);
-        if let Some(event) = round_trip {
-            self.timers.clear(Timer::Pong);
-            self.tell(event, 0);
+            self.outbox.answer_lent(self.now, |frame| frame.ping_nonce() == Some(nonce));
         }
     }
 
-    /// The remote has what it announces. Of a long list only the end is looked at, as no
-    /// more than that could be remembered.
+    /// A message came that may answer a request other than `getdata`. Returns whether it does.
+    fn on_answer(&mut self, message: &Message) -> bool {
+        let Some(requests) = &mut self.requests else { return false };
+        let mut locator = None;
+        if let Message::Headers(headers) = message {
+            locator = requests.locator_before(headers, &self.config.network.genesis());
+            if locator.is_none() {
+                return false;
+            }
+        }
+        let command = message.command();
+        // Where frames are written from a shared buffer, an answer may come before the driver
+        // tells that its request was sent.
+        let is_answer = requests.on_answer(command)
+            || self.outbox.answer_lent(self.now, |frame| match frame.command() {
+                Command::GetData => false,
+                request => answers(request).contains(&command),
+            });
+        if is_answer {
+            if let Some(place) = locator {
+                requests.drop_locators(place);
+            }
+            self.set_stall_timer();
+        }
+        is_answer
+    }
+
+    /// The remote has the inventory that it announces. Of a long list only the end is read, as
+    /// no more than that could be remembered.
     fn learn_all(&mut self, announced: &[InvVect]) {
         let skipped = announced.len().saturating_sub(self.known.capacity());
         announced.iter().skip(skipped).for_each(|vector| self.learn(*vector));
@@ -210,16 +257,28 @@ impl PeerState {
         self.known.capacity() > 0 || self.requested() > 0
     }
 
-    /// The remote sent what `vector` names: it has it, and has answered for it.
-    fn got(&mut self, vector: InvVect) {
+    /// The remote sent the object of a vector. Returns whether it was asked for.
+    fn on_object(&mut self, vector: InvVect) -> bool {
         self.learn(vector);
-        self.answer_vectors(&[vector]);
+        self.on_vectors(&[vector])
     }
 
-    fn answer_vectors(&mut self, vectors: &[InvVect]) {
-        if let Some(requests) = self.requests.as_mut().filter(|requests| requests.vectors() > 0) {
-            vectors.iter().for_each(|vector| requests.answer_vector(vector));
+    /// The remote sent the objects of these vectors, or does not have them. Returns whether one
+    /// was asked for.
+    fn on_vectors(&mut self, vectors: &[InvVect]) -> bool {
+        let Some(requests) = self.requests.as_mut().filter(|requests| requests.vectors() > 0)
+        else {
+            return false;
+        };
+        let timeout = self.config.response_timeout(Command::GetData);
+        let due = timeout.map(|timeout| self.timers.remote_clock(self.now) + timeout);
+        let mut any = false;
+        for vector in vectors {
+            any |= requests.on_vector(vector, due);
+        }
+        if any {
             self.set_stall_timer();
         }
+        any
     }
 }

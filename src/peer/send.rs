@@ -11,6 +11,7 @@ use super::outbox::{OVERHEAD, Purpose};
 use super::stall::{self, Requests};
 use super::timers::Timer;
 use crate::network::Chain;
+use crate::time::Instant;
 use crate::wire::{
     Command, EncodeError, EncodedMessage, HEADER_LEN, InvType, InvVect, Message, PeerAddress,
     Protocol, Version,
@@ -67,22 +68,21 @@ impl PeerState {
     }
 
     /// Queues a message of the application's.
-    pub(super) fn push_receipt(&mut self, frame: EncodedMessage) -> Result<SendId, SendErrorKind> {
+    pub(super) fn enqueue(&mut self, frame: EncodedMessage) -> Result<SendId, SendErrorKind> {
         if !self.config.send_unwelcome {
             self.check_welcome(&frame)?;
         }
         self.check_requested(&frame)?;
         self.make_room(frame.len())?;
         let id = self.outbox.next_receipt();
-        if let Some(nonce) = frame.ping_nonce() {
-            self.pinger.set_queued_by_application(nonce);
-        }
+        self.once.on_queued(frame.command(), self.now);
         self.expect_answer(&frame);
         self.outbox.push(frame, Purpose::Receipt(id));
         Ok(id)
     }
 
-    /// Whether the network's nodes put up with a message.
+    /// Whether the network's nodes accept a message without banning the sender, and answer it.
+    /// The protocol document lists what they do not, for each chain (Appendix D, "never send").
     fn check_welcome(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
         let Protocol { chain, .. } = self.decoder.protocol();
         let is_served = |kind| match kind {
@@ -96,7 +96,7 @@ impl PeerState {
             }
             Command::GetCFilter | Command::GetCFHeaders | Command::GetCFTypes => false,
             Command::GetMinings | Command::MiningState => chain != Chain::Decred,
-            _ => true,
+            command => self.once.is_welcome(command, chain, self.now),
         };
         if is_welcome { Ok(()) } else { Err(SendErrorKind::Unwelcome(frame.command())) }
     }
@@ -104,9 +104,7 @@ impl PeerState {
     /// Whether so many vectors more may be asked for.
     fn check_requested(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
         let vectors = match frame.command() {
-            Command::GetData if self.config.response_timeout(Command::GetData).is_some() => {
-                frame.vectors()
-            }
+            Command::GetData => frame.vectors(),
             _ => return Ok(()),
         };
         let limit = self.config.max_requested;
@@ -122,29 +120,26 @@ impl PeerState {
         self.requests.as_ref().map_or(0, |requests| requests.vectors())
     }
 
-    /// Remembers a message that is queued, if it must be answered in time.
+    /// Remembers a message that is queued, if it is a request.
     fn expect_answer(&mut self, frame: &EncodedMessage) {
         let command = frame.command();
-        if self.config.response_timeout(command).is_some() {
+        if !stall::answers(command).is_empty() {
             let key = self.known.key();
+            let locator = frame.locator_request(self.decoder.protocol());
             let requests = self.requests.get_or_insert_with(|| Requests::new(key).into());
-            match command {
-                Command::GetData => requests.ask_for(frame.vectors()),
-                _ => requests.ask(command),
-            }
+            requests.on_queued(frame, locator);
         }
     }
 
-    /// The last byte of a message left, whose answer may have to come in time.
-    pub(super) fn on_request_left(&mut self, command: Command) {
-        if let Some(timeout) = self.config.response_timeout(command) {
-            let due = self.heard() + timeout;
-            if let Some(requests) = &mut self.requests {
-                match command {
-                    Command::GetData => requests.data_left(due),
-                    _ => requests.left(command, due),
-                }
-            }
+    /// The last byte of a message was sent at `at`. If it is a request, its answer may be due.
+    pub(super) fn on_request_sent(&mut self, frame: &EncodedMessage, at: Instant, answered: bool) {
+        let command = frame.command();
+        if let Some(requests) = &mut self.requests
+            && !stall::answers(command).is_empty()
+        {
+            let timeout = self.config.response_timeout(command);
+            let due = timeout.map(|timeout| self.timers.remote_clock(at) + timeout);
+            requests.on_sent(command, due, answered);
             self.set_stall_timer();
         }
     }

@@ -27,18 +27,20 @@ impl Serialize for Event {
                 map.serialize_entry("negotiated", &terms.version)?;
                 map.serialize_entry("time_offset", &terms.time_offset)?;
             }
-            Self::Message(message) => {
+            Self::Message { message, solicited } => {
                 map.serialize_entry("command", &message.command())?;
+                map.serialize_entry("solicited", solicited)?;
                 map.serialize_entry("fields", &message.fields())?;
             }
             Self::RoundTrip { nonce, time } => {
                 map.serialize_entry("nonce", &Text(nonce))?;
                 map.serialize_entry("micros", &micros(*time))?;
             }
+            Self::OverBudget { command } => map.serialize_entry("command", command)?,
             Self::Sent(id) | Self::NotSent(id) => map.serialize_entry("id", id)?,
             Self::Closed(reason) => {
                 map.serialize_entry("reason", reason)?;
-                map.serialize_entry("violation", &reason.is_violation())?;
+                map.serialize_entry("blame", &Text(reason.blame()))?;
             }
         }
         map.end()
@@ -51,7 +53,8 @@ impl Event {
             Self::VersionReceived(_) => "version",
             Self::VerAckReceived => "verack",
             Self::Established(_) => "established",
-            Self::Message(_) => "message",
+            Self::Message { .. } => "message",
+            Self::OverBudget { .. } => "over_budget",
             Self::RoundTrip { .. } => "round_trip",
             Self::Sent(_) => "sent",
             Self::NotSent(_) => "not_sent",
@@ -125,11 +128,12 @@ impl Serialize for Commands<'_> {
 
 impl Serialize for CommandStats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_struct("CommandStats", 4)?;
+        let mut map = serializer.serialize_struct("CommandStats", 5)?;
         map.serialize_field("messages_recv", &self.received.messages)?;
         map.serialize_field("bytes_recv", &self.received.bytes)?;
         map.serialize_field("messages_sent", &self.sent.messages)?;
         map.serialize_field("bytes_sent", &self.sent.bytes)?;
+        map.serialize_field("over_budget", &self.over_budget)?;
         map.end()
     }
 }

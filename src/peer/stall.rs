@@ -1,17 +1,34 @@
-//! What was asked of the remote and has not been answered.
+//! Requests: what was asked of the remote, and which message answers it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::config::Config;
 use super::keyed::Key;
+use super::queue::give_back;
+use super::timers::postponed;
+use crate::hash::Hash;
+use crate::network::Chain;
 use crate::time::Instant;
-use crate::wire::{Command, InvType, InvVect};
+use crate::wire::{Command, EncodedMessage, Headers, InvType, InvVect, LocatorRequest};
 
 /// Room for vectors that is kept when none is left.
 const KEPT: usize = 1_024;
+
+/// Unanswered `getheaders` whose locators are remembered.
+const MAX_LOCATORS: usize = 8;
+
+/// Headers that announce blocks. Nodes announce a new block by one header, and take a list of
+/// less than 12 for an announcement (protocol, 6.3).
+const ANNOUNCED_HEADERS: usize = 12;
+
+/// Messages larger than an unsolicited one that may answer one `mempool`. Nodes announce their
+/// pool in batches of 1,000 vectors.
+const MEMPOOL_ANSWERS: u32 = 64;
 
 /// The commands that answer a request; none if `request` is no request. What answers a
 /// `getdata` depends on its vectors.
@@ -32,48 +49,47 @@ pub(super) const fn answers(request: Command) -> &'static [Command] {
     }
 }
 
-/// Whether nodes answer for every vector of that type, be it with `notfound`. They pass
-/// over others without a word.
+/// Whether nodes answer for every vector of that type, be it with `notfound`. They ignore
+/// vectors of other types.
 pub(super) fn is_answered(kind: InvType) -> bool {
     matches!(kind, InvType::TX | InvType::BLOCK | InvType::MIX)
 }
 
-/// The time of a request begins when its last byte has left, but it is known from when it is
-/// queued: where frames are written from a shared buffer, an answer may come before it is
-/// told that its request has left.
+/// Requests from the queue to their answers.
+///
+/// Deadlines are on the remote's clock. The deadline of a request begins when its last byte was
+/// sent.
 pub(super) struct Requests {
     key: Key,
-    /// Each vector asked for, once.
+    /// Each vector that was asked for and not answered, once.
     vectors: HashTable<Wanted>,
-    /// Every `getdata` that has vectors in `vectors`, by age.
-    data: BTreeMap<u64, Data>,
-    /// How many `getdata`s were queued, which is the number of the next one.
-    queued: u64,
-    /// How many of them have left. They leave in the order in which they were queued.
-    left: u64,
+    /// For each `getdata` that was not sent, how many of `vectors` it asks for first.
+    unsent: VecDeque<usize>,
+    /// How many `getdata`s were sent. They are sent in the order in which they were queued.
+    sent: u64,
+    /// How many of `vectors` were asked for by a `getdata` that was sent.
+    outstanding: usize,
+    /// When the next answer to these is due.
+    due: Option<Instant>,
     others: Vec<Other>,
+    /// The latest `getheaders` that were queued and not answered.
+    locators: VecDeque<LocatorRequest>,
+    /// How many more large answers were asked for, by command.
+    allowed: Vec<(Command, u32)>,
 }
 
 struct Wanted {
     vector: InvVect,
     /// The number of the `getdata`.
-    data: u64,
-}
-
-struct Data {
-    vectors: usize,
-    /// None until it has left.
-    due: Option<Instant>,
+    number: u64,
 }
 
 /// What waits for the answer to any other request.
 struct Other {
     request: Command,
-    /// How many are queued.
-    queued: usize,
-    /// How many of these have been answered already.
-    early: usize,
-    /// When the answer to those that have left is due; none if there is nothing to answer.
+    /// How many were sent and not answered.
+    outstanding: u32,
+    /// When an answer is due, if it is.
     due: Option<Instant>,
 }
 
@@ -82,112 +98,178 @@ impl Requests {
         Self {
             key,
             vectors: HashTable::new(),
-            data: BTreeMap::new(),
-            queued: 0,
-            left: 0,
+            unsent: VecDeque::new(),
+            sent: 0,
+            outstanding: 0,
+            due: None,
             others: Vec::new(),
+            locators: VecDeque::new(),
+            allowed: Vec::new(),
         }
     }
 
-    /// How many vectors are asked for.
+    /// How many vectors are asked for and not answered.
     pub(super) fn vectors(&self) -> usize {
         self.vectors.len()
     }
 
-    /// A `getdata` is queued. A vector that was asked for before stays due when it was, so
-    /// that asking again gives the remote no more time.
-    pub(super) fn ask_for(&mut self, vectors: &[InvVect]) {
-        let number = self.queued;
-        self.queued += 1;
+    /// A request is queued.
+    pub(super) fn on_queued(&mut self, frame: &EncodedMessage, locator: Option<LocatorRequest>) {
+        match frame.command() {
+            Command::GetData => self.on_getdata_queued(frame.vectors()),
+            request => {
+                let count = if request == Command::MemPool { MEMPOOL_ANSWERS } else { 1 };
+                answers(request).iter().for_each(|&answer| self.allow(answer, count));
+            }
+        }
+        if let Some(locator) = locator {
+            if self.locators.len() == MAX_LOCATORS {
+                self.locators.pop_front();
+            }
+            self.locators.push_back(locator);
+        }
+    }
+
+    /// A vector that was asked for before belongs to the earlier `getdata`, so that asking again
+    /// gives the remote no more time.
+    fn on_getdata_queued(&mut self, vectors: &[InvVect]) {
+        let number = self.sent + self.unsent.len() as u64;
         let mut new = 0;
         let key = self.key;
         for &vector in vectors.iter().filter(|vector| is_answered(vector.kind)) {
+            self.allow(answer_to(vector.kind), 1);
+            self.allow(Command::NotFound, 1);
             let entry = self.vectors.entry(
                 key.hash(&vector),
                 |wanted| wanted.vector == vector,
                 |wanted| key.hash(&wanted.vector),
             );
             if let Entry::Vacant(place) = entry {
-                place.insert(Wanted { vector, data: number });
+                place.insert(Wanted { vector, number });
                 new += 1;
             }
         }
-        if new > 0 {
-            self.data.insert(number, Data { vectors: new, due: None });
+        self.unsent.push_back(new);
+    }
+
+    fn allow(&mut self, answer: Command, count: u32) {
+        match self.allowed.iter_mut().find(|(command, _)| *command == answer) {
+            Some((_, allowed)) => *allowed = allowed.saturating_add(count),
+            None => self.allowed.push((answer, count)),
         }
     }
 
-    /// The next `getdata` has left, and its answers are due then.
-    pub(super) fn data_left(&mut self, due: Instant) {
-        if let Some(data) = self.data.get_mut(&self.left) {
-            data.due = Some(due);
+    /// A message comes that is larger than an unsolicited one. Returns whether it was asked for:
+    /// as many such messages are, as requests.
+    pub(super) fn take_allowed(&mut self, command: Command) -> bool {
+        let class = class(command);
+        match self.allowed.iter_mut().find(|(command, _)| *command == class) {
+            Some((_, allowed)) if *allowed > 0 => {
+                *allowed -= 1;
+                true
+            }
+            _ => false,
         }
-        self.left += 1;
     }
 
-    /// The remote sent what `vector` names, or said that it does not have it.
-    pub(super) fn answer_vector(&mut self, vector: &InvVect) {
+    /// The last byte of a request was sent. Its answer is due then, unless that of an earlier
+    /// one is due before: the later request gives the remote no more time.
+    pub(super) fn on_sent(&mut self, request: Command, due: Option<Instant>, is_answered: bool) {
+        if request == Command::GetData {
+            let Some(vectors) = self.unsent.pop_front() else { return };
+            give_back(&mut self.unsent);
+            self.sent += 1;
+            self.outstanding += vectors;
+            if vectors > 0 {
+                self.due = self.due.or(due);
+            }
+        } else if !answers(request).is_empty() && !is_answered {
+            let place = match self.others.iter().position(|other| other.request == request) {
+                Some(place) => place,
+                None => {
+                    self.others.push(Other { request, outstanding: 0, due: None });
+                    self.others.len() - 1
+                }
+            };
+            let other = &mut self.others[place];
+            other.outstanding = other.outstanding.saturating_add(1);
+            other.due = other.due.or(due);
+        }
+    }
+
+    /// The remote sent the object of a vector, or said that it does not have it. The vectors
+    /// that remain are due at `due` then. Returns whether the vector was asked for.
+    pub(super) fn on_vector(&mut self, vector: &InvVect, due: Option<Instant>) -> bool {
         let found =
             self.vectors.find_entry(self.key.hash(vector), |wanted| wanted.vector == *vector);
-        let Ok(found) = found else { return };
-        let (Wanted { data: number, .. }, _) = found.remove();
-        if let Some(data) = self.data.get_mut(&number) {
-            data.vectors -= 1;
-            if data.vectors == 0 {
-                self.data.remove(&number);
+        let Ok(found) = found else { return false };
+        let (Wanted { number, .. }, _) = found.remove();
+        let unsent = number.checked_sub(self.sent).and_then(|place| usize::try_from(place).ok());
+        match unsent.and_then(|place| self.unsent.get_mut(place)) {
+            Some(vectors) => *vectors -= 1,
+            None => {
+                self.outstanding -= 1;
+                self.due = due.filter(|_| self.outstanding > 0);
             }
         }
         if self.vectors.is_empty() && self.vectors.capacity() > KEPT {
             self.vectors = HashTable::new();
         }
+        true
     }
 
-    /// Another request is queued.
-    pub(super) fn ask(&mut self, request: Command) {
-        match self.others.iter_mut().find(|other| other.request == request) {
-            Some(other) => other.queued += 1,
-            None => self.others.push(Other { request, queued: 1, early: 0, due: None }),
-        }
+    /// A message came that may answer other requests than `getdata`. Returns whether one was
+    /// sent: then no request of that command is due any more, as nodes need not answer each.
+    pub(super) fn on_answer(&mut self, answer: Command) -> bool {
+        let is_answered = |other: &&mut Other| answers(other.request).contains(&answer);
+        let Some(other) = self.others.iter_mut().find(is_answered) else { return false };
+        other.outstanding = other.outstanding.saturating_sub(1);
+        other.due = None;
+        self.others.retain(|other| other.outstanding > 0);
+        true
     }
 
-    /// Another request has left, and its answer is due then; or when that of an earlier one
-    /// is, which must not gain time from this one.
-    pub(super) fn left(&mut self, request: Command, due: Instant) {
-        if let Some(other) = self.others.iter_mut().find(|other| other.request == request) {
-            other.queued = other.queued.saturating_sub(1);
-            match other.early.checked_sub(1) {
-                Some(early) => other.early = early,
-                None => other.due = other.due.or(Some(due)),
+    /// The place of the first locator that `headers` continue. A node answers a `getheaders`
+    /// with the headers that follow the first hash it knows, or that follow the genesis block, or
+    /// with the one of the stop hash, or with none. An announcement follows a block that need
+    /// not be in any locator.
+    pub(super) fn locator_before(&self, headers: &Headers, genesis: &Hash) -> Option<usize> {
+        let Some(first) = headers.iter().next() else {
+            return (!self.locators.is_empty()).then_some(0);
+        };
+        let (previous, own) = (first.prev_block(), first.block_hash());
+        self.locators.iter().position(|request| {
+            previous == *genesis || request.stop == own || request.locator.contains(&previous)
+        })
+    }
+
+    /// Forgets a locator that was answered, and all before it.
+    pub(super) fn drop_locators(&mut self, place: usize) {
+        self.locators.drain(..=place);
+    }
+
+    /// Bytes of the remote's came: all deadlines are put off by what they are worth.
+    pub(super) fn put_off(&mut self, by: Duration, now: Instant, config: &Config) {
+        let put_off = |due: &mut Option<Instant>, request| {
+            if let (Some(at), Some(timeout)) = (&mut *due, config.response_timeout(request)) {
+                *at = postponed(*at, by, now, timeout);
             }
-        }
-        self.forget_answered();
+        };
+        put_off(&mut self.due, Command::GetData);
+        self.others.iter_mut().for_each(|other| put_off(&mut other.due, other.request));
     }
 
-    /// A message came: it answers all requests that have left and that it can be the answer
-    /// to. Tells whether there were any such.
-    pub(super) fn answer(&mut self, command: Command) -> bool {
-        let mut any = false;
-        for other in &mut self.others {
-            if answers(other.request).contains(&command) {
-                any = true;
-                if other.due.take().is_none() {
-                    other.early = other.queued.min(other.early + 1);
-                }
-            }
+    /// Gives deadlines that passed until `again`.
+    pub(super) fn grant(&mut self, again: Instant) {
+        let others = self.others.iter_mut().map(|other| &mut other.due);
+        for due in others.chain([&mut self.due]).flatten() {
+            *due = again.max(*due);
         }
-        self.forget_answered();
-        any
-    }
-
-    fn forget_answered(&mut self) {
-        self.others.retain(|other| other.queued > 0 || other.due.is_some());
     }
 
     /// When the next answer is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        // Those that have left come first, in the order in which they are due.
-        let data = self.data.values().next().and_then(|data| data.due);
-        self.others.iter().filter_map(|other| other.due).chain(data).min()
+        self.others.iter().filter_map(|other| other.due).chain(self.due).min()
     }
 
     /// A request that is due at `now`, and the first vector of it if it is a `getdata`.
@@ -196,9 +278,55 @@ impl Requests {
         if let Some(other) = self.others.iter().find(|other| is_due(other.due)) {
             return Some((other.request, None));
         }
-        let (number, _) = self.data.iter().next().filter(|(_, data)| is_due(data.due))?;
-        let vector = self.vectors.iter().filter(|wanted| wanted.data == *number);
-        Some((Command::GetData, vector.map(|wanted| wanted.vector).min()))
+        if !is_due(self.due) {
+            return None;
+        }
+        let sent = self.vectors.iter().filter(|wanted| wanted.number < self.sent);
+        let first = sent.min_by_key(|wanted| (wanted.number, wanted.vector));
+        Some((Command::GetData, first.map(|wanted| wanted.vector)))
+    }
+}
+
+/// The command by which large answers are counted: one for all messages of a mix, as a vector
+/// does not say which of them it names.
+const fn class(command: Command) -> Command {
+    match command {
+        Command::MixKeyXchg
+        | Command::MixCphrTxt
+        | Command::MixSlotRes
+        | Command::MixDCNet
+        | Command::MixConfirm
+        | Command::MixFactPoly
+        | Command::MixSecrets => Command::MixPairReq,
+        other => other,
+    }
+}
+
+/// The class of the message that bears the object of a vector.
+const fn answer_to(kind: InvType) -> Command {
+    match kind {
+        InvType::BLOCK => Command::Block,
+        InvType::MIX => Command::MixPairReq,
+        _ => Command::Tx,
+    }
+}
+
+/// The most bytes that a message may have that nobody asked for, unless it is configured
+/// otherwise; `None` for no limit of its own.
+pub(super) const fn max_unsolicited(command: Command, chain: Chain) -> Option<usize> {
+    match command {
+        // Sent in answer to a request only.
+        Command::Block
+        | Command::NotFound
+        | Command::InitState
+        | Command::MiningState
+        | Command::CFTypes
+        | Command::CFHeaders
+        | Command::CFilter
+        | Command::CFilterV2
+        | Command::CFiltersV2 => Some(0),
+        Command::Headers => Some(1 + ANNOUNCED_HEADERS * (chain.header_len() + 1)),
+        _ => None,
     }
 }
 
@@ -210,6 +338,8 @@ mod tests {
 
     use super::*;
     use crate::hash::Hash;
+    use crate::network::Network;
+    use crate::wire::{List, Message};
 
     fn requests() -> Requests {
         Requests::new(Key::new(&mut ChaCha8Rng::seed_from_u64(0)))
@@ -223,87 +353,98 @@ mod tests {
         Instant::from_secs(secs)
     }
 
+    fn frame(message: Message) -> EncodedMessage {
+        EncodedMessage::new(&Network::EXCC_MAINNET, 8, &message).unwrap()
+    }
+
+    fn queue(requests: &mut Requests, message: Message) {
+        requests.on_queued(&frame(message), None);
+    }
+
+    fn ask(requests: &mut Requests, vectors: &[u8]) {
+        let vectors: List<_> = vectors.iter().map(|&n| vector(n)).collect();
+        queue(requests, Message::GetData(vectors));
+    }
+
+    fn send(requests: &mut Requests, due: u64) {
+        requests.on_sent(Command::GetData, Some(at(due)), false);
+    }
+
     #[test]
-    fn each_vector_has_the_time_of_its_own_request() {
+    fn each_answer_to_a_getdata_starts_the_time_of_the_others_anew() {
         let mut requests = requests();
-        requests.ask_for(&[vector(1), vector(2)]);
-        requests.ask_for(&[vector(2), vector(3)]);
+        ask(&mut requests, &[1, 2]);
+        ask(&mut requests, &[2, 3]);
         assert_eq!((requests.vectors(), requests.due()), (3, None));
-        requests.data_left(at(30));
-        requests.data_left(at(31));
-        requests.answer_vector(&vector(1));
-        assert_eq!(requests.due(), Some(at(30)));
-        assert_eq!(requests.overdue(at(29)), None);
-        assert_eq!(requests.overdue(at(30)), Some((Command::GetData, Some(vector(2)))));
-        requests.answer_vector(&vector(2));
-        assert_eq!(requests.overdue(at(31)), Some((Command::GetData, Some(vector(3)))));
-        requests.answer_vector(&vector(3));
+        send(&mut requests, 30);
+        send(&mut requests, 31);
+        assert_eq!(requests.due(), Some(at(30)), "a later request gives no more time");
+        assert!(requests.on_vector(&vector(1), Some(at(40))));
+        assert!(!requests.on_vector(&vector(1), Some(at(99))));
+        assert_eq!(requests.due(), Some(at(40)));
+        assert_eq!(requests.overdue(at(39)), None);
+        assert_eq!(requests.overdue(at(40)), Some((Command::GetData, Some(vector(2)))));
+        requests.on_vector(&vector(2), Some(at(50)));
+        assert_eq!(requests.overdue(at(50)), Some((Command::GetData, Some(vector(3)))));
+        requests.on_vector(&vector(3), Some(at(60)));
         assert_eq!((requests.vectors(), requests.due()), (0, None));
     }
 
     #[test]
-    fn what_nobody_answers_is_not_waited_for() {
+    fn vectors_that_nodes_ignore_are_not_waited_for() {
         let mut requests = requests();
         let kinds = [InvType::ERROR, InvType::FILTERED_BLOCK, InvType::new(9)];
-        requests.ask_for(&kinds.map(|kind| InvVect::new(kind, Hash::ZERO)));
-        requests.data_left(at(30));
+        let vectors = kinds.map(|kind| InvVect::new(kind, Hash::ZERO));
+        queue(&mut requests, Message::GetData(vectors.into()));
+        send(&mut requests, 30);
         assert_eq!((requests.vectors(), requests.due()), (0, None));
     }
 
     #[test]
-    fn an_answer_may_overtake_the_count_of_its_request() {
+    fn an_answer_may_come_before_its_request_counts_as_sent() {
         let mut requests = requests();
-        requests.ask_for(&[vector(1)]);
-        requests.answer_vector(&vector(1));
-        requests.data_left(at(30));
-        requests.ask(Command::GetInitState);
-        assert!(requests.answer(Command::InitState));
-        requests.left(Command::GetInitState, at(30));
+        ask(&mut requests, &[1]);
+        assert!(requests.on_vector(&vector(1), Some(at(9))));
+        send(&mut requests, 30);
+        requests.on_sent(Command::GetInitState, Some(at(30)), true);
         assert_eq!(requests.due(), None);
     }
 
     #[test]
-    fn one_answer_serves_all_that_have_left() {
+    fn one_answer_ends_the_time_of_all_requests_of_its_command() {
         let mut requests = requests();
         for secs in [1, 2] {
-            requests.ask(Command::MemPool);
-            requests.left(Command::MemPool, at(secs));
+            requests.on_sent(Command::MemPool, Some(at(secs)), false);
         }
-        requests.ask(Command::GetBlocks);
-        requests.left(Command::GetBlocks, at(3));
-        requests.ask(Command::GetHeaders);
-        requests.left(Command::GetHeaders, at(4));
+        requests.on_sent(Command::GetHeaders, Some(at(4)), false);
         assert_eq!(requests.due(), Some(at(1)));
-        assert!(requests.answer(Command::Inv));
+        assert!(requests.on_answer(Command::Inv));
         assert_eq!(requests.due(), Some(at(4)));
-        assert!(!requests.answer(Command::InitState));
+        assert!(requests.on_answer(Command::Inv), "one for each request");
+        assert!(!requests.on_answer(Command::Inv));
+        assert!(!requests.on_answer(Command::InitState));
         assert_eq!(requests.overdue(at(4)), Some((Command::GetHeaders, None)));
     }
 
     #[test]
-    fn a_request_that_is_answered_early_does_not_answer_the_next() {
+    fn an_answer_that_nobody_asked_for_answers_no_later_request() {
         let mut requests = requests();
-        requests.ask(Command::GetHeaders);
-        requests.ask(Command::GetHeaders);
-        requests.answer(Command::Headers);
-        requests.left(Command::GetHeaders, at(1));
-        assert_eq!(requests.due(), None);
-        requests.left(Command::GetHeaders, at(2));
-        assert_eq!(requests.due(), Some(at(2)));
+        assert!(!requests.on_answer(Command::Headers));
+        requests.on_sent(Command::GetHeaders, Some(at(4)), false);
+        assert_eq!(requests.due(), Some(at(4)));
     }
 
     #[test]
-    fn as_many_answers_may_come_early_as_there_are_requests() {
+    fn as_many_large_answers_are_allowed_as_were_asked_for() {
         let mut requests = requests();
-        requests.ask(Command::GetHeaders);
-        requests.ask(Command::GetHeaders);
-        (0..5).for_each(|_| assert!(requests.answer(Command::Headers)));
-        requests.left(Command::GetHeaders, at(1));
-        requests.left(Command::GetHeaders, at(2));
-        assert_eq!(requests.due(), None);
-        requests.ask(Command::GetHeaders);
-        requests.left(Command::GetHeaders, at(3));
-        assert_eq!(requests.due(), Some(at(3)));
+        assert!(!requests.take_allowed(Command::Tx));
+        ask(&mut requests, &[1, 2]);
+        ask(&mut requests, &[2]);
+        assert_eq!([0; 4].map(|_| requests.take_allowed(Command::Tx)), [true, true, true, false]);
+        assert!(requests.take_allowed(Command::NotFound));
+        queue(&mut requests, Message::GetCFTypes);
+        assert!(requests.take_allowed(Command::CFTypes));
+        assert!(!requests.take_allowed(Command::CFTypes));
     }
 
     #[test]
@@ -316,15 +457,18 @@ mod tests {
                 InvVect::block(Hash::from_bytes(hash))
             })
             .collect();
-        requests.ask_for(&many);
-        many.iter().for_each(|vector| requests.answer_vector(vector));
-        assert_eq!((requests.vectors.capacity(), requests.data.len()), (0, 0));
+        queue(&mut requests, Message::GetData(many.clone().into()));
+        send(&mut requests, 30);
+        for vector in &many {
+            requests.on_vector(vector, None);
+        }
+        assert_eq!((requests.vectors.capacity(), requests.unsent.len()), (0, 0));
     }
 
     #[derive(Debug, Clone)]
     enum Step {
         Ask(Vec<u8>),
-        Leave,
+        Send,
         Answer(u8),
     }
 
@@ -333,50 +477,53 @@ mod tests {
         fn behaves_as_a_plain_list_would(
             steps in proptest::collection::vec(
                 prop_oneof![
-                    proptest::collection::vec(0_u8..16, 0..6).prop_map(Step::Ask),
-                    Just(Step::Leave),
+                    proptest::collection::vec(0_u8..16, 1..6).prop_map(Step::Ask),
+                    Just(Step::Send),
                     (0_u8..16).prop_map(Step::Answer),
                 ],
                 0..100,
             ),
         ) {
             let mut requests = requests();
-            let (mut queued, mut left) = (0, 0);
-            let mut model: Vec<(u8, u32, Option<Instant>)> = Vec::new();
+            let (mut queued, mut sent) = (0, 0);
+            let mut due = None;
+            let mut model: Vec<(u8, u32)> = Vec::new();
             for (time, step) in (0..).zip(steps) {
                 match step {
                     Step::Ask(numbers) => {
-                        let vectors: Vec<_> = numbers.iter().map(|&n| vector(n)).collect();
-                        requests.ask_for(&vectors);
+                        ask(&mut requests, &numbers);
                         for number in numbers {
-                            if model.iter().all(|&(other, ..)| other != number) {
-                                model.push((number, queued, None));
+                            if model.iter().all(|&(other, _)| other != number) {
+                                model.push((number, queued));
                             }
                         }
                         queued += 1;
                     }
-                    Step::Leave => {
-                        if left < queued {
-                            requests.data_left(at(time));
-                            for (_, request, due) in &mut model {
-                                if *request == left {
-                                    *due = Some(at(time));
-                                }
+                    Step::Send => {
+                        if sent < queued {
+                            send(&mut requests, time);
+                            if model.iter().any(|&(_, request)| request == sent) {
+                                due = due.or(Some(at(time)));
                             }
-                            left += 1;
+                            sent += 1;
                         }
                     }
                     Step::Answer(number) => {
-                        requests.answer_vector(&vector(number));
-                        model.retain(|&(other, ..)| other != number);
+                        requests.on_vector(&vector(number), Some(at(time)));
+                        let asked = model.iter().find(|&&(other, _)| other == number).copied();
+                        model.retain(|&(other, _)| other != number);
+                        if asked.is_some_and(|(_, request)| request < sent) {
+                            let remain = model.iter().any(|&(_, request)| request < sent);
+                            due = remain.then(|| at(time));
+                        }
                     }
                 }
                 prop_assert_eq!(requests.vectors(), model.len());
-                let due = model.iter().filter_map(|&(.., due)| due).min();
                 prop_assert_eq!(requests.due(), due);
-                let overdue = due.map(|due| {
-                    let of_it = model.iter().filter(|&&(.., other)| other == Some(due));
-                    (Command::GetData, of_it.map(|&(number, ..)| vector(number)).min())
+                let sent = model.iter().filter(|&&(_, request)| request < sent);
+                let first = sent.min_by_key(|&&(number, request)| (request, vector(number)));
+                let overdue = due.map(|_| {
+                    (Command::GetData, first.map(|&(number, _)| vector(number)))
                 });
                 prop_assert_eq!(requests.overdue(Instant::MAX), overdue);
             }

@@ -13,7 +13,7 @@ use crate::wire::{Command, Services};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The remote's address, as given at construction.
+    /// The remote's address, as in [`remote`](crate::PeerState::remote).
     pub remote: SocketAddr,
     /// Who opened the connection.
     pub direction: Direction,
@@ -31,9 +31,8 @@ pub struct Stats {
     /// The height of the remote's best block in its `version`, which may be negative;
     /// none until then.
     pub start_height: Option<i32>,
-    /// The highest block the remote is known to have: its start height, or 0 where that is
-    /// negative, until raised by
-    /// [`update_last_block`](crate::PeerState::update_last_block).
+    /// The highest block that the remote claims to have, as in
+    /// [`last_block`](crate::PeerState::last_block).
     pub last_block: Option<i64>,
     /// The remote's clock less ours, in seconds; none until its `version`.
     pub time_offset: Option<i64>,
@@ -43,7 +42,7 @@ pub struct Stats {
     pub wants_headers: bool,
     /// The least fee rate of the remote's latest `feefilter`.
     pub fee_filter: Option<i64>,
-    /// When the last byte of a frame last left.
+    /// When the last byte of a frame was last sent.
     pub last_send: Option<Instant>,
     /// When a message last came.
     pub last_receive: Option<Instant>,
@@ -51,9 +50,9 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes of frames taken from the input.
     pub bytes_received: u64,
-    /// The nonce of a `ping` of ours that has left and is not answered.
+    /// The nonce of the latest `ping` of ours that was sent and is not answered.
     pub outstanding_ping: Option<u64>,
-    /// When our latest `ping` left.
+    /// When our latest `ping` was sent.
     pub last_ping: Option<Instant>,
     /// The latest round-trip time.
     pub round_trip: Option<Duration>,
@@ -83,8 +82,10 @@ pub struct CommandStats {
     pub command: Command,
     /// What came.
     pub received: Traffic,
-    /// What left wholly.
+    /// What was sent completely.
     pub sent: Traffic,
+    /// Received messages that exceeded the [budget](crate::ConfigBuilder::budget).
+    pub over_budget: u32,
 }
 
 /// Messages and their bytes.
@@ -127,6 +128,11 @@ impl Counters {
         self.of(command).received.count(bytes);
     }
 
+    pub(super) fn over_budget(&mut self, command: Command) {
+        let count = &mut self.of(command).over_budget;
+        *count = count.saturating_add(1);
+    }
+
     pub(super) fn commands(&self) -> &[CommandStats] {
         &self.commands
     }
@@ -136,7 +142,8 @@ impl Counters {
             Ok(place) => place,
             Err(place) => {
                 let (received, sent) = Default::default();
-                self.commands.insert(place, CommandStats { command, received, sent });
+                let stats = CommandStats { command, received, sent, over_budget: 0 };
+                self.commands.insert(place, stats);
                 place
             }
         };
@@ -161,7 +168,12 @@ mod tests {
             (Command::Ping, none, Traffic { messages: 2, bytes: 64 }),
             (Command::Pong, Traffic { messages: 1, bytes: 32 }, none),
         ]
-        .map(|(command, received, sent)| CommandStats { command, received, sent });
+        .map(|(command, received, sent)| CommandStats {
+            command,
+            received,
+            sent,
+            over_budget: 0,
+        });
         assert_eq!(counters.commands(), expected);
         assert_eq!(counters.last_send, Some(Instant::from_secs(4)));
         assert_eq!(counters.last_receive, Some(Instant::from_secs(2)));

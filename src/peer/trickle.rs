@@ -3,11 +3,17 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use hashbrown::HashTable;
+
+use super::keyed::Key;
 use super::known::KnownInventory;
 use super::queue::{give_back, push_back, settle};
 use super::random::Random;
 use crate::time::Instant;
 use crate::wire::{InvVect, List};
+
+/// Room in the index that an empty queue keeps.
+const KEPT: usize = 32;
 
 /// Most vectors in one trickled `inv`, unless another number is configured.
 pub(super) const BATCH: usize = 1_000;
@@ -27,10 +33,30 @@ impl Interval {
     }
 }
 
-/// The vectors that wait, in the order in which they were announced.
+/// The vectors that wait, each once, in the order in which they were announced.
 #[derive(Default)]
 pub(super) struct Trickle {
     waiting: VecDeque<InvVect>,
+    /// The number of the first vector in `waiting`.
+    first: u32,
+    index: HashTable<Entry>,
+}
+
+/// A vector in the index.
+struct Entry {
+    number: u32,
+    /// A part of its hash, so that no vector is hashed again when the index grows.
+    hash: u32,
+}
+
+/// The part of a hash that the index keeps.
+const fn part(hash: u64) -> u32 {
+    hash as u32
+}
+
+/// The hash of the index, which uses the lowest and the highest bits.
+const fn spread(part: u32) -> u64 {
+    part as u64 | (part as u64) << 32
 }
 
 impl Trickle {
@@ -38,12 +64,38 @@ impl Trickle {
         self.waiting.len()
     }
 
-    pub(super) fn push(&mut self, vector: InvVect) {
-        push_back(&mut self.waiting, vector);
+    /// Whether a vector waits. Here and below, `hash` is that of the known inventory.
+    pub(super) fn contains(&self, vector: &InvVect, hash: u64) -> bool {
+        let is_it = |entry: &Entry| self.waiting.get(self.place(entry.number)) == Some(vector);
+        self.index.find(spread(part(hash)), is_it).is_some()
     }
 
-    /// Takes the next batch, of so many at most, without what has become known meanwhile;
-    /// what it takes becomes known until `expires`, so that a vector that waits twice goes out once.
+    /// Adds a vector that does not wait yet.
+    pub(super) fn push(&mut self, vector: InvVect, hash: u64) {
+        let number = self.first.wrapping_add(self.waiting.len() as u32);
+        push_back(&mut self.waiting, vector);
+        let hash = part(hash);
+        self.index.insert_unique(spread(hash), Entry { number, hash }, |entry| spread(entry.hash));
+    }
+
+    fn place(&self, number: u32) -> usize {
+        number.wrapping_sub(self.first) as usize
+    }
+
+    fn pop(&mut self, key: Key) -> Option<(InvVect, u64)> {
+        let vector = self.waiting.pop_front()?;
+        let number = self.first;
+        self.first = number.wrapping_add(1);
+        let hash = key.hash(&vector);
+        let found = self.index.find_entry(spread(part(hash)), |entry| entry.number == number);
+        if let Ok(entry) = found {
+            entry.remove();
+        }
+        Some((vector, hash))
+    }
+
+    /// Takes the next batch, of so many at most, without vectors that have become known
+    /// meanwhile. Those that it takes become known until `expires`.
     pub(super) fn take_batch(
         &mut self,
         most: usize,
@@ -53,25 +105,34 @@ impl Trickle {
     ) -> List<InvVect> {
         let mut batch = alloc::vec::Vec::with_capacity(self.waiting.len().min(most));
         while batch.len() < most
-            && let Some(vector) = self.waiting.pop_front()
+            && let Some((vector, hash)) = self.pop(known.key())
         {
-            if !known.contains(&vector, now) {
-                known.insert(vector, expires);
+            if !known.contains_hashed(&vector, hash, now) {
+                known.insert_hashed(vector, hash, expires);
                 batch.push(vector);
             }
         }
         give_back(&mut self.waiting);
+        self.shrink_index();
         batch.into()
     }
 
     /// Gives back the memory of a queue that is empty.
     pub(super) fn settle(&mut self) {
         settle(&mut self.waiting);
+        self.shrink_index();
     }
 
-    /// Drops what waits.
+    fn shrink_index(&mut self) {
+        if self.waiting.is_empty() && self.index.capacity() > KEPT {
+            self.index = HashTable::new();
+        }
+    }
+
+    /// Drops all vectors.
     pub(super) fn clear(&mut self) {
         self.waiting = VecDeque::new();
+        self.index = HashTable::new();
     }
 }
 
@@ -90,15 +151,26 @@ mod tests {
         InvVect::tx(Hash::from_bytes(hash))
     }
 
+    fn key() -> Key {
+        Key::new(&mut ChaCha8Rng::seed_from_u64(0))
+    }
+
     fn known() -> KnownInventory {
-        let key = Key::new(&mut ChaCha8Rng::seed_from_u64(0));
-        KnownInventory::new(10_000, key)
+        KnownInventory::new(10_000, key())
+    }
+
+    fn push(trickle: &mut Trickle, n: u16) {
+        trickle.push(vector(n), key().hash(&vector(n)));
+    }
+
+    fn contains(trickle: &Trickle, n: u16) -> bool {
+        trickle.contains(&vector(n), key().hash(&vector(n)))
     }
 
     #[test]
     fn batches_are_full_until_the_last_one() {
         let mut trickle = Trickle::default();
-        (0..2_500).for_each(|n| trickle.push(vector(n)));
+        (0..2_500).for_each(|n| push(&mut trickle, n));
         let mut known = known();
         let mut sizes = [0; 3];
         for size in &mut sizes {
@@ -109,13 +181,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_or_waits_twice_is_left_out() {
+    fn known_vectors_are_left_out() {
         let mut trickle = Trickle::default();
-        [1, 2, 3, 2].into_iter().for_each(|n| trickle.push(vector(n)));
+        [1, 2, 3].into_iter().for_each(|n| push(&mut trickle, n));
         let mut known = known();
         known.insert(vector(3), Instant::MAX);
         let batch = trickle.take_batch(BATCH, &mut known, Instant::ZERO, Instant::MAX);
         assert_eq!(batch.as_slice(), [vector(1), vector(2)]);
+    }
+
+    #[test]
+    fn vectors_are_found_while_they_wait() {
+        let mut trickle = Trickle::default();
+        // Numbers wrap around.
+        trickle.first = u32::MAX - 1_000;
+        let mut known = known();
+        for round in 0..3 {
+            let range = 1_500 * round..1_500 * (round + 1);
+            for n in range.clone() {
+                assert!(!contains(&trickle, n));
+                push(&mut trickle, n);
+            }
+            assert!(range.clone().all(|n| contains(&trickle, n)));
+            let expires = Instant::MAX;
+            trickle.take_batch(BATCH, &mut known, Instant::ZERO, expires);
+            let waiting = range.clone().filter(|&n| contains(&trickle, n));
+            assert!(waiting.eq(range.start + 1_000..range.end));
+            trickle.take_batch(BATCH, &mut known, Instant::ZERO, expires);
+            assert_eq!((trickle.len(), trickle.index.len(), trickle.index.capacity()), (0, 0, 0));
+        }
     }
 
     #[test]

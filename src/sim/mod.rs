@@ -22,9 +22,10 @@
 //! while let Some((peer, event)) = sim.next_event(end) {
 //!     match event {
 //!         Event::Established(_) if peer == caller => {
-//!             sim[caller].send(Message::GetAddr).expect("the handshake is done");
+//!             let now = sim.now();
+//!             sim[caller].send(now, Message::GetAddr).expect("the handshake is done");
 //!         }
-//!         Event::Message(Message::GetAddr) => {
+//!         Event::Message { message: Message::GetAddr, .. } => {
 //!             assert_eq!(peer, listener);
 //!             addresses_asked_for_at = Some(sim.now());
 //!         }
@@ -71,7 +72,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::ops::{Index, IndexMut};
 use core::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
 pub use pipe::{Faults, Link, Pipe};
 
@@ -80,6 +81,7 @@ use random::Random;
 
 use crate::peer::{Config, Event, PeerState};
 use crate::time::Instant;
+use crate::wire::InputBuffer;
 
 /// Most bytes of one write.
 const CHUNK: usize = 64 * 1024;
@@ -135,7 +137,7 @@ struct Side {
     /// What is under way to here.
     incoming: Flow,
     /// What has come and was not taken.
-    buffer: BytesMut,
+    buffer: InputBuffer,
     is_reading: bool,
     is_ready: bool,
     wakes_at: Option<Instant>,
@@ -181,7 +183,7 @@ impl Simulation {
             self.sides.push(Some(Box::new(Side {
                 peer,
                 incoming: Flow::new(pipe),
-                buffer: BytesMut::new(),
+                buffer: InputBuffer::new(),
                 is_reading: true,
                 is_ready: false,
                 wakes_at: None,
@@ -412,8 +414,9 @@ impl Simulation {
         };
         let mut out = side.peer.transmit(now);
         let len = out.remaining().min(remote.incoming.room()).min(CHUNK);
+        let bytes = out.copy_to_bytes(len);
+        drop(out);
         if len > 0 {
-            let bytes = out.copy_to_bytes(len);
             remote.incoming.enter(bytes, now, &mut self.random);
             if remote.incoming.breaks(now) {
                 self.make_ready(id.remote());
@@ -443,14 +446,10 @@ impl Simulation {
         }
         match side.incoming.take(now) {
             None => return false,
-            Some(_) if is_closed => side.buffer = BytesMut::new(),
+            Some(_) if is_closed => side.buffer = InputBuffer::new(),
             Some(Arrival::End) => side.peer.handle_eof(now),
             Some(Arrival::Bytes(bytes)) => {
-                if side.buffer.is_empty() {
-                    side.buffer = bytes.into();
-                } else {
-                    side.buffer.extend_from_slice(&bytes);
-                }
+                side.buffer.extend_from_slice(&bytes);
                 _ = side.peer.handle_input(now, &mut side.buffer);
             }
         }

@@ -1,13 +1,18 @@
 use super::*;
 use crate::network::Network;
-use crate::peer::{CloseReason, Relay, SendId};
-use crate::wire::{InvVect, Message};
+use crate::peer::{CloseReason, ConfigBuilder, Relay, SendError, SendId};
+use crate::wire::{Command, InvVect, Message};
 use crate::{Hash, Overflow};
 
 const UNIX_TIME: u64 = 1_700_000_000;
 
 fn config() -> Config {
-    Config::builder(Network::EXCC_MAINNET).build().expect("a valid configuration")
+    builder().build().expect("a valid configuration")
+}
+
+/// Takes the messages that these tests send, though nobody asks for them.
+fn builder() -> ConfigBuilder {
+    Config::builder(Network::EXCC_MAINNET).max_unsolicited(Command::NotFound, 10_000)
 }
 
 const fn millis(millis: u64) -> Duration {
@@ -32,10 +37,19 @@ fn closed_at(events: &[(Instant, PeerId, Event)], peer: PeerId) -> Option<(Insta
 
 fn messages_to(events: &[(Instant, PeerId, Event)], peer: PeerId) -> Vec<(Instant, Message)> {
     let message = |(at, id, event): &(Instant, PeerId, Event)| match event {
-        Event::Message(message) if *id == peer => Some((*at, message.clone())),
+        Event::Message { message, .. } if *id == peer => Some((*at, message.clone())),
         _ => None,
     };
     events.iter().filter_map(message).collect()
+}
+
+fn send(
+    sim: &mut Simulation,
+    peer: PeerId,
+    message: Message,
+) -> Result<SendId, SendError<Message>> {
+    let now = sim.now();
+    sim[peer].send(now, message)
 }
 
 /// A message of 45 bytes and as many vectors.
@@ -65,7 +79,8 @@ fn a_command_in_answer_to_an_event_comes_before_what_follows() {
     let (caller, listener) = sim.connect(config(), config(), Pipe::new());
     while let Some((id, event)) = sim.next_event(Instant::from_secs(1)) {
         if id == listener && matches!(event, Event::VersionReceived(_)) {
-            sim[listener].refuse_version();
+            let now = sim.now();
+            sim[listener].refuse_version(now);
         }
     }
     assert_eq!(sim[listener].close_reason(), Some(&CloseReason::VersionRefused));
@@ -85,9 +100,10 @@ fn peers_live_as_long_as_they_talk() {
 #[test]
 fn what_was_written_arrives_before_the_end() {
     let (mut sim, caller, listener) = established(Pipe::new().latency(millis(20)));
-    sim[caller].send(Message::GetAddr).unwrap();
+    send(&mut sim, caller, Message::GetAddr).unwrap();
     sim.next_event(sim.now());
-    sim[caller].close();
+    let now = sim.now();
+    sim[caller].close(now);
     let start = sim.now();
     let events = sim.run(Duration::from_secs(1));
     let at = start + millis(20);
@@ -128,7 +144,7 @@ fn a_stream_that_was_shut_down_ends() {
 fn a_reader_that_stops_blocks_the_writer_until_it_goes_on() {
     let (mut sim, caller, listener) = established(Pipe::new().capacity(100));
     sim.set_reading(listener, false);
-    let id = sim[caller].send(not_found(10)).unwrap();
+    let id = send(&mut sim, caller, not_found(10)).unwrap();
     assert!(sim.run(Duration::from_secs(10)).is_empty());
     sim.set_reading(listener, true);
     let events = sim.run(Duration::ZERO);
@@ -136,7 +152,7 @@ fn a_reader_that_stops_blocks_the_writer_until_it_goes_on() {
     assert_eq!(messages_to(&events, listener), [(sim.now(), not_found(10))]);
 
     sim.set_reading(listener, false);
-    sim[caller].send(not_found(10)).unwrap();
+    send(&mut sim, caller, not_found(10)).unwrap();
     let events = sim.run(Duration::from_secs(30));
     assert!(matches!(closed_at(&events, caller), Some((_, CloseReason::WriteStall))));
     assert!(closed_at(&events, listener).is_none(), "its end was not read");
@@ -149,9 +165,9 @@ fn a_reset_is_felt_by_both_sides_at_once() {
     for (faults, expected) in faults.into_iter().zip([Some(at), None]) {
         let (mut sim, caller, listener) = established(Pipe::new().latency(millis(10)));
         sim.set_pipe(listener, Pipe::new().latency(millis(10)).faults(faults));
-        sim[caller].send(Message::GetAddr).unwrap();
+        send(&mut sim, caller, Message::GetAddr).unwrap();
         for _ in 0..9 {
-            sim[listener].send(Message::GetAddr).unwrap();
+            send(&mut sim, listener, Message::GetAddr).unwrap();
         }
         let events = sim.run(Duration::from_secs(10));
         let expected = (expected.unwrap_or(Instant::from_secs(5)), CloseReason::ConnectionLost);
@@ -165,7 +181,7 @@ fn a_reset_is_felt_by_both_sides_at_once() {
 #[test]
 fn a_reset_by_command_loses_what_is_under_way() {
     let (mut sim, caller, listener) = established(Pipe::new().latency(millis(10)));
-    sim[caller].send(Message::GetAddr).unwrap();
+    send(&mut sim, caller, Message::GetAddr).unwrap();
     sim.run(millis(5));
     sim.reset(listener);
     let events = sim.run(Duration::from_secs(1));
@@ -179,7 +195,7 @@ fn a_reset_by_command_loses_what_is_under_way() {
 fn a_flipped_bit_is_found() {
     let (mut sim, caller, listener) = established(Pipe::new());
     sim.set_pipe(caller, Pipe::new().faults(Faults::new().flip(1.0)));
-    sim[caller].send(not_found(100)).unwrap();
+    send(&mut sim, caller, not_found(100)).unwrap();
     let events = sim.run(Duration::from_secs(300));
     assert!(messages_to(&events, listener).is_empty());
     assert!(closed_at(&events, listener).is_some() && closed_at(&events, caller).is_some());
@@ -192,7 +208,7 @@ fn broken_up_and_joined_chunks_are_one_stream() {
         established(Pipe::new().latency(millis(5)).jitter(millis(5)).capacity(500).faults(faults));
     let sent: Vec<Message> = (0..100).map(not_found).collect();
     for message in &sent {
-        sim[caller].send(message.clone()).unwrap();
+        send(&mut sim, caller, message.clone()).unwrap();
     }
     let events = sim.run(Duration::from_secs(60));
     let received: Vec<Message> =
@@ -209,8 +225,8 @@ fn trace(seed: u64) -> Vec<(Instant, PeerId, Event)> {
     let mut events = sim.run(Duration::from_secs(1));
     for (n, &(caller, listener)) in (0..).zip(&peers) {
         let now = sim.now();
-        sim[caller].announce(now, InvVect::tx(Hash::from_bytes([n; 32])), Relay::Trickle);
-        _ = sim[listener].ping();
+        _ = sim[caller].announce(now, InvVect::tx(Hash::from_bytes([n; 32])), Relay::Trickle);
+        _ = sim[listener].ping(now);
         events.extend(sim.run(millis(100)));
     }
     events.extend(sim.run(Duration::from_secs(1_000)));
@@ -229,7 +245,8 @@ fn the_same_seed_gives_the_same_run() {
 fn the_end_of_time_can_be_reached() {
     let (mut sim, caller, listener) = established(Pipe::new());
     sim.set_pipe(caller, Pipe::new().latency(Duration::MAX));
-    sim[caller].close();
+    let now = sim.now();
+    sim[caller].close(now);
     sim.run(Duration::MAX);
     assert_eq!(sim.now(), Instant::MAX);
     assert!(sim[listener].close_reason().is_some());
@@ -237,13 +254,13 @@ fn the_end_of_time_can_be_reached() {
 
 #[test]
 fn a_peer_that_gives_up_on_a_slow_reader_ends_its_stream() {
-    let config =
-        || Config::builder(Network::EXCC_MAINNET).max_queued_bytes(5_000).overflow(Overflow::Close);
+    let config = || builder().max_queued_bytes(5_000).overflow(Overflow::Close);
     let build = || config().build().expect("a valid configuration");
     let mut sim = Simulation::new(1, UNIX_TIME);
     let (caller, listener) = sim.connect(build(), build(), Pipe::new().bandwidth(1_000));
     sim.run(Duration::from_secs(5));
-    let sent: Vec<SendId> = core::iter::from_fn(|| sim[caller].send(not_found(100)).ok()).collect();
+    let sent: Vec<SendId> =
+        core::iter::from_fn(|| send(&mut sim, caller, not_found(100)).ok()).collect();
     assert_eq!(sent.len(), 1);
     let events = sim.run(Duration::from_secs(5));
     assert!(matches!(closed_at(&events, caller), Some((_, CloseReason::OutputOverflow { .. }))));

@@ -34,6 +34,7 @@ impl HostAddress {
     ///
     /// The wire can carry such an address as IPv6, and a received one stays IPv6. Decred's
     /// nodes ban a peer that sends one, so convert addresses before they are sent on.
+    #[must_use]
     pub const fn to_canonical(self) -> Self {
         match self {
             Self::Ipv6(ip) => Self::from_ip(IpAddr::V6(ip)),

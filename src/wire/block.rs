@@ -18,6 +18,7 @@ use crate::network::Chain;
 
 /// Most transactions in each of a block's two trees: 43,691, and 33,334 below protocol
 /// version 4.
+#[must_use]
 pub const fn max_txs_per_tree(protocol: Protocol) -> usize {
     Command::Block.max_payload(protocol) / 15 / 2 + 1
 }
@@ -115,6 +116,7 @@ impl Block {
     }
 
     /// The identity of the block: the hash of its header.
+    #[must_use]
     pub fn block_hash(&self) -> Hash {
         self.header().block_hash()
     }
@@ -175,6 +177,7 @@ impl Payload for Block {
 }
 
 /// The transactions of one tree of a [`Block`].
+#[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Transactions<'a> {
     chain: Chain,
@@ -205,6 +208,7 @@ impl fmt::Debug for Transactions<'_> {
 }
 
 /// A block in its parts, to be built or changed.
+#[must_use = "a block in its parts does nothing unless it is encoded"]
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct BlockParts {
@@ -226,6 +230,7 @@ debug_fields! {
 
 impl BlockParts {
     /// Bytes of the block once encoded.
+    #[must_use]
     pub fn encoded_len(&self) -> usize {
         let tree = |transactions: &[Tx]| {
             let bytes: usize = transactions.iter().map(|tx| tx.raw().len()).sum();

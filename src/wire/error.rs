@@ -1,4 +1,4 @@
-//! What can be wrong with bytes, and with a message that should become bytes.
+//! Errors of decoding and encoding.
 
 use core::fmt;
 
@@ -6,9 +6,9 @@ use super::frame::CommandField;
 use super::message::Command;
 use crate::network::Chain;
 
-/// Why received bytes were refused.
+/// An error in received bytes.
 ///
-/// Every decoding error is terminal: a stream is never resynchronised.
+/// Every decoding error is final: a stream is never resynchronised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     command: Option<Command>,
@@ -24,24 +24,36 @@ impl DecodeError {
         Self { command: Some(command), kind }
     }
 
-    /// The message that the bytes announced, once its command was known.
+    /// The command, if the error was found after the command was known.
     pub const fn command(&self) -> Option<Command> {
         self.command
     }
 
-    /// What was wrong.
+    /// The kind of the error.
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// Whether the remote broke the protocol, which the reference nodes answer with a
-    /// ban. A payload that ends early is the one error that does not count.
-    pub const fn is_violation(&self) -> bool {
-        !matches!(self.kind, ErrorKind::Truncated { .. })
+    /// Returns whether the nodes of `chain` ban a peer that sends such bytes.
+    ///
+    /// - [`Truncated`](ErrorKind::Truncated) is `false` on both chains: the nodes only
+    ///   disconnect.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) is `true` on Decred only:
+    ///   Exchangecoin's nodes ignore these bytes.
+    /// - All other errors are `true`.
+    #[must_use]
+    pub const fn is_violation(&self, chain: Chain) -> bool {
+        // As `serverPeer.OnRead` of both nodes: it bans for every error of package `wire`,
+        // and not for the end-of-file errors, which are those of package `io`.
+        match self.kind {
+            ErrorKind::Truncated { .. } => false,
+            ErrorKind::TrailingBytes(_) => matches!(chain, Chain::Decred),
+            _ => true,
+        }
     }
 }
 
-/// Why a message cannot be put on the wire.
+/// An error that prevents a message from being encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodeError {
     command: Command,
@@ -53,12 +65,12 @@ impl EncodeError {
         Self { command, kind }
     }
 
-    /// The message that was to be encoded.
+    /// The command of the message.
     pub const fn command(&self) -> Command {
         self.command
     }
 
-    /// What was wrong.
+    /// The kind of the error.
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
@@ -82,13 +94,13 @@ impl fmt::Display for EncodeError {
 impl core::error::Error for DecodeError {}
 impl core::error::Error for EncodeError {}
 
-/// A number that was met where a smaller one is the most that is allowed.
+/// A value above its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Excess {
-    /// The number met.
+    /// The value found.
     pub seen: u64,
-    /// The largest number allowed.
+    /// The limit.
     pub allowed: u64,
 }
 
@@ -98,20 +110,20 @@ impl fmt::Display for Excess {
     }
 }
 
-/// What is wrong with bytes or with a message.
+/// The kind of an error in received bytes or in a message to be encoded.
 ///
-/// The variants bear the names of the reference nodes' error kinds, without their
-/// `Err`; [`name`](Self::name) gives that name as text. [`Truncated`](Self::Truncated)
-/// stands for their two end-of-file errors.
+/// Variants have the names of the reference nodes' error kinds without `Err`;
+/// [`name`](Self::name) returns them as text. [`Truncated`](Self::Truncated) stands for
+/// the two end-of-file errors of the nodes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The payload, or the stream, ends before the message does.
     #[error("{needed} bytes needed where {remaining} remain")]
     Truncated {
-        /// Bytes that the next element takes.
+        /// Bytes that the next field needs.
         needed: usize,
-        /// Bytes that were left.
+        /// Bytes remaining.
         remaining: usize,
     },
     /// The frame belongs to another network.
@@ -128,7 +140,7 @@ pub enum ErrorKind {
     /// The chain has no message of that name.
     #[error("unknown command {0}")]
     UnknownCmd(CommandField),
-    /// The payload is larger than a payload may be: bytes.
+    /// The payload is too large, in bytes.
     #[error("payload bytes: {0}")]
     PayloadTooLarge(Excess),
     /// The payload does not match its checksum.
@@ -140,7 +152,7 @@ pub enum ErrorKind {
         computed: [u8; 4],
     },
     /// The message does not exist at the protocol version in force.
-    #[error("not defined at protocol version {version}, but from {first} to {last}")]
+    #[error("not defined at protocol version {version}, only from {first} to {last}")]
     MsgInvalidForPVer {
         /// The version in force.
         version: u32,
@@ -149,18 +161,18 @@ pub enum ErrorKind {
         /// The last version that has the message.
         last: u32,
     },
-    /// Bytes are left over after a complete message.
+    /// Bytes follow a complete message.
     #[error("{0} bytes after the end of the message")]
     TrailingBytes(usize),
     /// A variable-length integer is not in its shortest form.
-    #[error("{value} encoded in {len} bytes, which is not its shortest form")]
+    #[error("{value} is encoded in {len} bytes, which is not its shortest form")]
     NonCanonicalVarInt {
         /// The value encoded.
         value: u64,
-        /// The bytes taken to do so.
+        /// The bytes of its encoding.
         len: usize,
     },
-    /// A string is longer than a string may be: bytes.
+    /// A string is too long, in bytes.
     #[error("string bytes: {0}")]
     VarStringTooLong(Excess),
     /// A string has a byte outside printable ASCII.
@@ -171,10 +183,10 @@ pub enum ErrorKind {
         /// Its offset in the string.
         at: usize,
     },
-    /// The user agent is too long: bytes.
+    /// The user agent is too long, in bytes.
     #[error("user agent bytes: {0}")]
     UserAgentTooLong(Excess),
-    /// A timestamp is beyond what the chain can represent: seconds.
+    /// A timestamp is later than the chain can represent, in seconds.
     #[error("timestamp in seconds: {0}")]
     InvalidTimestamp(Excess),
     /// Too many addresses.
@@ -192,29 +204,29 @@ pub enum ErrorKind {
     /// A header in a `headers` message is followed by a transaction count other than 0.
     #[error("header {index} is followed by {txs} transactions, none allowed")]
     HeaderContainsTxs {
-        /// Which header, counted from 0.
+        /// The index of the header.
         index: usize,
         /// The transaction count that follows it.
         txs: u64,
     },
-    /// A run of bytes is longer than it may be.
+    /// A byte string is too long, in bytes.
     #[error("bytes: {0}")]
     VarBytesTooLong(Excess),
     /// Too many transactions in a block, or inputs or outputs in a transaction.
     #[error("transactions, inputs or outputs: {0}")]
     TooManyTxs(Excess),
-    /// A transaction is serialised in a way that does not exist: 0, 1 and 2 do.
-    #[error("transaction serialisation type {0}, none above 2 exists")]
+    /// The serialisation type of a transaction is not 0, 1 or 2.
+    #[error("unknown transaction serialisation type {0}")]
     UnknownTxType(u16),
-    /// The halves of a transaction have different numbers of inputs.
-    #[error("{witness} inputs in the witness where the prefix has {prefix}")]
+    /// The prefix and the witness of a transaction have different numbers of inputs.
+    #[error("{witness} inputs in the witness, {prefix} in the prefix")]
     MismatchedWitnessCount {
         /// Inputs in the prefix.
         prefix: u64,
         /// Inputs in the witness.
         witness: u64,
     },
-    /// A committed filter that is to be sent is too large: bytes.
+    /// A committed filter to be sent is too large, in bytes.
     #[error("filter bytes: {0}")]
     FilterTooLarge(Excess),
     /// Too many hashes in the proof of a committed filter.
@@ -241,95 +253,95 @@ pub enum ErrorKind {
     /// Too many types of initial state.
     #[error("initial state types: {0}")]
     TooManyInitStateTypes(Excess),
-    /// The name of a type of initial state that is to be asked for is too long: bytes.
+    /// The name of a type of initial state to be requested is too long, in bytes.
     #[error("initial state type bytes: {0}")]
     InitStateTypeTooLong(Excess),
     /// An `addrv2` without an address.
     #[error("no addresses, at least 1 required")]
     TooFewAddrs,
-    /// A type of network address that does not exist: 1, 2 and 3 do.
-    #[error("network address type {0}, none but 1 to 3 exists")]
+    /// The type of a network address is not 1, 2 or 3.
+    #[error("unknown network address type {0}")]
     UnknownNetAddrType(u8),
-    /// The script class of a mix that is to be offered is too long: bytes.
+    /// The script class of a `mixpairreq` to be sent is too long, in bytes.
     #[error("script class bytes: {0}")]
     MixPairReqScriptClassTooLong(Excess),
-    /// Too many unspent outputs in the offer of a mix.
+    /// Too many unspent outputs in a `mixpairreq`.
     #[error("unspent outputs: {0}")]
     TooManyMixPairReqUTXOs(Excess),
-    /// Too many mixing messages that the sender has seen.
+    /// Too many hashes of mixing messages that the sender has seen.
     #[error("messages seen: {0}")]
     TooManyPrevMixMsgs(Excess),
-    /// The message contradicts itself, or the connection that it is to be sent on.
+    /// The message is invalid for the reason given.
     #[error("{0}")]
     InvalidMsg(Invalid),
 }
 
-/// What is wrong with a message that is [`InvalidMsg`](ErrorKind::InvalidMsg).
+/// The reason of an [`InvalidMsg`](ErrorKind::InvalidMsg).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Invalid {
-    /// What is to be sent to a peer, or put into a message, is of the other chain.
-    #[error("of {of}, not of {expected}")]
+    /// A message to be sent, or a part of one, belongs to another chain.
+    #[error("belongs to {of}, expected {expected}")]
     OtherChain {
-        /// The chain that it is of.
+        /// The chain that it belongs to.
         of: Chain,
-        /// The chain that it should be of.
+        /// The chain expected.
         expected: Chain,
     },
-    /// A `reject` has a hash exactly if it is of a `block` or `tx`.
-    #[error("a reject has a hash exactly if it is of a block or tx")]
+    /// A `reject` of a `block` or `tx` has no hash, or one of another message has a hash.
+    #[error("a reject has a hash if and only if it is for a block or tx")]
     RejectHash,
-    /// An amount below zero.
+    /// An amount is negative.
     #[error("amount {0} is negative")]
     NegativeAmount(i64),
-    /// A mark of a change output that is neither 0 nor 1.
-    #[error("{0} where 0 or 1 says whether there is a change output")]
+    /// The flag for a change output is neither 0 nor 1.
+    #[error("change flag {0}, expected 0 or 1")]
     ChangeFlag(u8),
-    /// Lists that belong together differ in length.
+    /// The numbers of ciphertexts and of key exchanges seen differ.
     #[error("{ciphertexts} ciphertexts for {seen} key exchanges seen")]
     UnequalLists {
-        /// Ciphertexts.
+        /// Number of ciphertexts.
         ciphertexts: usize,
-        /// Key exchanges seen.
+        /// Number of key exchanges seen.
         seen: usize,
     },
-    /// A matrix of values without rows or columns where there must be some.
+    /// A matrix has no rows or no columns.
     #[error("{rows} rows of {columns} values, at least 1 of each required")]
     EmptyMatrix {
-        /// Rows.
+        /// Number of rows.
         rows: u64,
-        /// Values in each.
+        /// Number of columns.
         columns: u64,
     },
-    /// Values that do not fill a matrix.
-    #[error("{values} values where {rows} rows of {columns} are needed")]
+    /// The number of values is not rows times columns.
+    #[error("{values} values do not fill {rows} rows of {columns}")]
     RaggedMatrix {
-        /// Values there are.
+        /// Number of values.
         values: usize,
-        /// Rows; saturating.
+        /// Number of rows, saturating.
         rows: u32,
-        /// Values that each row should have; saturating.
+        /// Number of columns, saturating.
         columns: u32,
     },
-    /// Too many rows of values.
+    /// Too many rows in a matrix.
     #[error("rows: {0}")]
     TooManyRows(Excess),
-    /// Too many values in a row.
+    /// Too many columns in a matrix.
     #[error("columns: {0}")]
     TooManyColumns(Excess),
     /// Too many values.
     #[error("values: {0}")]
     TooManyValues(Excess),
-    /// A value that is to be sent is too long: bytes.
+    /// A value to be sent is too long, in bytes.
     #[error("value bytes: {0}")]
     ValueTooLong(Excess),
-    /// A size of mixed messages other than 20 bytes.
-    #[error("mixed messages of {0} bytes, only 20 are allowed")]
+    /// The size of mixed messages is not 20 bytes.
+    #[error("mixed messages of {0} bytes, expected 20")]
     MixedMessageSize(u64),
 }
 
 impl ErrorKind {
-    /// The name that the reference nodes give this kind, without their `Err`.
+    /// The name of this kind in the reference nodes, without `Err`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Truncated { .. } => "Truncated",
@@ -374,7 +386,7 @@ impl ErrorKind {
     }
 }
 
-/// `Ok` while `seen` is no more than `allowed`, else the error that `kind` makes.
+/// Returns the error of `kind` if `seen` is more than `allowed`.
 pub(crate) fn at_most(
     seen: impl TryInto<u64>,
     allowed: impl TryInto<u64>,
@@ -385,11 +397,34 @@ pub(crate) fn at_most(
     if seen <= allowed { Ok(()) } else { Err(kind(Excess { seen, allowed })) }
 }
 
-/// Bytes as hexadecimal in their order.
+/// Shows bytes as hexadecimal in wire order.
 pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_a_violation_where_the_nodes_ban_for_it() {
+        for (kind, exchangecoin, decred) in [
+            (ErrorKind::Truncated { needed: 2, remaining: 1 }, false, false),
+            (ErrorKind::TrailingBytes(1), false, true),
+            (ErrorKind::TooFewAddrs, true, true),
+            (ErrorKind::UnknownCmd(Command::Reject.into()), true, true),
+        ] {
+            for error in [
+                DecodeError::in_frame(kind.clone()),
+                DecodeError::in_message(Command::Ping, kind.clone()),
+            ] {
+                assert_eq!(error.is_violation(Chain::Exchangecoin), exchangecoin, "{error}");
+                assert_eq!(error.is_violation(Chain::Decred), decred, "{error}");
+            }
+        }
     }
 }

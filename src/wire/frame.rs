@@ -2,13 +2,15 @@
 
 use core::fmt;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codec::{HEAD_LEN, Protocol, Reader, Writer, check_strict};
 use super::error::{DecodeError, EncodeError, ErrorKind, at_most};
+use super::input::InputBuffer;
 use super::inv::InvVect;
+use super::locator::LocatorRequest;
 use super::message::{Command, Message};
 use crate::network::{Chain, Network};
 
@@ -17,10 +19,6 @@ pub const HEADER_LEN: usize = 24;
 
 /// Most bytes of any payload: 32 MiB.
 pub const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
-
-/// Payloads up to this size are copied out of the receive buffer, so that a small
-/// message which the application keeps does not keep the whole buffer alive.
-const COPY_BELOW: usize = 4 * 1024;
 
 /// The command as a frame's header has it: 12 bytes, shown as text where they are.
 #[derive(
@@ -137,6 +135,28 @@ pub struct Frame {
     pub len: usize,
 }
 
+/// A frame that a stream left incomplete when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutFrame {
+    /// The name of the message; `None` if the stream ended inside the header.
+    pub command: Option<Command>,
+    /// Bytes of the payload, or of the header.
+    pub needed: usize,
+    /// Bytes of these that were received.
+    pub received: usize,
+}
+
+impl fmt::Display for CutFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, needed, received } = self;
+        match command {
+            Some(command) => write!(f, "{received} of {needed} bytes of a {command} received"),
+            None => write!(f, "{received} of {needed} bytes of a header received"),
+        }
+    }
+}
+
 /// Takes messages from a stream of bytes.
 ///
 /// A header is judged as soon as its 24 bytes are there, before anything is kept for
@@ -144,13 +164,12 @@ pub struct Frame {
 /// error is final: later calls return it again.
 ///
 /// ```
-/// use bytes::BytesMut;
 /// use excc_peer::Network;
-/// use excc_peer::wire::{Decoder, EncodedMessage, Message, Ping};
+/// use excc_peer::wire::{Decoder, EncodedMessage, InputBuffer, Message, Ping};
 ///
 /// let network = Network::EXCC_MAINNET;
 /// let ping = Message::Ping(Ping { nonce: 7 });
-/// let mut buffer = BytesMut::from(&EncodedMessage::new(&network, 8, &ping)?.to_bytes()[..]);
+/// let mut buffer = InputBuffer::from(&EncodedMessage::new(&network, 8, &ping)?.to_bytes()[..]);
 ///
 /// let mut decoder = Decoder::new(network, 8);
 /// let frame = decoder.decode(&mut buffer)?.expect("a whole frame is there");
@@ -163,7 +182,6 @@ pub struct Decoder {
     magic: u32,
     protocol: Protocol,
     trailing: TrailingBytes,
-    reject_limit: usize,
     state: State,
 }
 
@@ -184,7 +202,6 @@ impl Decoder {
             magic: network.magic(),
             protocol: Protocol::new(network.chain(), version),
             trailing: TrailingBytes::of(network.chain()),
-            reject_limit: MAX_PAYLOAD,
             state: State::Header,
         }
     }
@@ -205,73 +222,74 @@ impl Decoder {
         self.trailing = trailing;
     }
 
-    /// Allows a `reject` no more payload than `limit` bytes, where the wire allows it
-    /// [`MAX_PAYLOAD`].
-    pub const fn set_reject_limit(&mut self, limit: usize) {
-        self.reject_limit = limit;
-    }
-
-    /// Takes the next message from the front of `buffer`, or nothing until it is whole.
+    /// Takes the next message from the front of `buffer`. Returns `None` until it is complete.
     ///
     /// # Errors
     ///
-    /// What is wrong with the frame; the decoder is then spent.
-    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+    /// Returns what is wrong with the frame. The error is final.
+    pub fn decode(&mut self, buffer: &mut InputBuffer) -> Result<Option<Frame>, DecodeError> {
         match self.header(buffer)? {
             Some(_) => self.payload(buffer),
             None => Ok(None),
         }
     }
 
-    /// Takes the next header from the front of `buffer`, once it is there, and tells of
-    /// it until its payload is taken.
+    /// Takes the next header from the front of `buffer`, once it is complete, and returns it
+    /// until its payload is taken.
     ///
     /// # Errors
     ///
-    /// What is wrong with the header; the decoder is then spent.
-    pub fn header(&mut self, buffer: &mut BytesMut) -> Result<Option<FrameHeader>, DecodeError> {
+    /// Returns what is wrong with the header. The error is final.
+    pub fn header(&mut self, buffer: &mut InputBuffer) -> Result<Option<FrameHeader>, DecodeError> {
         match &self.state {
             State::Payload(header) => return Ok(Some(*header)),
             State::Failed(error) => return Err(error.clone()),
             State::Header => {}
         }
-        let Ok((raw, _)) = RawHeader::read_from_prefix(buffer) else { return Ok(None) };
+        let Ok((raw, _)) = RawHeader::read_from_prefix(buffer.as_slice()) else {
+            buffer.settle(self.missing(buffer));
+            return Ok(None);
+        };
         buffer.advance(HEADER_LEN);
         let header = self.judge(&raw).map_err(|error| self.fail(error))?;
         self.state = State::Payload(header);
         Ok(Some(header))
     }
 
-    /// Takes the payload of the header taken before, once it is whole.
+    /// Takes the payload of the header taken before, once it is complete.
     ///
     /// # Errors
     ///
-    /// What is wrong with the payload; the decoder is then spent.
-    pub fn payload(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+    /// Returns what is wrong with the payload. The error is final.
+    pub fn payload(&mut self, buffer: &mut InputBuffer) -> Result<Option<Frame>, DecodeError> {
         let header = match &self.state {
             State::Payload(header) => *header,
             State::Failed(error) => return Err(error.clone()),
             State::Header => return Ok(None),
         };
         if buffer.len() < header.len {
+            buffer.settle(self.missing(buffer));
             return Ok(None);
         }
         self.state = State::Header;
-        let message = if header.len < COPY_BELOW {
-            let message = self.open(header, Reader::borrowed(&buffer[..header.len]));
-            buffer.advance(header.len);
-            message
-        } else {
+        let message = if buffer.may_share(header.len) {
             let payload = buffer.split_to(header.len).freeze();
             self.open(header, Reader::shared(&payload))
+        } else {
+            let message = self.open(header, Reader::borrowed(&buffer.as_slice()[..header.len]));
+            buffer.advance(header.len);
+            message
         };
         let message = message.map_err(|error| self.fail(error))?;
+        if buffer.is_empty() {
+            buffer.settle(HEADER_LEN);
+        }
         Ok(Some(Frame { message, len: HEADER_LEN + header.len }))
     }
 
-    /// How many bytes `buffer` is short of what [`decode`](Self::decode) needs next: of a
+    /// How many bytes `buffer` lacks of what [`decode`](Self::decode) needs next: of a
     /// header, or of the payload announced.
-    pub fn missing(&self, buffer: &BytesMut) -> usize {
+    pub fn missing(&self, buffer: &InputBuffer) -> usize {
         let needed = match &self.state {
             State::Payload(header) => header.len,
             State::Header | State::Failed(_) => HEADER_LEN,
@@ -279,17 +297,19 @@ impl Decoder {
         needed.saturating_sub(buffer.len())
     }
 
-    /// What is wrong with a stream that ends here, with `left` bytes not taken: nothing,
-    /// unless a frame has begun.
-    pub fn end(&self, left: usize) -> Result<(), DecodeError> {
-        let truncated = |len| ErrorKind::Truncated { needed: len, remaining: left };
+    /// The frame that a stream leaves incomplete if it ends now, with `remaining` bytes not
+    /// taken from the buffer. `None` between two frames.
+    pub fn cut(&self, remaining: usize) -> Option<CutFrame> {
         match &self.state {
-            State::Failed(error) => Err(error.clone()),
-            State::Payload(header) => {
-                Err(DecodeError::in_message(header.command, truncated(header.len)))
+            State::Payload(header) => Some(CutFrame {
+                command: Some(header.command),
+                needed: header.len,
+                received: remaining,
+            }),
+            State::Header if remaining > 0 => {
+                Some(CutFrame { command: None, needed: HEADER_LEN, received: remaining })
             }
-            State::Header if left > 0 => Err(DecodeError::in_frame(truncated(HEADER_LEN))),
-            State::Header => Ok(()),
+            State::Header | State::Failed(_) => None,
         }
     }
 
@@ -314,10 +334,6 @@ impl Decoder {
             // The wire reads a payload that no version in force can decode; here it is
             // refused before it is received.
             .and_then(|()| command.check_version(self.protocol))
-            .and_then(|()| match command {
-                Command::Reject => at_most(len, self.reject_limit, ErrorKind::PayloadTooLarge),
-                _ => Ok(()),
-            })
             .map_err(|kind| DecodeError::in_message(command, kind))?;
         Ok(FrameHeader { command, len, checksum: raw.checksum })
     }
@@ -422,6 +438,19 @@ impl EncodedMessage {
         let [head, _] = self.parts();
         match self.command {
             Command::Ping => head.last_chunk().map(|nonce| u64::from_le_bytes(*nonce)),
+            _ => None,
+        }
+    }
+
+    /// The content of a `getheaders`.
+    pub(crate) fn locator_request(&self, protocol: Protocol) -> Option<LocatorRequest> {
+        if self.command != Command::GetHeaders {
+            return None;
+        }
+        let payload = self.to_bytes().slice(HEADER_LEN..);
+        let reader = Reader::shared(&payload);
+        match Message::decode_from(self.command, reader, protocol, TrailingBytes::Ignore) {
+            Ok(Message::GetHeaders(request)) => Some(request),
             _ => None,
         }
     }

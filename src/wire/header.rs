@@ -35,6 +35,7 @@ macro_rules! header_fields {
             })*
 
             /// A copy that lives by itself.
+            #[must_use]
             pub fn to_header(&self) -> BlockHeader {
                 BlockHeader {
                     $($field: self.$field(),)*
@@ -70,6 +71,7 @@ impl BlockHeader {
     /// let header = BlockHeader { height: 7, ..BlockHeader::zeroed(Chain::Decred) };
     /// assert_eq!((header.height, header.timestamp), (7, 0));
     /// ```
+    #[must_use]
     pub fn zeroed(chain: Chain) -> Self {
         let fields = Fields::new_zeroed();
         let raw = [0; size_of::<Fields>() + SOLUTION_LEN];
@@ -85,6 +87,7 @@ impl BlockHeader {
     }
 
     /// The hash of the header as it is on the wire: the identity of the block.
+    #[must_use]
     pub fn block_hash(&self) -> Hash {
         let solution = self.equihash_solution.as_ref().map_or(&[][..], |solution| solution);
         self.chain().hash_function().digest(&[self.fields().as_bytes(), solution])
@@ -187,6 +190,7 @@ impl<'a> BlockHeaderRef<'a> {
     }
 
     /// The hash of all the header's bytes: the identity of the block.
+    #[must_use]
     pub fn block_hash(&self) -> Hash {
         self.chain.hash_function().digest(&[self.raw])
     }

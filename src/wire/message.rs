@@ -195,67 +195,67 @@ messages! {
         Version(Box<Version>) = "version", upto(358), upto(358);
         /// Acknowledges a `version`.
         VerAck = "verack", upto(0), upto(0);
-        /// Asks for addresses of nodes.
+        /// Requests addresses of nodes.
         GetAddr = "getaddr", upto(0), upto(0);
         /// Addresses of nodes.
         Addr(List<NetAddress>) = "addr", upto(30_003), gated_until(11, 30_003);
-        /// Asks for the hashes of the blocks after a block locator.
+        /// Requests the hashes of the blocks after a block locator.
         GetBlocks(LocatorRequest) = "getblocks", upto(16_039), upto(16_039);
-        /// Asks for the headers of the blocks after a block locator.
+        /// Requests the headers of the blocks after a block locator.
         GetHeaders(LocatorRequest) = "getheaders", upto(16_039), upto(16_039);
         /// Headers of blocks.
         Headers(Headers) = "headers", upto(562_003), upto(362_003);
-        /// Announces what the sender has.
+        /// Announces transactions, blocks and mixing messages.
         Inv(List<InvVect>) = "inv", upto(1_800_003), upto(1_800_003);
-        /// Asks for what was announced.
+        /// Requests transactions, blocks and mixing messages.
         GetData(List<InvVect>) = "getdata", upto(1_800_003), upto(1_800_003);
-        /// What of a `getdata` the sender does not have.
+        /// Vectors of a `getdata` that the sender does not have.
         NotFound(List<InvVect>) = "notfound", upto(1_800_003), upto(1_800_003);
         /// A block.
         Block(Block) = "block", BLOCK_SIZED, BLOCK_SIZED;
         /// A transaction.
         Tx(Tx) = "tx", BLOCK_SIZED, BLOCK_SIZED;
-        /// Asks whether the other side is alive.
+        /// Requests a `pong`, to see that the connection is alive.
         Ping(Ping) = "ping", upto(8), upto(8);
         /// Answers a `ping`.
         Pong(Pong) = "pong", upto(8), upto(8);
-        /// Asks for the transactions waiting for a block.
+        /// Requests the transactions in the memory pool.
         MemPool = "mempool", upto(0), upto(0);
-        /// Asks for blocks to be announced by `headers`.
+        /// Requests that blocks be announced by `headers`.
         SendHeaders = "sendheaders", since(3, 0), since(3, 0);
-        /// Asks not to be told of transactions that pay too little.
+        /// Sets the minimum fee of the transactions that are announced to the sender.
         FeeFilter(FeeFilter) = "feefilter", since(5, 8), since(5, 8);
         /// Says that a message was not accepted.
         Reject(Box<Reject>) = "reject", gated_until(8, MAX_PAYLOAD), NONE;
-        /// Asks for the blocks and votes that mining builds on.
+        /// Requests the blocks and votes to mine on.
         GetMinings = "getminings", upto(0), upto(0);
-        /// The blocks and votes that mining builds on.
+        /// The blocks and votes to mine on.
         MiningState(MiningState) = "miningstate", upto(1_546), upto(1_546);
-        /// Asks for the state that a starting node needs.
+        /// Requests the state that a starting node needs.
         GetInitState(GetInitState) = "getinitstate", gated_since(8, 1_057), gated_since(8, 1_057);
         /// The state that a starting node needs.
         InitState(Box<InitState>) = "initstate", gated_since(8, 1_763), gated_since(8, 1_763);
-        /// Asks for a committed filter of version 1.
+        /// Requests a committed filter of version 1.
         GetCFilter(GetCFilter) = "getcfilter", since(6, 33), since(6, 33);
-        /// Asks for headers of committed filters of version 1.
+        /// Requests headers of committed filters of version 1.
         GetCFHeaders(GetCFHeaders) = "getcfheaders", since(6, 16_036), since(6, 16_036);
-        /// Asks which committed filters of version 1 there are.
+        /// Requests the types of committed filters of version 1.
         GetCFTypes = "getcftypes", since(6, 0), since(6, 0);
         /// A committed filter of version 1.
         CFilter(CFilter) = "cfilter", since(6, 262_182), since(6, 262_182);
         /// Headers of committed filters of version 1.
         CFHeaders(CFHeaders) = "cfheaders", since(6, 64_036), since(6, 64_036);
-        /// Which committed filters of version 1 there are.
+        /// The types of committed filters of version 1.
         CFTypes(CFTypes) = "cftypes", since(6, 259), since(6, 259);
-        /// Asks for a committed filter of version 2.
+        /// Requests a committed filter of version 2.
         GetCFilterV2(GetCFilterV2) = "getcfilterv2", since(7, 32), since(7, 32);
         /// A committed filter of version 2.
         CFilterV2(Box<CFilterV2>) = "cfilterv2", since(7, 263_210), since(7, 263_210);
-        /// Asks for a run of committed filters of version 2.
+        /// Requests a run of committed filters of version 2.
         GetCFsV2(GetCFsV2) = "getcfsv2", NONE, since(11, 64);
         /// A run of committed filters of version 2.
         CFiltersV2(CFiltersV2) = "cfiltersv2", NONE, since(11, 26_321_001);
-        /// Addresses of nodes, Tor's among them.
+        /// Addresses of nodes, including Tor addresses.
         AddrV2(Vec<NetAddressV2>) = "addrv2", NONE, gated_since(12, 51_003);
         /// Offers to mix.
         MixPairReq(Box<MixPairReq>) = "mixpairreq", NONE, gated_since(10, 8_476_848);
@@ -301,7 +301,8 @@ impl Command {
         }
     }
 
-    /// The largest payload in bytes: 0 where the chain or the version has no such message.
+    /// Maximum payload in bytes: 0 if the chain or the version does not have the message.
+    #[must_use]
     pub const fn max_payload(self, protocol: Protocol) -> usize {
         let Some(rule) = self.rule(protocol.chain) else { return 0 };
         let version = protocol.version;
@@ -314,7 +315,8 @@ impl Command {
         }
     }
 
-    /// Whether the chain has the message at that protocol version.
+    /// Returns whether the chain has the message at this protocol version.
+    #[must_use]
     pub fn is_defined(self, protocol: Protocol) -> bool {
         self.check_version(protocol).is_ok()
     }
@@ -331,7 +333,7 @@ impl Command {
         }
     }
 
-    /// Whether a payload of `len` bytes may be received or sent.
+    /// Returns an error if a payload of `len` bytes is too large.
     pub(crate) fn check_len(self, len: usize, protocol: Protocol) -> Result<(), ErrorKind> {
         at_most(len, self.max_payload(protocol), ErrorKind::PayloadTooLarge)
     }
@@ -344,13 +346,29 @@ impl fmt::Display for Command {
 }
 
 impl Message {
-    /// The message that `payload` is the payload of.
+    /// Returns the height in the last header of a `headers`, or in the header of a `block`.
+    ///
+    /// The height is a field of the header, so nothing is hashed. It is not validated.
+    pub(crate) fn tip_height(&self) -> Option<u32> {
+        match self {
+            Self::Headers(headers) => headers.iter().next_back().map(|header| header.height()),
+            Self::Block(block) => Some(block.header().height()),
+            _ => None,
+        }
+    }
+
+    /// Decodes the payload of a message.
+    ///
+    /// The [`Decoder`](super::Decoder) checks the frame, such as its checksum.
     ///
     /// # Errors
     ///
-    /// Those of the message, first of all that it does not exist at this version; and
-    /// [`TrailingBytes`](ErrorKind::TrailingBytes) where those are refused. Frame checks,
-    /// such as the checksum, are the [`Decoder`](super::Decoder)'s.
+    /// - [`UnknownCmd`](ErrorKind::UnknownCmd) if the chain does not have the message.
+    /// - [`MsgInvalidForPVer`](ErrorKind::MsgInvalidForPVer) if the protocol version does
+    ///   not have it.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if bytes follow the message and
+    ///   `trailing` is [`TrailingBytes::Reject`].
+    /// - The errors of the message's fields.
     pub fn decode(
         command: Command,
         payload: &Bytes,
@@ -380,7 +398,9 @@ impl Message {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::block::BlockParts;
     use super::super::frame::{EncodedMessage, HEADER_LEN};
+    use super::super::header::BlockHeader;
     use super::*;
     use crate::network::Network;
 
@@ -423,6 +443,23 @@ pub(super) mod tests {
             assert_eq!(Command::from_key(CommandField::of(*command).key()), Some(*command));
         }
         assert_eq!(Command::from_key(0), None);
+    }
+
+    #[test]
+    fn headers_and_blocks_tell_their_heights() {
+        let header = |height| BlockHeader { height, ..BlockHeader::zeroed(Chain::Decred) };
+        let [first, last] = [header(7), header(8)];
+        let headers = Message::from(Headers::new(Chain::Decred, [&first, &last]).unwrap());
+        assert_eq!(headers.tip_height(), Some(8));
+
+        let (transactions, stake_transactions) = (Vec::new(), Vec::new());
+        let parts = BlockParts { header: first, transactions, stake_transactions };
+        let block = Message::from(parts.encode(DECRED).unwrap());
+        assert_eq!(block.tip_height(), Some(7));
+
+        for message in [Message::from(Headers::empty(Chain::Decred)), Message::VerAck] {
+            assert_eq!(message.tip_height(), None);
+        }
     }
 
     #[test]

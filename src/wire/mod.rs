@@ -1,13 +1,14 @@
-//! The wire: bytes to values and back. Knows nothing of peers.
+//! The wire protocol: decoding and encoding of messages, independent of peers.
 //!
-//! - [`Decoder`] takes [`Message`]s from a stream of bytes; [`EncodedMessage`] is a
-//!   message as bytes.
-//! - [`Command`] names every message of both chains, [`Message`] holds one.
-//! - [`List`] is a run of records that is read where it lies, [`VarList`] one of byte strings.
-//! - [`Tx`] and [`Block`] lend views of what is in them, and are built from a
+//! - [`Decoder`] decodes [`Message`]s from a stream of bytes. [`EncodedMessage`] is an
+//!   encoded message.
+//! - [`Command`] names every message of both chains. [`Message`] holds one message.
+//! - [`List`] is a list of fixed-size records, [`VarList`] one of byte strings. Both are
+//!   read in place.
+//! - [`Tx`] and [`Block`] lend views of their fields. They are encoded from a
 //!   [`Transaction`] and from [`BlockParts`].
-//! - [`MixMessage`] is what Decred's messages of a mix have in common.
-//! - [`DecodeError`] and [`EncodeError`] say what was wrong, [`ErrorKind`] in detail.
+//! - [`MixMessage`] is implemented by Decred's mixing messages.
+//! - [`DecodeError`] and [`EncodeError`] have an [`ErrorKind`].
 
 mod addr;
 mod addr_v2;
@@ -18,6 +19,7 @@ mod error;
 mod filter;
 mod frame;
 mod header;
+mod input;
 mod inv;
 mod list;
 mod locator;
@@ -43,10 +45,11 @@ pub use filter::{
     MAX_PROOF_HASHES,
 };
 pub use frame::{
-    CommandField, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN, MAX_PAYLOAD,
+    CommandField, CutFrame, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN, MAX_PAYLOAD,
     TrailingBytes,
 };
 pub use header::{BlockHeader, BlockHeaderRef, Headers, MAX_HEADERS, SOLUTION_LEN};
+pub use input::InputBuffer;
 pub use inv::{FeeFilter, InvType, InvVect, MAX_VECTORS};
 pub use list::{List, Record};
 pub use locator::{LocatorRequest, MAX_LOCATOR};
@@ -72,3 +75,84 @@ pub use tx::{
 pub use var_list::{VarItem, VarIter, VarList};
 pub(crate) use version::{LAST_SECOND, check_user_agent};
 pub use version::{MAX_USER_AGENT, Version};
+
+// Messages are moved to the tasks and threads that handle them.
+const _: () = {
+    const fn assert_send_sync<T: Send + Sync + ?Sized>() {}
+
+    assert_send_sync::<NetAddress>();
+    assert_send_sync::<PeerAddress>();
+    assert_send_sync::<Services>();
+    assert_send_sync::<HostAddress>();
+    assert_send_sync::<NetAddressV2>();
+    assert_send_sync::<Block>();
+    assert_send_sync::<BlockParts>();
+    assert_send_sync::<Transactions<'_>>();
+    assert_send_sync::<Protocol>();
+    assert_send_sync::<DecodeError>();
+    assert_send_sync::<EncodeError>();
+    assert_send_sync::<ErrorKind>();
+    assert_send_sync::<Excess>();
+    assert_send_sync::<Invalid>();
+    assert_send_sync::<CFHeaders>();
+    assert_send_sync::<CFTypes>();
+    assert_send_sync::<CFilter>();
+    assert_send_sync::<CFilterV2>();
+    assert_send_sync::<CFiltersV2>();
+    assert_send_sync::<FilterType>();
+    assert_send_sync::<GetCFHeaders>();
+    assert_send_sync::<GetCFilter>();
+    assert_send_sync::<GetCFilterV2>();
+    assert_send_sync::<GetCFsV2>();
+    assert_send_sync::<CommandField>();
+    assert_send_sync::<Decoder>();
+    assert_send_sync::<EncodedMessage>();
+    assert_send_sync::<Frame>();
+    assert_send_sync::<FrameHeader>();
+    assert_send_sync::<TrailingBytes>();
+    assert_send_sync::<BlockHeader>();
+    assert_send_sync::<BlockHeaderRef<'_>>();
+    assert_send_sync::<Headers>();
+    assert_send_sync::<FeeFilter>();
+    assert_send_sync::<InvType>();
+    assert_send_sync::<InvVect>();
+    assert_send_sync::<List<crate::Hash>>();
+    assert_send_sync::<LocatorRequest>();
+    assert_send_sync::<Command>();
+    assert_send_sync::<Message>();
+    assert_send_sync::<Ciphertext>();
+    assert_send_sync::<DcNetMatrix>();
+    assert_send_sync::<DcNetMessage>();
+    assert_send_sync::<MixConfirm>();
+    assert_send_sync::<MixCphrTxt>();
+    assert_send_sync::<MixDCNet>();
+    assert_send_sync::<MixFactPoly>();
+    assert_send_sync::<MixKeyXchg>();
+    assert_send_sync::<MixPairReq>();
+    assert_send_sync::<MixSecrets>();
+    assert_send_sync::<MixSlotRes>();
+    assert_send_sync::<MixUtxo>();
+    assert_send_sync::<SlotMatrix>();
+    assert_send_sync::<Ping>();
+    assert_send_sync::<Pong>();
+    assert_send_sync::<Reject>();
+    assert_send_sync::<RejectCode>();
+    assert_send_sync::<GetInitState>();
+    assert_send_sync::<InitState>();
+    assert_send_sync::<MiningState>();
+    assert_send_sync::<Inputs<'_>>();
+    assert_send_sync::<OutPoint>();
+    assert_send_sync::<Outputs<'_>>();
+    assert_send_sync::<Transaction>();
+    assert_send_sync::<Tx>();
+    assert_send_sync::<TxIn>();
+    assert_send_sync::<TxInRef<'_>>();
+    assert_send_sync::<TxOut>();
+    assert_send_sync::<TxOutRef<'_>>();
+    assert_send_sync::<TxRef<'_>>();
+    assert_send_sync::<TxSerialization>();
+    assert_send_sync::<VarIter<'_, [u8]>>();
+    assert_send_sync::<VarList<str>>();
+    assert_send_sync::<Version>();
+    assert_send_sync::<dyn MixMessage>();
+};

@@ -164,6 +164,7 @@ impl<T: VarItem + ?Sized, I: AsRef<T>> FromIterator<I> for VarList<T> {
 }
 
 /// The items of a [`VarList`].
+#[must_use = "iterators do nothing unless they are consumed"]
 pub struct VarIter<'a, T: ?Sized> {
     rest: Cursor<'a>,
     len: usize,

@@ -6,9 +6,11 @@
 
 use std::io::Write;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use excc_peer::adapter::{Events, Handle};
-use excc_peer::wire::{Decoder, EncodedMessage, InvVect, List, Message, Pong, Version};
+use excc_peer::wire::{
+    Decoder, EncodedMessage, InputBuffer, InvVect, List, Message, Pong, Version,
+};
 use excc_peer::{Config, Direction, Event, Hash, Instant, Network, PeerState, Relay};
 use rand_core::Rng;
 use serde_json::Value;
@@ -59,7 +61,7 @@ trait Rig {
 
 struct Bare {
     peer: PeerState,
-    buffer: BytesMut,
+    buffer: InputBuffer,
     written: Vec<u8>,
 }
 
@@ -80,6 +82,7 @@ impl Rig for Bare {
     fn settle(&mut self) -> Vec<Event> {
         let mut out = self.peer.transmit(Instant::ZERO);
         self.written.extend_from_slice(&out.copy_to_bytes(out.remaining()));
+        drop(out);
         std::iter::from_fn(|| self.peer.poll_event()).collect()
     }
 
@@ -112,8 +115,7 @@ impl Rig for Driven {
         if self.handle.close_reason().is_none() {
             self.remote.wait_until_read();
         }
-        let is_written = |peer: &mut PeerState, now| !peer.transmit(now).has_remaining();
-        wait_for("all to be written", || self.handle.with(is_written));
+        wait_for("all to be written", || self.handle.with(|peer, _| !peer.wants_write()));
         std::iter::from_fn(|| self.events.try_recv()).collect()
     }
 
@@ -135,7 +137,7 @@ fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Optio
     let hash = |byte| Hash::from_bytes([byte; 32]);
     match event {
         Event::VersionReceived(_) => {
-            let result = rig.command(|peer, _| peer.send(Message::GetAddr));
+            let result = rig.command(|peer, now| peer.send(now, Message::GetAddr));
             results.push(format!("{result:?}"));
         }
         Event::Established(_) => {
@@ -149,14 +151,14 @@ fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Optio
                 results.push(format!("{pushed:?}"));
             }
         }
-        Event::Message(Message::Ping(_)) => {
-            let nonce = rig.command(|peer, _| peer.ping());
+        Event::Message { message: Message::Ping(_), .. } => {
+            let nonce = rig.command(|peer, now| peer.ping(now));
             results.push(format!("{nonce:?}"));
             return nonce.ok().map(|nonce| Message::Pong(Pong { nonce }));
         }
-        Event::Message(Message::Inv(list)) => {
+        Event::Message { message: Message::Inv(list), .. } => {
             let request = Message::GetData(List::from(list.to_vec()));
-            let result = rig.command(|peer, _| peer.send(request));
+            let result = rig.command(|peer, now| peer.send(now, request));
             results.push(format!("{result:?}"));
             // Known by the remote now.
             let vector = list[0];
@@ -170,7 +172,7 @@ fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Optio
 
 impl Side {
     fn config(&self) -> Config {
-        Config::builder(self.network).user_agent("agreement", "1").build().unwrap()
+        crate::common::config(self.network).build().unwrap()
     }
 
     fn bare(&self) -> Bare {
@@ -179,7 +181,7 @@ impl Side {
             Direction::Outbound => (PeerState::outbound as fn(_, _, _, _, &mut _) -> _, 2),
         };
         let peer = make(self.config(), REMOTE, Instant::ZERO, UNIX_TIME, &mut rng(seed));
-        Bare { peer, buffer: BytesMut::new(), written: Vec::new() }
+        Bare { peer, buffer: InputBuffer::new(), written: Vec::new() }
     }
 
     fn driven(&self, driver: Driver) -> Driven {
@@ -218,9 +220,9 @@ impl Side {
             settle(&mut rig, &mut results, &mut events);
         }
         rig.command(|peer, now| {
-            peer.send(Message::MemPool).unwrap();
+            peer.send(now, Message::MemPool).unwrap();
             peer.shutdown(now, PATIENCE);
-            let refused = peer.send(Message::GetAddr);
+            let refused = peer.send(now, Message::GetAddr);
             results.push(format!("{refused:?}"));
         });
         events.extend(rig.settle());
@@ -236,7 +238,7 @@ impl Side {
 
     /// Gives our `version` the time that all of them might have been made at.
     fn mask(&self, written: &[u8]) -> Vec<u8> {
-        let mut buffer = BytesMut::from(written);
+        let mut buffer = InputBuffer::from(written);
         let version = self.network.chain().advertised_version();
         let mut decoder = Decoder::new(self.network, version);
         let Message::Version(ours) = decoder.decode(&mut buffer).unwrap().unwrap().message else {
@@ -245,7 +247,7 @@ impl Side {
         let ours = Version { timestamp: 0, ..*ours };
         let mut bytes =
             EncodedMessage::new(&self.network, version, &ours.into()).unwrap().to_bytes().to_vec();
-        bytes.extend_from_slice(&buffer);
+        bytes.extend_from_slice(&written[written.len() - buffer.len()..]);
         bytes
     }
 }

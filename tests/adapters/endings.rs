@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use excc_peer::adapter::{Events, Handle};
-use excc_peer::wire::{Decoder, Message, Ping};
-use excc_peer::{CloseReason, Event, SendErrorKind};
+use excc_peer::wire::{Decoder, InputBuffer, Message, Ping};
+use excc_peer::{CloseReason, Direction, Event, SendErrorKind};
 use socket2::SockRef;
 
 use crate::harness::*;
@@ -28,6 +27,12 @@ over_both! {
     a_shutdown_that_nobody_watches_reads_on,
     a_shutdown_that_nobody_watches_any_more_reads_on,
     the_end_is_not_told_before_the_events_before_it,
+    a_version_with_fatal_input_behind_it_is_answered,
+    a_version_with_an_end_behind_it_is_answered,
+    fatal_input_of_a_remote_that_never_ends_is_discarded_for_a_second,
+    closing_ends_lingering_after_fatal_input,
+    what_a_stream_buffers_is_flushed_after_the_end_of_the_remote,
+    a_last_try_that_blocks_is_given_up,
 }
 
 const SOON: Duration = Duration::from_millis(300);
@@ -63,7 +68,7 @@ fn what_is_queued_arrives_though_input_lies_unread(driver: Driver) {
         });
         scope.spawn(move || {
             let mut decoder = Decoder::new(NETWORK, 8);
-            let (mut buffer, mut blobs) = (BytesMut::new(), 0);
+            let (mut buffer, mut blobs) = (InputBuffer::new(), 0);
             let mut chunk = vec![0; 16 * 1024];
             loop {
                 match remote.read(&mut chunk).expect("no reset") {
@@ -243,7 +248,7 @@ fn the_end_is_not_told_before_the_events_before_it(driver: Driver) {
     remote.end();
     assert_eq!(wait_closed(&alice), CloseReason::RemoteClosed);
     let told: Vec<_> = events.by_ref().collect();
-    let messages = told.iter().filter(|event| matches!(event, Event::Message(_)));
+    let messages = told.iter().filter(|event| matches!(event, Event::Message { .. }));
     assert_eq!(messages.count(), MESSAGES);
     assert_eq!(told.last(), Some(&Event::Closed(CloseReason::RemoteClosed)));
     assert_eq!(events.try_recv(), None);
@@ -251,4 +256,104 @@ fn the_end_is_not_told_before_the_events_before_it(driver: Driver) {
     assert_eq!(block_on(events.recv()), None);
     let error = alice.send(Message::GetAddr).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::Closed(CloseReason::RemoteClosed));
+}
+
+/// A remote's `version` and something that is no frame.
+fn fatal_opening(garbage: usize) -> Vec<u8> {
+    [encode(version()), vec![0xa5; garbage]].concat()
+}
+
+fn is_fatal(reason: &CloseReason) -> bool {
+    matches!(reason, CloseReason::Decode(_))
+}
+
+fn is_answer_to_a_version(bytes: &[u8]) -> bool {
+    matches!(&messages(bytes)[..], [Message::Version(_), Message::VerAck])
+}
+
+/// What was queued before the fatal bytes is sent, and the end is no reset, even if more input
+/// follows than is read.
+fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
+    for (direction, garbage) in [
+        (Direction::Inbound, 64),
+        (Direction::Inbound, 4_000_000),
+        (Direction::Outbound, 64),
+        (Direction::Outbound, 4_000_000),
+    ] {
+        let (mut remote, near) = sockets();
+        let config = config().build().unwrap();
+        // All of it is there before the peer.
+        let mut writing = remote.try_clone().unwrap();
+        let writing = thread::spawn(move || writing.write_all(&fatal_opening(garbage)));
+        thread::sleep(Duration::from_millis(20));
+        let (alice, mut events) = near.start(driver, direction, config.into()).unwrap();
+        let reason = until_closed(&mut events);
+        assert!(is_fatal(&reason), "{reason}");
+        assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
+        writing.join().unwrap().expect("no reset");
+        drop(remote);
+        assert_eq!(wait_closed(&alice), reason);
+    }
+}
+
+fn a_version_with_an_end_behind_it_is_answered(driver: Driver) {
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        let (mut remote, near) = sockets();
+        let config = config().build().unwrap();
+        remote.write_all(&encode(version())).unwrap();
+        remote.shutdown(Shutdown::Write).unwrap();
+        let (alice, mut events) = near.start(driver, direction, config.into()).unwrap();
+        assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
+        assert_eq!(until_closed(&mut events), CloseReason::RemoteClosed);
+        assert_eq!(wait_closed(&alice), CloseReason::RemoteClosed);
+    }
+}
+
+fn fatal_input_of_a_remote_that_never_ends_is_discarded_for_a_second(driver: Driver) {
+    let (mut remote, near) = sockets();
+    let (alice, mut events) = driver.inbound(config(), near);
+    let began = Instant::now();
+    remote.write_all(&fatal_opening(64)).unwrap();
+    let reason = until_closed(&mut events);
+    assert!(is_fatal(&reason), "{reason}");
+    assert!(poll_once(&mut alice.closed()).is_pending(), "the remote has its time");
+    assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
+    assert_eq!(wait_closed(&alice), reason);
+    let elapsed = began.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(5)).contains(&elapsed), "{elapsed:?}");
+}
+
+fn closing_ends_lingering_after_fatal_input(driver: Driver) {
+    let (mut remote, near) = sockets();
+    let (alice, mut events) = driver.inbound(config(), near);
+    remote.write_all(&fatal_opening(64)).unwrap();
+    let reason = until_closed(&mut events);
+    let began = Instant::now();
+    alice.close();
+    assert_eq!(wait_closed(&alice), reason);
+    assert!(began.elapsed() < Duration::from_millis(900));
+}
+
+fn what_a_stream_buffers_is_flushed_after_the_end_of_the_remote(driver: Driver) {
+    let (mut remote, near) = Setup { buffers_writes: true, ..Setup::default() }.link();
+    remote.write_all(&encode(version())).unwrap();
+    remote.end();
+    let (alice, _events) = driver.inbound(config(), near);
+    assert_eq!(wait_closed(&alice), CloseReason::RemoteClosed);
+    assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
+}
+
+/// The remote takes nothing any more, and the last try ends after a second.
+fn a_last_try_that_blocks_is_given_up(driver: Driver) {
+    let (mut remote, near) = Setup { room: 64 * 1024, ..Setup::default() }.link();
+    let mut alice = driver.inbound(config(), near);
+    establish(&mut remote, &mut alice.1);
+    let ids: Vec<_> = (0..3).map(|_| alice.0.send(blob()).unwrap()).collect();
+    remote.wait_until_full();
+    let began = Instant::now();
+    remote.end();
+    let outcome = outcome(&mut alice, &ids);
+    assert_eq!((outcome.reason, outcome.not_sent), (CloseReason::RemoteClosed, ids));
+    let elapsed = began.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
 }

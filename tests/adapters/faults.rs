@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use excc_peer::wire::{Command, ErrorKind, Message, TrailingBytes};
+use excc_peer::wire::{Command, Message, TrailingBytes};
 use excc_peer::{CloseReason, SendId};
 use socket2::SockRef;
 
+use crate::common::GRACE;
 use crate::harness::*;
 use crate::link::{Act, Call, End, Setup};
 
 over_both! {
-    an_end_between_frames_is_no_truncation,
-    an_end_inside_a_frame_is_a_truncation,
+    an_end_between_frames_is_no_cut,
+    an_end_inside_a_frame_is_a_cut,
     a_reset_is_a_lost_connection,
     a_socket_dropped_with_unread_bytes_is_a_lost_connection,
     a_write_that_fails_inside_a_frame_loses_the_rest,
@@ -49,16 +50,15 @@ fn half_close(driver: Driver, len: usize) -> CloseReason {
     outcome(&mut peer, &ids).reason
 }
 
-fn an_end_between_frames_is_no_truncation(driver: Driver) {
+fn an_end_between_frames_is_no_cut(driver: Driver) {
     assert_eq!(half_close(driver, 0), CloseReason::RemoteClosed);
     assert_eq!(half_close(driver, encode(blob()).len()), CloseReason::RemoteClosed);
 }
 
-fn an_end_inside_a_frame_is_a_truncation(driver: Driver) {
+fn an_end_inside_a_frame_is_a_cut(driver: Driver) {
     for len in [1, 24, 1_000_000] {
-        let CloseReason::Decode(error) = half_close(driver, len) else { panic!("another reason") };
-        assert!(matches!(error.kind(), ErrorKind::Truncated { .. }));
-        assert_eq!(error.command(), (len >= 24).then_some(Command::GetData));
+        let CloseReason::Cut(frame) = half_close(driver, len) else { panic!("another reason") };
+        assert_eq!(frame.command, (len >= 24).then_some(Command::GetData));
     }
 }
 
@@ -99,8 +99,8 @@ fn a_write_that_fails_inside_a_frame_loses_the_rest(driver: Driver) {
     let (mut remote, near) = Setup::planned(plan).link();
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
-    let ids = peer.0.with(|peer, _| {
-        let send = |_| peer.send(Message::GetAddr).unwrap();
+    let ids = peer.0.with(|peer, now| {
+        let send = |_| peer.send(now, Message::GetAddr).unwrap();
         (0..5).map(send).collect::<Vec<_>>()
     });
     let outcome = outcome(&mut peer, &ids);
@@ -315,7 +315,11 @@ fn a_clock_that_jumps_too_far_is_an_idle_timeout(driver: Driver) {
     let mut peer = driver.inbound(config().write_timeout(None).verack_timeout(None), near);
     establish(&mut remote, &mut peer.1);
     let ids = send_some(&peer);
-    peer.0.with(|peer, now| peer.handle_timeout(now + HOUR));
+    peer.0.with(|peer, now| {
+        peer.handle_timeout(now + HOUR);
+        assert_eq!(peer.close_reason(), None, "the remote has a moment more");
+        peer.handle_timeout(now + HOUR + GRACE);
+    });
     let outcome = outcome(&mut peer, &ids);
     assert_eq!(outcome.not_sent, ids);
     assert_eq!(outcome.reason, CloseReason::IdleTimeout);

@@ -10,10 +10,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use excc_peer::adapter::std::Stream;
 use excc_peer::adapter::{self, Events, Handle};
-use excc_peer::wire::{Decoder, EncodedMessage, InvVect, List, Message, Version};
+use excc_peer::wire::{Decoder, EncodedMessage, InputBuffer, InvVect, List, Message, Version};
 use excc_peer::{
     CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Network, SendErrorKind, SendId,
 };
@@ -165,10 +164,14 @@ pub(crate) fn encode(message: impl Into<Message>) -> Vec<u8> {
     EncodedMessage::new(&NETWORK, 8, &message.into()).unwrap().to_bytes().to_vec()
 }
 
+/// The `version` of a remote that is played by hand.
+pub(crate) fn version() -> Version {
+    Version { protocol_version: 8, nonce: 99, ..Version::default() }
+}
+
 /// The opening of a remote that is played by hand.
 pub(crate) fn opening() -> Vec<u8> {
-    let version = Version { protocol_version: 8, nonce: 99, ..Version::default() };
-    [encode(version), encode(Message::VerAck)].concat()
+    [encode(version()), encode(Message::VerAck)].concat()
 }
 
 /// A message of 1.8 MB.
@@ -199,7 +202,7 @@ pub(crate) fn fill_queue(handle: &Handle, message: &Message) -> Vec<SendId> {
 
 /// The messages in a stream, which must end with a whole one.
 pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
-    let mut buffer = BytesMut::from(bytes);
+    let mut buffer = InputBuffer::from(bytes);
     let mut decoder = Decoder::new(NETWORK, 8);
     let messages: Vec<_> = std::iter::from_fn(|| decoder.decode(&mut buffer).expect("frames"))
         .map(|frame| frame.message)
@@ -253,7 +256,7 @@ pub(crate) fn until_round_trip(events: &mut Events) {
 #[track_caller]
 pub(crate) fn until_message(events: &mut Events) -> Message {
     until(events, |event| match event {
-        Event::Message(message) => Some(message),
+        Event::Message { message, .. } => Some(message),
         _ => None,
     })
 }

@@ -26,6 +26,7 @@ macro_rules! over_both {
 mod common;
 
 mod agreement;
+mod child;
 mod connecting;
 mod endings;
 mod endless;
@@ -35,5 +36,8 @@ mod link;
 mod streams;
 #[cfg(feature = "tokio")]
 mod tasks;
+mod timing;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod traffic;
 mod waiting;

@@ -45,9 +45,9 @@ fn many_frames_are_one_write(driver: Driver) {
     const FRAMES: usize = 20;
     let (remote, counts, alice, mut events) = after_the_handshake(driver);
     let before = counts.writes.load(Relaxed);
-    alice.with(|peer, _| {
+    alice.with(|peer, now| {
         for _ in 0..FRAMES {
-            peer.send(Message::GetAddr).unwrap();
+            peer.send(now, Message::GetAddr).unwrap();
         }
     });
     for _ in 0..FRAMES {
@@ -86,7 +86,7 @@ fn what_a_stream_buffers_is_flushed_at_the_end(driver: Driver) {
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     alice.with(|peer, now| {
-        peer.send(Message::GetAddr).unwrap();
+        peer.send(now, Message::GetAddr).unwrap();
         peer.shutdown(now, PATIENCE);
     });
     assert_eq!(until_closed(&mut events), CloseReason::Local);

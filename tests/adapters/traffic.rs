@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use excc_peer::adapter::Events;
 use excc_peer::wire::{Command, ErrorKind, InvVect, List, Message, Ping};
-use excc_peer::{Announced, CloseReason, Event, Hash, Relay, SendErrorKind};
+use excc_peer::{Announced, Blame, CloseReason, Event, Hash, Relay, SendErrorKind};
 
 use crate::harness::*;
 
@@ -16,7 +16,7 @@ over_both! {
     announcements_trickle_without_being_asked_for,
     garbage_is_a_violation,
     a_half_closed_socket_is_the_end,
-    a_socket_that_is_half_closed_inside_a_frame_is_a_truncation,
+    a_socket_that_is_half_closed_inside_a_frame_is_a_cut,
     a_remote_that_never_reads_is_found_out_though_writes_block,
     events_that_are_not_taken_hold_the_remote_back_and_lose_nothing,
     dropped_events_close_the_peer,
@@ -45,7 +45,7 @@ fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
         let (mut came, mut left) = (0, 0);
         while came < count || left < count {
             match events.recv_timeout(PATIENCE).expect("an event in time") {
-                Event::Message(Message::GetData(list)) => {
+                Event::Message { message: Message::GetData(list), .. } => {
                     assert_eq!(list, blob);
                     came += 1;
                 }
@@ -81,7 +81,7 @@ fn announcements_trickle_without_being_asked_for(driver: Driver) {
     let vector = InvVect::tx(Hash::from_bytes([7; 32]));
     assert_eq!(alice.announce(vector, Relay::Trickle), Announced::Queued);
     let inv = until(&mut bob_events, |event| match event {
-        Event::Message(Message::Inv(list)) => Some(list),
+        Event::Message { message: Message::Inv(list), .. } => Some(list),
         _ => None,
     });
     assert_eq!(inv, List::from([vector]));
@@ -92,11 +92,12 @@ fn garbage_is_a_violation(driver: Driver) {
     let (alice, mut events) = driver.inbound(config(), far);
     near.write_all(&[0xa5; 64]).unwrap();
     let reason = until_closed(&mut events);
-    assert!(reason.is_violation());
     assert!(matches!(&reason, CloseReason::Decode(error)
         if matches!(error.kind(), ErrorKind::PayloadTooLarge(_))));
+    assert_eq!(reason.blame(), Blame::Misbehaviour);
+    assert!(read_to_end(&mut near).is_empty());
+    drop(near);
     assert_eq!(wait_closed(&alice), reason);
-    assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "the socket is closed");
 }
 
 fn a_half_closed_socket_is_the_end(driver: Driver) {
@@ -105,17 +106,16 @@ fn a_half_closed_socket_is_the_end(driver: Driver) {
     near.write_all(&opening()).unwrap();
     near.shutdown(Shutdown::Write).unwrap();
     assert_eq!(until_closed(&mut events), CloseReason::RemoteClosed);
-    assert!(!wait_closed(&alice).is_violation());
+    assert_eq!(wait_closed(&alice), CloseReason::RemoteClosed);
 }
 
-fn a_socket_that_is_half_closed_inside_a_frame_is_a_truncation(driver: Driver) {
+fn a_socket_that_is_half_closed_inside_a_frame_is_a_cut(driver: Driver) {
     let (mut near, far) = sockets();
     let (_alice, mut events) = driver.inbound(config(), far);
     near.write_all(&opening()[..100]).unwrap();
     near.shutdown(Shutdown::Write).unwrap();
-    let CloseReason::Decode(error) = until_closed(&mut events) else { panic!("another reason") };
-    assert_eq!(error.command(), Some(Command::Version));
-    assert!(matches!(error.kind(), ErrorKind::Truncated { .. }));
+    let CloseReason::Cut(frame) = until_closed(&mut events) else { panic!("another reason") };
+    assert_eq!((frame.command, frame.received), (Some(Command::Version), 76));
 }
 
 fn a_remote_that_never_reads_is_found_out_though_writes_block(driver: Driver) {
@@ -153,7 +153,7 @@ fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing(driver: Drive
 
     let mut next = 0;
     let reason = until(&mut events, |event| match event {
-        Event::Message(Message::Ping(ping)) => {
+        Event::Message { message: Message::Ping(ping), .. } => {
             assert_eq!(ping.nonce, next);
             next += 1;
             None
@@ -184,7 +184,7 @@ fn dropped_handles_change_nothing(driver: Driver) {
     drop(alice);
     until_established(&mut bob_events);
     bob.ping().unwrap();
-    until(&mut alice_events, |event| matches!(event, Event::Message(_)).then_some(()));
+    until(&mut alice_events, |event| matches!(event, Event::Message { .. }).then_some(()));
 }
 
 fn a_handshake_that_does_not_come_ends_in_time(driver: Driver) {
@@ -200,7 +200,7 @@ fn a_refused_version_is_not_answered(driver: Driver) {
     let (alice, mut events) = driver.inbound(config().review_version(true), far);
     near.write_all(&opening()).unwrap();
     until(&mut events, |event| matches!(event, Event::VersionReceived(_)).then_some(()));
-    alice.with(|peer, _| peer.refuse_version());
+    alice.with(|peer, now| peer.refuse_version(now));
     assert_eq!(wait_closed(&alice), CloseReason::VersionRefused);
     assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "nothing was sent");
 }

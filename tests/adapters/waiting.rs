@@ -134,7 +134,7 @@ fn the_latest_task_that_polls_is_woken(driver: Driver) {
     }
     remote.write_all(&encode(Message::GetAddr)).unwrap();
     wait_for("an event to be told", || latest.times() == 1);
-    assert_eq!(events.try_recv(), Some(Event::Message(Message::GetAddr)));
+    assert_eq!(until_message(&mut events), Message::GetAddr);
     alice.close();
     wait_for("the end to be told", || latest.times() == 2);
     assert_eq!(first.times(), 0);
@@ -193,7 +193,7 @@ fn a_receive_that_is_dropped_loses_nothing(driver: Driver) {
         assert!(Instant::now() < end, "the pings in time");
         let mut receive = Box::pin(events.recv());
         match poll_once(&mut receive) {
-            Poll::Ready(Some(Event::Message(Message::Ping(ping)))) => {
+            Poll::Ready(Some(Event::Message { message: Message::Ping(ping), .. })) => {
                 assert_eq!(ping.nonce, next);
                 next += 1;
             }
@@ -269,8 +269,8 @@ fn a_handle_outlives_a_panic(driver: Driver) {
     establish(&mut remote, &mut events);
     let panicking = alice.clone();
     let panic = thread::spawn(move || {
-        panicking.with(|peer, _| {
-            peer.send(Message::GetAddr).unwrap();
+        panicking.with(|peer, now| {
+            peer.send(now, Message::GetAddr).unwrap();
             std::panic::resume_unwind(Box::new("as planned"));
         });
     });
@@ -301,6 +301,7 @@ fn wakers_that_panic_cost_nobody_else_the_wake_up(driver: Driver) {
     remote.write_all(&encode(Message::GetAddr)).unwrap();
     assert_eq!(until_message(&mut events), Message::GetAddr);
     let nonce = alice.ping().unwrap();
+    wait_for("the ping to be sent", || alice.stats().queued_frames == 0);
     remote.write_all(&encode(Message::Pong(Pong { nonce }))).unwrap();
     until_round_trip(&mut events);
 

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use excc_peer::wire::{
-    BlockHeader, Command, Decoder, EncodedMessage, InvVect, Message, PeerAddress, Services,
-    TrailingBytes, Transaction, Tx, TxOut, Version,
+    BlockHeader, Command, Decoder, EncodedMessage, InputBuffer, InvVect, MAX_PAYLOAD, Message,
+    PeerAddress, Services, TrailingBytes, Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
     Chain, CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Instant, Network, PeerState,
@@ -42,10 +42,31 @@ pub(crate) fn remote() -> SocketAddr {
     "203.0.113.7:9666".parse().expect("an address")
 }
 
-/// The configuration that a test starts from.
+/// The configuration that a test starts from. It takes answers that nobody asked for, so that
+/// a test need not ask.
 pub(crate) fn config(network: Network) -> ConfigBuilder {
-    Config::builder(network).user_agent("test", "1")
+    let builder = Config::builder(network).user_agent("test", "1");
+    ANSWERS
+        .into_iter()
+        .fold(builder, |builder, command| builder.max_unsolicited(command, MAX_PAYLOAD))
 }
+
+/// The messages that a peer takes unasked up to a certain size only.
+pub(crate) const ANSWERS: [Command; 10] = [
+    Command::Block,
+    Command::NotFound,
+    Command::InitState,
+    Command::MiningState,
+    Command::CFTypes,
+    Command::CFHeaders,
+    Command::CFilter,
+    Command::CFilterV2,
+    Command::CFiltersV2,
+    Command::Headers,
+];
+
+/// The time between the two steps in which a passed deadline of the remote's is judged.
+pub(crate) const GRACE: Duration = millis(50);
 
 /// A deterministic source of randomness.
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
@@ -126,6 +147,16 @@ pub(crate) fn raw_header(network: Network, command: &[u8], len: u32, checksum: [
     header
 }
 
+/// The event of a message that answers no request.
+pub(crate) fn unasked(message: impl Into<Message>) -> Event {
+    Event::Message { message: message.into(), solicited: false }
+}
+
+/// The event of a message that answers a request.
+pub(crate) fn asked(message: impl Into<Message>) -> Event {
+    Event::Message { message: message.into(), solicited: true }
+}
+
 /// The name of the decoding error that a peer was closed for.
 pub(crate) fn refusal(reason: &CloseReason) -> &'static str {
     match reason {
@@ -137,11 +168,11 @@ pub(crate) fn refusal(reason: &CloseReason) -> &'static str {
 /// A [`PeerState`] with its receive buffer, its clock, and a remote's eye on what it sends.
 pub(crate) struct Peer {
     pub(crate) state: PeerState,
-    pub(crate) buffer: BytesMut,
+    pub(crate) buffer: InputBuffer,
     pub(crate) now: Instant,
     network: Network,
     reader: Decoder,
-    unread: BytesMut,
+    unread: InputBuffer,
 }
 
 impl Peer {
@@ -160,11 +191,11 @@ impl Peer {
         };
         Self {
             state: make(config, remote(), Instant::ZERO, UNIX_TIME, &mut rng(seed)),
-            buffer: BytesMut::new(),
+            buffer: InputBuffer::new(),
             now: Instant::ZERO,
             network,
             reader,
-            unread: BytesMut::new(),
+            unread: InputBuffer::new(),
         }
     }
 
@@ -224,7 +255,7 @@ impl Peer {
     /// The messages among the events that wait.
     pub(crate) fn messages(&mut self) -> Vec<Message> {
         let message = |event| match event {
-            Event::Message(message) => Some(message),
+            Event::Message { message, .. } => Some(message),
             _ => None,
         };
         self.events().into_iter().filter_map(message).collect()
@@ -236,6 +267,15 @@ impl Peer {
             Some(Event::Closed(reason)) => reason,
             other => panic!("not closed: {other:?}"),
         }
+    }
+
+    /// Time passes, at the end of which the remote is judged for the second time and closed.
+    /// Returns the reason.
+    pub(crate) fn closed_after(&mut self, time: Duration) -> CloseReason {
+        self.advance(time + GRACE - nanos(1));
+        assert_eq!(self.state.close_reason(), None, "closed too early");
+        self.advance(nanos(1));
+        self.closed()
     }
 
     /// At most so many bytes leave.
@@ -280,11 +320,17 @@ impl Peer {
         self.state.handle_timeout(end);
     }
 
-    /// Time passes until something falls due. Returns what, once it is done.
+    /// Time passes until something falls due. Returns what, once it is done: a deadline of the
+    /// remote's is judged in its second step.
     pub(crate) fn skip_to_deadline(&mut self) -> Timer {
         let (timer, at) = self.state.next_deadline().expect("a deadline");
         self.now = self.now.max(at);
         self.state.handle_timeout(self.now);
+        let again = Some((timer, self.now + GRACE));
+        if self.state.next_deadline() == again {
+            self.now += GRACE;
+            self.state.handle_timeout(self.now);
+        }
         timer
     }
 
@@ -319,7 +365,7 @@ impl Pipe {
             return false;
         }
         let bytes = from.transmit(usize::MAX);
-        self.has_ended = is_closed;
+        self.has_ended = is_closed && !from.state.wants_write();
         if bytes.is_empty() && !is_closed {
             return false;
         }

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use excc_peer::Chain;
-use excc_peer::wire::Command;
+use excc_peer::wire::{Command, HEADER_LEN};
 
 use crate::vectors::{Line, command_of};
 
@@ -34,6 +34,19 @@ pub(crate) fn not_of_this_chain(line: &Line) -> Option<&'static str> {
 /// The nodes call that `io.EOF`, as they call the end inside a frame.
 pub(crate) fn ends_between_frames(bytes: &[u8]) -> bool {
     bytes.is_empty()
+}
+
+/// Difference 4: a stream that ends inside a frame is cut, and no frame is refused for it. The
+/// bytes received of what is cut and the bytes needed: of the header or of the payload.
+///
+/// The nodes call that `io.ErrUnexpectedEOF`, as they call a payload that is too short.
+pub(crate) fn ends_inside_frame(bytes: &[u8]) -> Option<(usize, usize)> {
+    let Some((header, payload)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+        return Some((bytes.len(), HEADER_LEN));
+    };
+    let [.., a, b, c, d, _, _, _, _] = *header;
+    let needed = u32::from_le_bytes([a, b, c, d]) as usize;
+    (payload.len() < needed).then_some((payload.len(), needed))
 }
 
 /// The protocol versions that have a message, if any has on `chain`: what the

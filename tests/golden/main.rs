@@ -10,10 +10,11 @@ mod vectors;
 use std::collections::BTreeMap;
 use std::iter;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use excc_peer::wire::{
-    Block, Command, DecodeError, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN, Message,
-    MixMessage, Protocol, Reject, RejectCode, TrailingBytes, Tx, TxSerialization,
+    Block, Command, CutFrame, DecodeError, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN,
+    InputBuffer, Message, MixMessage, Protocol, Reject, RejectCode, TrailingBytes, Tx,
+    TxSerialization,
 };
 use excc_peer::{Chain, Hash, HashFunction, Network};
 
@@ -51,6 +52,7 @@ enum Count {
     RefusedAtHeader,
     NotOfThisChain,
     EndsBetweenFrames,
+    EndsInsideFrame,
 }
 
 #[derive(Default)]
@@ -90,6 +92,7 @@ fn exchangecoin() {
             (Count::MaxPayload, 282),
             (Count::RefusedAtHeader, 24),
             (Count::EndsBetweenFrames, 1),
+            (Count::EndsInsideFrame, 196),
         ],
     );
 }
@@ -115,6 +118,7 @@ fn decred() {
             (Count::RefusedAtHeader, 37),
             (Count::NotOfThisChain, 24),
             (Count::EndsBetweenFrames, 1),
+            (Count::EndsInsideFrame, 280),
         ],
     );
 }
@@ -182,8 +186,10 @@ fn stream(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<Count, String>
 /// What a decoder made of a stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Received {
-    /// The first message; none of a stream that ended well without one.
+    /// The first message; none of a stream that ended without one.
     frame: Result<Option<Frame>, DecodeError>,
+    /// The frame that the end of the stream left incomplete.
+    cut: Option<CutFrame>,
     /// Bytes taken.
     consumed: usize,
 }
@@ -200,18 +206,18 @@ impl Received {
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> Self {
         let mut decoder = Decoder::new(network, version);
-        let mut buffer = BytesMut::new();
+        let mut buffer = InputBuffer::new();
         let mut fed = 0;
         for piece in pieces {
             buffer.extend_from_slice(piece);
             fed += piece.len();
             let frame = decoder.decode(&mut buffer);
             if frame != Ok(None) {
-                return Self { frame, consumed: fed - buffer.len() };
+                return Self { frame, cut: None, consumed: fed - buffer.len() };
             }
         }
-        let end = decoder.end(buffer.len());
-        Self { frame: end.map(|()| None), consumed: fed - buffer.len() }
+        let cut = decoder.cut(buffer.len());
+        Self { frame: Ok(None), cut, consumed: fed - buffer.len() }
     }
 }
 
@@ -221,7 +227,7 @@ fn accepted(
     received: Received,
     tally: &mut Tally,
 ) -> Result<Count, String> {
-    let Received { frame: Ok(Some(Frame { message, len, .. })), consumed } = received else {
+    let Received { frame: Ok(Some(Frame { message, len, .. })), consumed, .. } = received else {
         return Err(format!("expected a message, got {received:?}"));
     };
     ensure!(line.number("n") == Some(len as u64), "a frame of {len} bytes");
@@ -289,7 +295,8 @@ fn refused(
     tally: &mut Tally,
 ) -> Result<Count, String> {
     if differences::ends_between_frames(bytes) {
-        ensure!(received.frame == Ok(None), "expected a quiet end, got {received:?}");
+        let is_quiet = received.frame == Ok(None) && received.cut.is_none();
+        ensure!(is_quiet, "expected a quiet end, got {received:?}");
         tally.add(Count::EndsBetweenFrames);
         return Ok(Count::Refused);
     }
@@ -298,6 +305,16 @@ fn refused(
         tally.add(Count::RefusedAtHeader);
     }
     let expected = at_header.unwrap_or(error);
+    if let Some((received_len, needed)) = differences::ends_inside_frame(bytes)
+        && expected == "Truncated"
+    {
+        let is_cut = received.frame == Ok(None)
+            && received.cut.is_some_and(|cut| (cut.received, cut.needed) == (received_len, needed))
+            && received.cut.is_some_and(|cut| cut.command == vectors::command_of(bytes));
+        ensure!(is_cut, "expected a cut frame, got {received:?}");
+        tally.add(Count::EndsInsideFrame);
+        return Ok(Count::Refused);
+    }
     match &received.frame {
         Err(error) if error.kind().name() == expected => Ok(Count::Refused),
         _ => Err(format!("expected {expected}, got {received:?}")),
@@ -363,7 +380,7 @@ fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
     let header = [&magic, &name[..], &(len as u32).to_le_bytes(), &checksum].concat();
 
     let mut decoder = Decoder::new(line.network(), line.version());
-    let judged = decoder.header(&mut BytesMut::from(&header[..]));
+    let judged = decoder.header(&mut InputBuffer::from(&header[..]));
     let holds = match (&judged, line.expected()) {
         (Err(error), expected) => expected == Expected::Refused(error.kind().name()),
         (Ok(Some(header)), expected) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use excc_peer::wire::{Command, ErrorKind};
+use excc_peer::wire::Command;
 use excc_peer::{CloseReason, CommandStats, Stats, Traffic};
 
 use crate::node::{Book, Hub, Peer};
@@ -127,9 +127,7 @@ fn check_end(kind: Kind, near: &Peer, far: &Peer, who: &str) {
         (Kind::Honest | Kind::Slow, CloseReason::Local) => true,
         (Kind::Slow | Kind::Stuck(_), CloseReason::WriteStall) => true,
         (Kind::Cut(_), CloseReason::RemoteClosed | CloseReason::ConnectionLost) => true,
-        (Kind::Cut(_), CloseReason::Decode(error)) => {
-            matches!(error.kind(), ErrorKind::Truncated { .. })
-        }
+        (Kind::Cut(_), CloseReason::Cut(_)) => true,
         _ => false,
     };
     assert!(is_expected, "{reason:?}: {who}");

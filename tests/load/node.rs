@@ -155,8 +155,10 @@ impl Peer {
                 book.told.push(*id);
                 book.not_sent += 1;
             }
-            Event::Message(Message::Tx(_)) => book.answered += 1,
-            Event::Message(Message::NotFound(vectors)) => book.answered += vectors.len(),
+            Event::Message { message: Message::Tx(_), .. } => book.answered += 1,
+            Event::Message { message: Message::NotFound(vectors), .. } => {
+                book.answered += vectors.len()
+            }
             Event::Closed(reason) => book.closed = Some(reason.clone()),
             _ => {}
         }
@@ -267,7 +269,7 @@ pub(crate) async fn serve(
         peer.note(&event);
         match event {
             Event::Established(_) => peer.ping(),
-            Event::Message(Message::Inv(vectors)) => {
+            Event::Message { message: Message::Inv(vectors), .. } => {
                 let mut wanted = Vec::new();
                 for vector in vectors.iter() {
                     let number = world.number(vector);
@@ -283,10 +285,10 @@ pub(crate) async fn serve(
                 peer.ask(wanted);
                 peer.ping();
             }
-            Event::Message(Message::GetData(wanted)) => {
+            Event::Message { message: Message::GetData(wanted), .. } => {
                 peer.answer(world, &wanted, |number| hub.txs().contains(number));
             }
-            Event::Message(Message::Tx(tx)) => {
+            Event::Message { message: Message::Tx(tx), .. } => {
                 hub.txs().insert(world.number(&InvVect::tx(tx.tx_hash())));
             }
             _ => {}
@@ -330,7 +332,7 @@ pub(crate) async fn live(
                     ask_for_too_much();
                 }
             }
-            Event::Message(Message::Inv(vectors)) => {
+            Event::Message { message: Message::Inv(vectors), .. } => {
                 let mut wanted = Vec::new();
                 for vector in vectors.iter() {
                     let number = world.number(vector);
@@ -342,7 +344,7 @@ pub(crate) async fn live(
                 peer.ask(wanted);
                 peer.ping();
             }
-            Event::Message(Message::GetData(wanted)) => {
+            Event::Message { message: Message::GetData(wanted), .. } => {
                 peer.answer(&world, &wanted, |number| world.has(at, number));
             }
             _ => {}

@@ -1,24 +1,29 @@
-//! Parts of the reference peer, each as plain as it can be.
+//! Parts of the reference peer, each in its simplest form.
 
 use std::time::Duration;
 
-use excc_peer::wire::{Command, EncodedMessage, InvVect, Message, Ping, Version};
+use excc_peer::wire::{Command, EncodedMessage, InvVect, LocatorRequest, Message, Ping, Version};
 use excc_peer::{CloseReason, Established, Event, Instant, Network, Timer};
+
+/// The time between the two steps in which a passed deadline is judged.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// An event, with receipts as plain numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum ModelEvent {
     VersionReceived(Version),
     VerAckReceived,
     Established(u32, i64),
-    Message(Message),
+    /// A message, and whether it was solicited.
+    Message(Message, bool),
     RoundTrip(u64, Duration),
+    OverBudget(Command),
     Sent(u64),
     NotSent(u64),
     Closed(CloseReason),
 }
 
-impl From<Event> for Told {
+impl From<Event> for ModelEvent {
     fn from(event: Event) -> Self {
         let number = |id: excc_peer::SendId| id.to_string().parse().expect("ids are numbers");
         match event {
@@ -27,12 +32,13 @@ impl From<Event> for Told {
             Event::Established(Established { version, time_offset, .. }) => {
                 Self::Established(version, time_offset)
             }
-            Event::Message(message) => Self::Message(message),
+            Event::Message { message, solicited } => Self::Message(message, solicited),
             Event::RoundTrip { nonce, time } => Self::RoundTrip(nonce, time),
+            Event::OverBudget { command } => Self::OverBudget(command),
             Event::Sent(id) => Self::Sent(number(id)),
             Event::NotSent(id) => Self::NotSent(number(id)),
             Event::Closed(reason) => Self::Closed(reason),
-            other => panic!("no such event is known: {other:?}"),
+            other => panic!("an event that the model does not have: {other:?}"),
         }
     }
 }
@@ -53,7 +59,7 @@ impl Known {
         }
     }
 
-    /// To look for what is known is to use it.
+    /// A lookup counts as use.
     pub(crate) fn contains(&mut self, vector: &InvVect, now: Instant) -> bool {
         let is_it = |&(other, expiry): &(InvVect, Instant)| other == *vector && now < expiry;
         let Some(at) = self.vectors.iter().position(is_it) else { return false };
@@ -63,7 +69,7 @@ impl Known {
     }
 }
 
-/// The timers in the order in which they go off where they are due at one time.
+/// The timers in the order in which they go off if they are due at one time.
 const TIMERS: [Timer; 9] = [
     Timer::Handshake,
     Timer::VerAck,
@@ -76,23 +82,41 @@ const TIMERS: [Timer; 9] = [
     Timer::Shutdown,
 ];
 
-/// What the remote must do in time, and is given more for while it is not heard. What it
-/// must answer is, too, but each answer by itself.
-const OWED: [Timer; 3] = [Timer::VerAck, Timer::Idle, Timer::Pong];
+/// The deadlines on the remote's clock.
+const OWED: [Timer; 4] = [Timer::VerAck, Timer::Idle, Timer::Pong, Timer::Stall];
 
-/// What must happen when.
+/// The deadlines that go off at once, because they close no peer that could do better.
+const AT_ONCE: [Timer; 3] = [Timer::Ping, Timer::Trickle, Timer::Shutdown];
+
+/// A deadline after `progress` bytes at `rate` bytes a second: later by their time, from
+/// `clock` if it has passed, and never more than `timeout` from `clock`.
+pub(crate) fn put_off(
+    at: Instant,
+    clock: Instant,
+    progress: usize,
+    rate: u32,
+    timeout: Duration,
+) -> Instant {
+    let nanos = progress as u128 * 1_000_000_000 / u128::from(rate);
+    let time = Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX));
+    (at.max(clock) + time).min(clock + timeout)
+}
+
+/// When each timer goes off.
 #[derive(Default)]
 pub(crate) struct Deadlines {
-    set: Vec<(Timer, Deadline)>,
-    /// For how long in all the remote was not heard.
-    pub(crate) deaf: Duration,
+    set: Vec<Deadline>,
+    /// How long in all the remote's clock stood still.
+    pub(crate) stopped: Duration,
 }
 
 #[derive(Clone, Copy)]
 struct Deadline {
+    timer: Timer,
+    /// For what the remote owes, a time of the remote's clock.
     at: Instant,
-    /// For how long the remote had not been heard when this was set.
-    deaf: Duration,
+    /// Whether it was found due once, and moved for that.
+    is_judged: bool,
 }
 
 impl Deadlines {
@@ -100,7 +124,7 @@ impl Deadlines {
         self.clear(timer);
         // The end of time never comes.
         if at < Instant::MAX {
-            self.set.push((timer, Deadline { at, deaf: self.deaf }));
+            self.set.push(Deadline { timer, at, is_judged: false });
         }
     }
 
@@ -111,60 +135,98 @@ impl Deadlines {
         }
     }
 
+    /// Sets a deadline, unless it is set to that time already.
+    pub(crate) fn move_to(&mut self, timer: Timer, at: Instant) {
+        if self.at(timer) != Some(at) {
+            self.set(timer, at);
+        }
+    }
+
     pub(crate) fn clear(&mut self, timer: Timer) {
-        self.set.retain(|&(other, _)| other != timer);
+        self.set.retain(|deadline| deadline.timer != timer);
     }
 
     pub(crate) fn clear_all(&mut self) {
         self.set.clear();
     }
 
+    /// The time of a deadline: for what the remote owes, on the remote's clock.
+    pub(crate) fn at(&self, timer: Timer) -> Option<Instant> {
+        self.set.iter().find(|deadline| deadline.timer == timer).map(|deadline| deadline.at)
+    }
+
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.set.iter().any(|&(other, _)| other == timer)
+        self.at(timer).is_some()
     }
 
-    fn next_set(&self) -> Option<(Timer, Deadline)> {
-        let place = |timer| TIMERS.iter().position(|&other| other == timer);
-        self.set.iter().copied().min_by_key(|&(timer, deadline)| (deadline.at, place(timer)))
+    /// The time on the remote's clock.
+    pub(crate) fn remote_clock(&self, now: Instant) -> Instant {
+        Instant::ZERO + now.since_epoch().saturating_sub(self.stopped)
     }
 
-    /// Moves a deadline that is set, unless it is later with all that was added to it.
-    pub(crate) fn extend(&mut self, timer: Timer, at: Instant) {
-        let of_it = self.set.iter().find(|&&(other, _)| other == timer);
-        if of_it.is_some_and(|(_, one)| one.at + (self.deaf - one.deaf) < at) {
-            self.set(timer, at);
+    /// A deadline on the caller's clock.
+    fn shown(&self, deadline: &Deadline) -> Instant {
+        match OWED.contains(&deadline.timer) {
+            true => deadline.at + self.stopped,
+            false => deadline.at,
         }
     }
 
-    /// All that are set.
+    fn place(timer: Timer) -> Option<usize> {
+        TIMERS.iter().position(|&other| other == timer)
+    }
+
+    /// All that are set, on the caller's clock.
     pub(crate) fn all(&self) -> Vec<(Timer, Instant)> {
-        let at = |timer| self.set.iter().find(|&&(other, _)| other == timer);
-        TIMERS.into_iter().filter_map(at).map(|&(timer, deadline)| (timer, deadline.at)).collect()
+        let shown = |deadline: &Deadline| (deadline.timer, self.shown(deadline));
+        let mut all: Vec<_> = self.set.iter().map(shown).collect();
+        // The end of time never comes.
+        all.retain(|&(_, at)| at < Instant::MAX);
+        all.sort_by_key(|&(timer, _)| Self::place(timer));
+        all
     }
 
+    /// The earliest, on the caller's clock.
     pub(crate) fn next(&self) -> Option<(Timer, Instant)> {
-        self.next_set().map(|(timer, deadline)| (timer, deadline.at))
+        self.all().into_iter().min_by_key(|&(timer, at)| (at, Self::place(timer)))
     }
 
-    /// Takes the earliest deadline that is due. One that the remote could not keep for not
-    /// being heard is moved instead, and only then.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        loop {
-            let (timer, deadline) = self.next_set().filter(|(_, deadline)| deadline.at <= now)?;
-            let more = self.deaf - deadline.deaf;
-            if !OWED.contains(&timer) || more.is_zero() {
-                self.clear(timer);
-                return Some(timer);
-            }
-            self.set(timer, deadline.at + more);
+    /// Judges the earliest deadline that is due: grants it some more time the first time, if it
+    /// is not one that goes off at once, and takes it the second time.
+    pub(crate) fn judge(&mut self, now: Instant) -> Option<Judged> {
+        let (timer, _) = self.next().filter(|&(_, at)| at <= now)?;
+        let clock = if OWED.contains(&timer) { self.remote_clock(now) } else { now };
+        let deadline = self.set.iter_mut().find(|deadline| deadline.timer == timer)?;
+        if deadline.is_judged || AT_ONCE.contains(&timer) {
+            self.clear(timer);
+            return Some(Judged::WentOff(timer));
         }
+        (deadline.at, deadline.is_judged) = (clock + GRACE, true);
+        // The end of time never comes.
+        self.set.retain(|deadline| deadline.at < Instant::MAX);
+        Some(Judged::Spared(timer, clock + GRACE))
     }
 }
 
-/// A frame that waits to leave.
+/// The outcome of judging a deadline that was due.
+pub(crate) enum Judged {
+    /// It is now at a later time, on its own clock.
+    Spared(Timer, Instant),
+    WentOff(Timer),
+}
+
+/// A frame in the queue.
 pub(crate) struct Frame {
     pub(crate) content: Content,
     pub(crate) follows: Follows,
+    /// When a `ping` was answered, if that was before the driver said that it was sent.
+    pub(crate) answered_at: Option<Instant>,
+}
+
+impl Frame {
+    pub(crate) const fn new(content: Content, follows: Follows) -> Self {
+        Self { content, follows, answered_at: None }
+    }
 }
 
 /// The bytes of a frame, or a message of which only the peer knows the nonce.
@@ -174,7 +236,7 @@ pub(crate) enum Content {
     OwnPing,
 }
 
-/// What follows once a frame has left wholly.
+/// The consequence of sending the last byte of a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follows {
     Handshake,
@@ -190,30 +252,47 @@ impl Follows {
     }
 }
 
-/// What a message of the application's starts when it has left.
+/// The span that starts when a message of the application was sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Starts {
     Nothing,
+    /// The round trip of a `ping` with that nonce.
     RoundTrip(u64),
-    /// The time of what must come, which bears the receipt's number.
-    Answers(Duration),
+    /// The time for the answer to a request, which has the receipt's number.
+    Answer(Command),
 }
 
-/// What must come in answer to a request that is queued or has left.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Owed {
+/// A request without an answer, or one vector of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
     /// The receipt of the request.
     pub(crate) id: u64,
     pub(crate) request: Command,
-    /// Of a `getdata`.
-    pub(crate) vector: Option<InvVect>,
-    /// By which time, of that in which the remote is heard; none until the request has left.
-    pub(crate) due: Option<Instant>,
-    /// Whether it came before it was told that the request has left.
-    pub(crate) came_early: bool,
+    pub(crate) subject: Subject,
+    /// Whether the request was sent.
+    pub(crate) has_left: bool,
 }
 
-/// The commands that answer a request.
+/// The object of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Vector(InvVect),
+    Headers(LocatorRequest),
+    /// Whatever the command says.
+    Command,
+}
+
+impl Asked {
+    /// The vector of a `getdata`.
+    pub(crate) fn vector(&self) -> Option<InvVect> {
+        match self.subject {
+            Subject::Vector(vector) => Some(vector),
+            _ => None,
+        }
+    }
+}
+
+/// The commands that answer a request other than `getdata`.
 pub(crate) const fn answers(request: Command) -> &'static [Command] {
     match request {
         Command::GetInitState => &[Command::InitState],
@@ -227,6 +306,15 @@ pub(crate) const fn answers(request: Command) -> &'static [Command] {
         Command::GetCFilterV2 => &[Command::CFilterV2],
         Command::GetCFsV2 => &[Command::CFiltersV2],
         _ => &[],
+    }
+}
+
+/// Whether the reference nodes of a chain ban a remote for that decoding error, by its name.
+pub(crate) fn is_banned_for(error: &str, is_decred: bool) -> bool {
+    match error {
+        "Truncated" => false,
+        "TrailingBytes" => is_decred,
+        _ => true,
     }
 }
 
@@ -259,7 +347,7 @@ impl Frame {
         }
     }
 
-    /// Where in the frame the nonce stands that only the peer knows.
+    /// Where the nonce is that only the peer knows.
     pub(crate) fn nonce_at(&self) -> Option<usize> {
         match self.content {
             Content::Bytes(..) => None,
@@ -268,12 +356,21 @@ impl Frame {
             Content::OwnPing => Some(24),
         }
     }
+
+    /// The nonce of a `ping`, as far as it was seen.
+    pub(crate) fn ping_nonce(&self, nonces: &Nonces) -> Option<u64> {
+        match self.follows {
+            Follows::OwnPing => nonces.ping,
+            Follows::Receipt(_, Starts::RoundTrip(nonce)) => Some(nonce),
+            _ => None,
+        }
+    }
 }
 
-/// What the peer was seen to have drawn.
+/// The nonces that the peer was seen to have drawn.
 #[derive(Default)]
 pub(crate) struct Nonces {
     pub(crate) version: Option<u64>,
-    /// That of the `ping` of its own that has not left.
+    /// The nonce of the peer's own `ping` in the queue.
     pub(crate) ping: Option<u64>,
 }

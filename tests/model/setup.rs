@@ -1,15 +1,18 @@
 //! How a peer of a script is made.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use excc_peer::wire::{Command, Services, TrailingBytes};
-use excc_peer::{AddressHiding, Config, Direction, Network, Overflow, SentNonces};
+use excc_peer::wire::{Command, MAX_PAYLOAD, Services, TrailingBytes};
+use excc_peer::{
+    AddressHiding, Budget, Config, Direction, Network, Overflow, SentNonce, SentNonces,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::common::{DCR, EXCC, QUEUED, UNIX_TIME, millis, secs};
+use crate::common::{ANSWERS, DCR, EXCC, QUEUED, UNIX_TIME, millis, nanos, remote, secs};
 
 /// A nonce that another peer of the process sent.
 pub(crate) const OTHER_NONCE: u64 = 0xabcd;
@@ -28,14 +31,19 @@ pub(crate) struct Setup {
     pub(crate) relay: bool,
     pub(crate) hides_address: bool,
     pub(crate) trailing: TrailingBytes,
-    pub(crate) max_reject: usize,
+    /// Limits that are set; the last one for a command counts.
+    pub(crate) max_payloads: Vec<(Command, usize)>,
+    pub(crate) max_unsolicited: Vec<(Command, usize)>,
+    pub(crate) budgets: Vec<(Command, Limits)>,
+    /// Whether the remote's address is given in its IPv4-mapped form.
+    pub(crate) is_mapped: bool,
     pub(crate) sent_nonces: Vec<u64>,
     pub(crate) allows_self_connections: bool,
     pub(crate) reviews: bool,
     pub(crate) handshake_timeout: Duration,
     pub(crate) verack_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) slow_message_timeout: Option<Duration>,
+    pub(crate) read_rate: u32,
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) pong_timeout: Option<Duration>,
     pub(crate) write_timeout: Option<Duration>,
@@ -58,7 +66,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// What the live network's nodes have, at that version.
+    /// The settings of the live network's nodes, at that version.
     pub(crate) fn new(network: Network, version: u32, direction: Direction) -> Self {
         let chain = network.chain();
         Self {
@@ -73,18 +81,22 @@ impl Setup {
             relay: true,
             hides_address: false,
             trailing: TrailingBytes::of(chain),
-            max_reject: 4_096,
+            max_payloads: Vec::new(),
+            // So that answers may come unasked.
+            max_unsolicited: ANSWERS.map(|command| (command, MAX_PAYLOAD)).into(),
+            budgets: Vec::new(),
+            is_mapped: false,
             sent_nonces: vec![OTHER_NONCE],
             allows_self_connections: false,
             reviews: false,
             handshake_timeout: secs(30),
             verack_timeout: Some(secs(30)),
             idle_timeout: Some(secs(120)),
-            slow_message_timeout: None,
+            read_rate: 10_240,
             ping_interval: Some(secs(107)),
             pong_timeout: None,
             write_timeout: Some(secs(20)),
-            write_rate: 262_144,
+            write_rate: 10_240,
             response_timeouts: vec![
                 (Command::GetData, Some(secs(30))),
                 (Command::GetInitState, Some(secs(30))),
@@ -112,20 +124,61 @@ impl Setup {
         of_it.and_then(|&(_, timeout)| timeout)
     }
 
+    /// The largest payload of a command that the application accepts, where that is less than
+    /// the protocol allows.
+    pub(crate) fn max_payload(&self, command: Command) -> Option<usize> {
+        let reject = (command == Command::Reject).then_some(4_096);
+        last_of(&self.max_payloads, command).or(reject)
+    }
+
+    /// The largest payload of a command that nobody asked for.
+    pub(crate) fn max_unsolicited(&self, command: Command) -> Option<usize> {
+        let usual = match command {
+            Command::Headers => Some(1 + 12 * (self.network.chain().header_len() + 1)),
+            _ => ANSWERS.contains(&command).then_some(0),
+        };
+        last_of(&self.max_unsolicited, command).or(usual)
+    }
+
+    pub(crate) fn budget(&self, command: Command) -> Option<Limits> {
+        last_of(&self.budgets, command)
+    }
+
+    /// The remote's address as it is given to the peer.
+    pub(crate) fn remote(&self) -> SocketAddr {
+        match remote() {
+            SocketAddr::V4(v4) if self.is_mapped => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            usual => usual,
+        }
+    }
+
     pub(crate) fn user_agent(&self) -> &'static str {
         if self.network == DCR { "/dcrwire:1.0.0/test:1/" } else { "/exccwire:1.0.0/test:1/" }
     }
 
-    pub(crate) fn config(&self) -> Config {
+    /// The configuration, and the nonces of other peers of the process, which count for as long
+    /// as these are in their handshakes.
+    pub(crate) fn config(&self) -> (Config, Vec<SentNonce>) {
         let sent_nonces = SentNonces::new();
-        self.sent_nonces.iter().for_each(|&nonce| sent_nonces.insert(nonce));
+        let others = self.sent_nonces.iter().map(|&nonce| sent_nonces.insert(nonce)).collect();
         let hiding =
             if self.hides_address { AddressHiding::Always } else { AddressHiding::default() };
         let mut builder = Config::builder(self.network);
         for &(request, timeout) in &self.response_timeouts {
             builder = builder.response_timeout(request, timeout);
         }
-        builder
+        for &(command, bytes) in &self.max_payloads {
+            builder = builder.max_payload(command, bytes);
+        }
+        for &(command, bytes) in &self.max_unsolicited {
+            builder = builder.max_unsolicited(command, bytes);
+        }
+        for (command, limits) in &self.budgets {
+            builder = builder.budget(*command, limits.budget());
+        }
+        let builder = builder
             .user_agent("test", "1")
             .services(self.services)
             .protocol_version(self.version)
@@ -136,14 +189,13 @@ impl Setup {
             .relay(self.relay)
             .address_hiding(hiding)
             .trailing_bytes(self.trailing)
-            .max_reject(self.max_reject)
             .sent_nonces(sent_nonces)
             .allow_self_connections(self.allows_self_connections)
             .review_version(self.reviews)
             .handshake_timeout(self.handshake_timeout)
             .verack_timeout(self.verack_timeout)
             .idle_timeout(self.idle_timeout)
-            .slow_message_timeout(self.slow_message_timeout)
+            .read_rate(self.read_rate)
             .ping_interval(self.ping_interval)
             .pong_timeout(self.pong_timeout)
             .write_timeout(self.write_timeout)
@@ -157,9 +209,35 @@ impl Setup {
             .known_inventory(self.known_capacity, self.known_lifetime)
             .max_queued_bytes(self.max_queued_bytes)
             .overflow(self.overflow)
-            .max_waiting_events(self.max_waiting_events, self.max_waiting_event_bytes)
-            .build()
-            .expect("a valid configuration")
+            .max_waiting_events(self.max_waiting_events, self.max_waiting_event_bytes);
+        (builder.build().expect("a valid configuration"), others)
+    }
+}
+
+fn last_of<T: Copy>(settings: &[(Command, T)], command: Command) -> Option<T> {
+    settings.iter().rev().find(|(other, _)| *other == command).map(|&(_, value)| value)
+}
+
+/// How much of a command the remote may send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// A number, and the time in which as many more may come.
+    pub(crate) messages: Option<(u64, Duration)>,
+    pub(crate) bytes: Option<(u64, Duration)>,
+    pub(crate) closes: bool,
+}
+
+impl Limits {
+    fn budget(self) -> Budget {
+        let budget = match (self.messages, self.bytes) {
+            (Some((messages, time)), None) => Budget::messages(messages, time),
+            (None, Some((bytes, time))) => Budget::bytes(bytes, time),
+            (Some((messages, time)), Some((bytes, in_time))) => {
+                Budget::messages(messages, time).and_bytes(bytes, in_time)
+            }
+            (None, None) => panic!("a budget without a limit"),
+        };
+        if self.closes { budget.close() } else { budget }
     }
 }
 
@@ -180,18 +258,18 @@ fn protocol() -> impl Strategy<Value = (Network, u32)> {
     ]
 }
 
-/// Which remotes are put up with, and what is said to them.
+/// Which remotes are accepted, and what is sent to them.
 fn manners() -> impl Strategy<Value = Setup> {
     (
         (protocol(), select(vec![Direction::Inbound, Direction::Outbound]), any::<u64>()),
         mostly(None, [0, 1, 2, 5, 8, 12].map(Some)),
         mostly(Services::empty(), [1, 1, 3, 5, 2].map(Services::from_bits_retain)),
         mostly(2, [0, 1, 3]),
-        any::<(bool, bool, bool)>(),
+        (any::<bool>(), any::<bool>(), prop::bool::weighted(0.25)),
         prop::bool::weighted(0.2),
         mostly(UNIX_TIME, [0, u64::MAX, i64::MAX as u64 - 62_135_596_810]),
         mostly(None, [TrailingBytes::Ignore, TrailingBytes::Reject].map(Some)),
-        mostly(4_096, [0, 20]),
+        sizes(),
     )
         .prop_map(
             |(
@@ -203,7 +281,7 @@ fn manners() -> impl Strategy<Value = Setup> {
                 allows_self,
                 unix_time,
                 trailing,
-                reject,
+                (max_payloads, max_unsolicited, budgets, is_mapped),
             )| {
                 let ((network, version), direction, seed) = identity;
                 let (relay, hides_address, send_unwelcome) = flags;
@@ -217,7 +295,10 @@ fn manners() -> impl Strategy<Value = Setup> {
                     hides_address,
                     send_unwelcome,
                     trailing: trailing.unwrap_or(usual.trailing),
-                    max_reject: reject,
+                    max_payloads,
+                    max_unsolicited: max_unsolicited.unwrap_or(usual.max_unsolicited),
+                    budgets,
+                    is_mapped,
                     allows_self_connections: allows_self,
                     unix_time,
                     seed,
@@ -225,6 +306,55 @@ fn manners() -> impl Strategy<Value = Setup> {
                 }
             },
         )
+}
+
+type Sizes = (Vec<(Command, usize)>, Option<Vec<(Command, usize)>>, Vec<(Command, Limits)>, bool);
+
+/// How much of what a remote may send, and whether its address is mapped.
+fn sizes() -> impl Strategy<Value = Sizes> {
+    let limited = vec![
+        Command::Reject,
+        Command::Inv,
+        Command::Block,
+        Command::Tx,
+        Command::Headers,
+        Command::CFilter,
+        Command::GetHeaders,
+        Command::NotFound,
+        Command::MixPairReq,
+        Command::Addr,
+    ];
+    let size = select(vec![0, 20, 37, 73, 200, 300, 4_000]);
+    let size = || (select(limited.clone()), size.clone());
+    let payloads = prop_oneof![3 => Just(Vec::new()), 1 => vec(size(), 1..3)];
+    // None leaves answers unlimited, and an empty list stands for the limits by default.
+    let unsolicited = prop_oneof![
+        3 => Just(None),
+        2 => Just(Some(Vec::new())),
+        1 => vec(size(), 1..4).prop_map(Some),
+    ];
+    let counted = select(vec![
+        Command::Ping,
+        Command::Pong,
+        Command::Inv,
+        Command::Tx,
+        Command::GetData,
+        Command::GetAddr,
+        Command::Version,
+        Command::VerAck,
+    ]);
+    let time = || select(vec![millis(1), secs(1), secs(8), secs(600), Duration::MAX]);
+    let messages = (select(vec![1, 2, 4]), time());
+    let bytes = (select(vec![1, 32, 64, 160, 1_000]), time());
+    let limits = prop_oneof![
+        2 => messages.clone().prop_map(|messages| (Some(messages), None)),
+        1 => bytes.clone().prop_map(|bytes| (None, Some(bytes))),
+        1 => (messages, bytes).prop_map(|(messages, bytes)| (Some(messages), Some(bytes))),
+    ];
+    let limits = (limits, prop::bool::weighted(0.2))
+        .prop_map(|((messages, bytes), closes)| Limits { messages, bytes, closes });
+    let budgets = prop_oneof![2 => Just(Vec::new()), 1 => vec((counted, limits), 1..4)];
+    (payloads, unsolicited, budgets, any::<bool>())
 }
 
 /// An idle timeout, and an interval and a timeout of pings that go with it.
@@ -240,7 +370,10 @@ fn keep_alive() -> impl Strategy<Value = [Option<Duration>; 3]> {
         [None, Some(secs(107)), Some(secs(30))],
         [None, Some(secs(7)), second],
         [None, None, Some(secs(2))],
-        [None, second, Some(Duration::ZERO)],
+        [None, second, Some(nanos(1))],
+        [None, second, Some(secs(3))],
+        [Some(secs(2)), Some(millis(900)), Some(millis(20))],
+        [Some(millis(30)), None, None],
         [Some(Duration::MAX), Some(Duration::MAX - secs(1)), None],
     ])
 }
@@ -260,7 +393,8 @@ fn response_timeouts() -> impl Strategy<Value = Vec<(Command, Option<Duration>)>
         Command::GetCFilterV2,
         Command::GetCFsV2,
     ];
-    let timeout = select(vec![None, Some(secs(2)), Some(secs(40)), Some(Duration::MAX)]);
+    let timeout =
+        select(vec![None, Some(millis(20)), Some(secs(2)), Some(secs(40)), Some(Duration::MAX)]);
     vec((select(requests.to_vec()), timeout), 0..5)
 }
 
@@ -269,7 +403,7 @@ struct Times {
     handshake: Duration,
     verack: Option<Duration>,
     keep_alive: [Option<Duration>; 3],
-    slow_message: Option<Duration>,
+    rates: [u32; 2],
     write: Option<Duration>,
     responses: Vec<(Command, Option<Duration>)>,
     trickle: RangeInclusive<Duration>,
@@ -277,11 +411,11 @@ struct Times {
 
 fn times() -> impl Strategy<Value = Times> {
     (
-        mostly(secs(30), [Duration::ZERO, secs(3), Duration::MAX]),
-        mostly(Some(secs(30)), [None, Some(Duration::ZERO), Some(secs(2)), Some(Duration::MAX)]),
+        mostly(secs(30), [nanos(1), millis(60), secs(3), Duration::MAX]),
+        mostly(Some(secs(30)), [None, Some(millis(10)), Some(secs(2)), Some(Duration::MAX)]),
         keep_alive(),
-        select(vec![None, Some(Duration::ZERO), Some(secs(7)), Some(Duration::MAX)]),
-        mostly(Some(secs(20)), [None, Some(Duration::ZERO), Some(secs(1)), Some(Duration::MAX)]),
+        (rate(), rate()),
+        mostly(Some(secs(20)), [None, Some(millis(30)), Some(secs(1)), Some(Duration::MAX)]),
         response_timeouts(),
         select(vec![
             millis(100)..=millis(500),
@@ -291,12 +425,17 @@ fn times() -> impl Strategy<Value = Times> {
             Duration::MAX..=Duration::MAX,
         ]),
     )
-        .prop_map(|(handshake, verack, keep_alive, slow, write, responses, trickle)| {
-            // Beside the idle timeout, than which it may not be shorter.
-            let slow_message =
-                slow.map(|more| keep_alive[0].unwrap_or_default().saturating_add(more));
-            Times { handshake, verack, keep_alive, slow_message, write, responses, trickle }
-        })
+        .prop_map(
+            |(handshake, verack, keep_alive, (read, write), timeout, responses, trickle)| {
+                let rates = [read, write];
+                Times { handshake, verack, keep_alive, rates, write: timeout, responses, trickle }
+            },
+        )
+}
+
+/// Bytes a second: so few that one is worth much time, or so many that none is.
+fn rate() -> impl Strategy<Value = u32> {
+    mostly(10_240, [1, 40, 1_000, u32::MAX])
 }
 
 /// Any peer, with limits so narrow that they are met.
@@ -311,18 +450,16 @@ pub(crate) fn setup() -> impl Strategy<Value = Setup> {
         mostly(40 * 1024 * 1024, [63, 64, 100, 135, 200, 1_000, 263_000].map(|len| len + QUEUED)),
         select(vec![Overflow::Refuse, Overflow::Close]),
         mostly(128, [1, 2, 3, 5]),
-        // Of whole messages, too: an `inv` of one vector, and two of `ping`.
+        // Sizes of whole messages among them: an `inv` of one vector, and two of `ping`.
         mostly(4 * 1024 * 1024, [0, 1, 61, 64, 100, 1_000]),
         mostly(75_000, [0, 1, 4]),
-        mostly(262_144, [1, 40, u32::MAX]),
         prop::bool::weighted(0.2),
         mostly(None, [Duration::ZERO, secs(1), Duration::MAX].map(Some)),
     );
     (manners(), times(), announcing, limits).prop_map(|(usual, times, announcing, limits)| {
         let [idle_timeout, ping_interval, pong_timeout] = times.keep_alive;
         let (waiting, known_capacity, known_lifetime, inv_batch) = announcing;
-        let (queued, overflow, events, event_bytes, requested, write_rate, reviews, lifetime) =
-            limits;
+        let (queued, overflow, events, event_bytes, requested, reviews, lifetime) = limits;
         // The last one that is set for a request counts.
         let mut response_timeouts = usual.response_timeouts.clone();
         response_timeouts.extend(times.responses);
@@ -331,11 +468,11 @@ pub(crate) fn setup() -> impl Strategy<Value = Setup> {
             handshake_timeout: times.handshake,
             verack_timeout: times.verack,
             idle_timeout,
-            slow_message_timeout: times.slow_message,
+            read_rate: times.rates[0],
             ping_interval,
             pong_timeout,
             write_timeout: times.write,
-            write_rate,
+            write_rate: times.rates[1],
             response_timeouts,
             max_requested: requested,
             duplicate_request_lifetime: lifetime.unwrap_or(usual.duplicate_request_lifetime),

@@ -73,7 +73,7 @@ fn two_messages_may_precede_the_verack_before_version_12() {
     assert_eq!(peer.sent(), [pong(1), pong(2)]);
     let events = peer.events();
     assert!(matches!(events[..2], [Event::VerAckReceived, Event::Established(_)]));
-    assert_eq!(events[2..], [Event::Message(ping(1)), Event::Message(ping(2))]);
+    assert_eq!(events[2..], [unasked(ping(1)), unasked(ping(2))]);
 }
 
 #[test]
@@ -91,11 +91,11 @@ fn what_preceded_the_verack_is_answered_after_our_own() {
     let mut peer = Peer::outbound(config(DCR));
     peer.sent();
     peer.receive(version(9)).unwrap();
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.receive(ping(5)).unwrap();
     assert_eq!(peer.sent(), []);
     peer.receive(Message::VerAck).unwrap();
-    assert_eq!(peer.sent(), [Message::VerAck, Message::GetAddr, pong(5)]);
+    assert_eq!(peer.sent(), [Message::VerAck, pong(5), Message::GetAddr]);
 }
 
 #[test]
@@ -122,14 +122,13 @@ fn an_old_version_is_refused_in_silence() {
 #[test]
 fn the_verack_is_part_of_the_handshake_and_its_time() {
     let mut peer = awaits_verack(12);
-    peer.advance(secs(30));
-    assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
+    assert_eq!(peer.closed_after(secs(30)), CloseReason::HandshakeTimeout);
 }
 
 #[test]
 fn what_the_application_queues_on_the_version_waits_for_both_veracks() {
     let mut peer = awaits_verack(12);
-    let id = peer.state.send(Message::GetAddr).unwrap();
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     assert_eq!(peer.sent(), []);
     peer.receive(Message::VerAck).unwrap();
     assert_eq!(peer.sent(), [Message::GetAddr]);
@@ -141,7 +140,7 @@ fn a_reviewed_version_is_answered_in_the_same_order() {
     let mut peer = Peer::inbound(config(DCR).review_version(true));
     peer.receive(version(12)).unwrap();
     assert_eq!(peer.sent(), []);
-    peer.state.accept_version();
+    peer.state.accept_version(peer.now);
     assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
     assert!(!peer.state.is_established());
 }

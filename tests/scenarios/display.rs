@@ -4,9 +4,9 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use excc_peer::wire::{Command, EncodedMessage, GetCFsV2, InvVect, Message, Services};
+use excc_peer::wire::{Command, EncodedMessage, GetCFsV2, InvVect, MAX_PAYLOAD, Message, Services};
 use excc_peer::{
-    Announced, CloseReason, ConfigError, Direction, Hash, Relay, SendErrorKind, Timer,
+    Announced, CloseReason, ConfigError, Direction, Hash, Instant, Relay, SendErrorKind, Timer,
 };
 
 use crate::common::*;
@@ -21,6 +21,10 @@ fn assert_fits(what: impl Display) {
 fn close_reasons() -> Vec<CloseReason> {
     let mut garbage = Peer::established(config(EXCC));
     let mut unknown = Peer::established(config(EXCC));
+    let mut large = Peer::established(config(EXCC));
+    let mut cut = Peer::established(config(DCR));
+    cut.feed(&raw_header(DCR, b"cfiltersv2", 20_000_000, [0; 4])).unwrap();
+    cut.eof();
     let vector = Some(InvVect::mix(Hash::ZERO));
     let request = GetCFsV2 { start_hash: Hash::ZERO, end_hash: Hash::ZERO };
     let encode = EncodedMessage::new(&EXCC, 9, &Message::GetCFsV2(request)).unwrap_err();
@@ -31,6 +35,10 @@ fn close_reasons() -> Vec<CloseReason> {
         CloseReason::ConnectionLost,
         garbage.feed(&[b'\n'; 30]).unwrap_err(),
         unknown.feed(&raw_frame(EXCC, b"\r\n\x1b[2J", b"")).unwrap_err(),
+        large.feed(&raw_header(EXCC, b"reject", 5_000, [0; 4])).unwrap_err(),
+        cut.closed(),
+        CloseReason::Unsolicited { command: Command::CFiltersV2, len: MAX_PAYLOAD, limit: 0 },
+        CloseReason::OverBudget { command: Command::MixPairReq },
         CloseReason::Encode(encode),
         CloseReason::NotVersion(Command::Ping),
         CloseReason::NotVerAck(Command::MixPairReq),
@@ -66,9 +74,11 @@ fn every_reason_not_to_send_fits_a_log_line() {
     assert_fits(SendErrorKind::QueueFull { queued: usize::MAX, limit: 1 });
     assert_fits(SendErrorKind::TooManyRequested { requested: usize::MAX, limit: 1 });
     assert_fits(SendErrorKind::Unwelcome(Command::GetCFHeaders));
-    let error = Peer::inbound(config(EXCC)).state.send(Message::GetAddr).unwrap_err();
+    let error =
+        Peer::inbound(config(EXCC)).state.send(Instant::ZERO, Message::GetAddr).unwrap_err();
     assert_fits(&error);
-    assert_eq!(error.source().map(ToString::to_string), Some(SendErrorKind::NotReady.to_string()));
+    assert_eq!(error.to_string(), "not sent: no protocol version is negotiated yet");
+    assert!(error.source().is_none(), "the text has the cause already");
 }
 
 #[test]
@@ -81,8 +91,8 @@ fn every_error_of_a_configuration_fits_a_log_line() {
         config(EXCC).min_remote_version(99).build().unwrap_err(),
         ConfigError::PingsTooRare { ping: long, idle: zero },
         ConfigError::ZeroDuration { what: "idle_timeout" },
-        ConfigError::PongsNeverLate { pong: long, ping: zero },
-        ConfigError::SlowMessageTimeout { slow: zero, idle: long },
+        ConfigError::TooShort { what: "ping_interval", value: zero, minimum: long },
+        ConfigError::EmptyBudget(Command::CFiltersV2),
         ConfigError::NotARequest(Command::Ping),
         ConfigError::TrickleInterval(long, zero),
         config(EXCC).inv_batch(0).build().unwrap_err(),

@@ -37,7 +37,7 @@ fn addresses_are_told_in_the_message_that_the_version_has() {
     for (network, own_version, is_v2) in [(EXCC, 8, false), (DCR, 11, false), (DCR, 12, true)] {
         let mut peer = Peer::established(config(network).protocol_version(own_version));
         let given = [address(3), TOR, address(1)];
-        let pushed = peer.state.push_addrs(&given).unwrap();
+        let pushed = peer.state.push_addrs(peer.now, &given).unwrap();
         let expected = if is_v2 { given.to_vec() } else { vec![given[0], given[2]] };
         assert_eq!(pushed.addresses, expected);
         let sockets: Vec<_> = expected.iter().map(NetAddressV2::socket_addr).collect();
@@ -50,7 +50,7 @@ fn addresses_are_told_in_the_message_that_the_version_has() {
 fn an_address_keeps_its_time_and_services() {
     let mut peer = Peer::established(config(EXCC));
     let late = NetAddressV2 { timestamp: 1 << 40, ..address(1) };
-    peer.state.push_addrs(&[address(77), late]).unwrap();
+    _ = peer.state.push_addrs(peer.now, &[address(77), late]).unwrap();
     let sent = peer.sent();
     let [Message::Addr(list)] = sent.as_slice() else { panic!("not an addr: {sent:?}") };
     assert_eq!([list[0].timestamp(), list[1].timestamp()], [77, u32::MAX]);
@@ -64,7 +64,7 @@ fn of_more_addresses_than_fit_as_many_are_drawn_at_random() {
         let draw = |seed| {
             let mut peer = Peer::new(config(network), excc_peer::Direction::Inbound, seed);
             peer.shake_hands(version(peer.state.protocol_version().cast_signed()));
-            let pushed = peer.state.push_addrs(&given).unwrap().addresses;
+            let pushed = peer.state.push_addrs(peer.now, &given).unwrap().addresses;
             let sockets: Vec<_> = pushed.iter().map(NetAddressV2::socket_addr).collect();
             assert_eq!(told(&mut peer), sockets);
             pushed
@@ -86,14 +86,14 @@ fn of_more_addresses_than_fit_as_many_are_drawn_at_random() {
 fn as_many_addresses_as_fit_stay_in_their_order() {
     let mut peer = Peer::established(config(EXCC));
     let given: Vec<_> = (0..1_000).map(address).collect();
-    assert_eq!(peer.state.push_addrs(&given).unwrap().addresses, given);
+    assert_eq!(peer.state.push_addrs(peer.now, &given).unwrap().addresses, given);
 }
 
 #[test]
 fn of_no_addresses_nothing_is_sent() {
     for (network, addresses) in [(EXCC, &[][..]), (DCR, &[][..]), (EXCC, &[TOR][..])] {
         let mut peer = Peer::established(config(network));
-        let pushed = peer.state.push_addrs(addresses).unwrap();
+        let pushed = peer.state.push_addrs(peer.now, addresses).unwrap();
         assert_eq!((pushed.id, pushed.addresses), (None, vec![]));
         assert_eq!(peer.sent(), []);
     }
@@ -102,11 +102,11 @@ fn of_no_addresses_nothing_is_sent() {
 #[test]
 fn addresses_are_told_to_a_peer_that_listens_only() {
     let mut early = Peer::inbound(config(EXCC));
-    assert_eq!(early.state.push_addrs(&[address(1)]), Err(SendErrorKind::NotReady));
+    assert_eq!(early.state.push_addrs(early.now, &[address(1)]), Err(SendErrorKind::NotReady));
     let mut closed = Peer::established(config(EXCC));
-    closed.state.close();
+    closed.state.close(closed.now);
     let refused = SendErrorKind::Closed(CloseReason::Local);
-    assert_eq!(closed.state.push_addrs(&[address(1)]), Err(refused));
+    assert_eq!(closed.state.push_addrs(closed.now, &[address(1)]), Err(refused));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_request_that_is_not_queued_does_not_hold_the_next_back() {
     assert_eq!(refused.kind, SendErrorKind::NotReady);
     peer.shake_hands(version(8));
     assert!(peer.state.push_getblocks(peer.now, [hash(1)], hash(2)).unwrap().is_some());
-    peer.state.close();
+    peer.state.close(peer.now);
     let refused = peer.state.push_getblocks(peer.now, [hash(1)], hash(2)).unwrap_err();
     assert_eq!(refused.kind, SendErrorKind::Closed(CloseReason::Local));
 }
@@ -189,12 +189,12 @@ fn a_reject_is_sent_where_it_exists() {
         hash: Some(hash(1)),
     };
     let mut peer = Peer::established(config(EXCC));
-    let id = peer.state.push_reject(reject.clone()).unwrap();
+    let id = peer.state.push_reject(peer.now, reject.clone()).unwrap();
     assert_eq!(peer.sent(), [Message::from(reject.clone())]);
     assert_eq!(peer.events(), [Event::Sent(id)]);
     for config in [config(EXCC).protocol_version(9), config(DCR)] {
         let mut peer = Peer::established(config);
-        let error = peer.state.push_reject(reject.clone()).unwrap_err();
+        let error = peer.state.push_reject(peer.now, reject.clone()).unwrap_err();
         assert!(matches!(error.kind, SendErrorKind::Encode(_)));
         assert_eq!(error.message, Message::from(reject.clone()));
         assert_eq!(peer.state.close_reason(), None);

@@ -53,7 +53,7 @@ fn announcements_go_out_together_in_their_order_within_half_a_second() {
 fn batches_are_as_large_as_configured() {
     let mut peer = peer(config(EXCC).inv_batch(3));
     for n in 0..7 {
-        peer.announce(tx(n), Relay::Trickle);
+        _ = peer.announce(tx(n), Relay::Trickle);
     }
     peer.skip_to_deadline();
     assert_eq!(peer.sent_invs().iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
@@ -64,7 +64,7 @@ fn the_wait_is_drawn_anew_each_time() {
     let mut peer = peer(config(EXCC));
     let waits: Vec<_> = (0..10)
         .map(|n| {
-            peer.announce(tx(n), Relay::Trickle);
+            _ = peer.announce(tx(n), Relay::Trickle);
             let (_, wait) = peer.due_in().unwrap();
             peer.skip_to_deadline();
             wait
@@ -77,10 +77,10 @@ fn the_wait_is_drawn_anew_each_time() {
 #[test]
 fn later_announcements_do_not_put_off_earlier_ones() {
     let mut peer = peer(config(EXCC));
-    peer.announce(tx(1), Relay::Trickle);
+    _ = peer.announce(tx(1), Relay::Trickle);
     let due = peer.state.poll_timeout();
     peer.advance(millis(50));
-    peer.announce(tx(2), Relay::Trickle);
+    _ = peer.announce(tx(2), Relay::Trickle);
     assert_eq!(peer.state.poll_timeout(), due);
     peer.skip_to_deadline();
     assert_eq!(peer.sent_invs(), [vec![tx(1), tx(2)]]);
@@ -89,7 +89,7 @@ fn later_announcements_do_not_put_off_earlier_ones() {
 #[test]
 fn an_interval_of_zero_is_due_at_once() {
     let mut peer = peer(config(EXCC).trickle_interval(Duration::ZERO..=Duration::ZERO));
-    peer.announce(tx(1), Relay::Trickle);
+    _ = peer.announce(tx(1), Relay::Trickle);
     assert_eq!(peer.due_in(), Some((Timer::Trickle, Duration::ZERO)));
     peer.state.handle_timeout(peer.now);
     assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
@@ -98,7 +98,7 @@ fn an_interval_of_zero_is_due_at_once() {
 #[test]
 fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
     let mut peer = peer(config(EXCC));
-    peer.announce(tx(1), Relay::Trickle);
+    _ = peer.announce(tx(1), Relay::Trickle);
     let Announced::Sent(id) = peer.announce(block(2), Relay::Immediate) else { panic!() };
     assert_eq!(peer.sent_invs(), [vec![block(2)]]);
     assert_eq!(peer.events(), [Event::Sent(id)]);
@@ -110,7 +110,7 @@ fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
 #[test]
 fn what_was_announced_once_is_known() {
     let mut peer = peer(config(EXCC));
-    peer.announce(tx(1), Relay::Trickle);
+    _ = peer.announce(tx(1), Relay::Trickle);
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
     peer.skip_to_deadline();
     assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
@@ -141,7 +141,7 @@ fn what_the_remote_announces_meanwhile_is_not_announced_back() {
 #[test]
 fn no_empty_inv_is_sent() {
     let mut peer = peer(config(EXCC));
-    peer.announce(tx(1), Relay::Trickle);
+    _ = peer.announce(tx(1), Relay::Trickle);
     peer.receive(Message::Inv([tx(1)].into())).unwrap();
     assert_eq!(peer.skip_to_deadline(), Timer::Trickle);
     assert_eq!(peer.sent(), []);
@@ -150,7 +150,7 @@ fn no_empty_inv_is_sent() {
 #[test]
 fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
     let mut peer = peer(config(EXCC));
-    peer.announce(block(1), Relay::Trickle);
+    _ = peer.announce(block(1), Relay::Trickle);
     assert!(matches!(peer.announce(block(1), Relay::Immediate), Announced::Sent(_)));
     assert_eq!(peer.sent_invs(), [vec![block(1)]]);
     peer.skip_to_deadline();
@@ -232,7 +232,7 @@ fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::NotReady);
     peer.receive(Message::VerAck).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
-    peer.state.close();
+    peer.state.close(peer.now);
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::NotReady);
     assert_eq!(peer.state.stats().waiting_announcements, 0);
 }
@@ -250,7 +250,7 @@ fn only_so_many_announcements_wait() {
 fn announcements_wait_while_the_queue_is_full() {
     let mut peer = peer(config(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
-        peer.state.send(Message::GetAddr).unwrap();
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
     assert_eq!(peer.announce(block(1), Relay::Immediate), Announced::Full);
     assert!(!peer.state.is_known_inventory(peer.now, &block(1)));
@@ -280,9 +280,9 @@ fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
     const LIMIT: usize = 3 * (24 + QUEUED) + 10;
     let mut peer = peer(config(DCR).max_queued_bytes(LIMIT).overflow(Overflow::Close));
     for _ in 0..3 {
-        peer.state.send(Message::GetAddr).unwrap();
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
-    peer.announce(tx(1), Relay::Trickle);
+    _ = peer.announce(tx(1), Relay::Trickle);
     peer.skip_to_deadline();
     let reason = peer.closed();
     assert!(matches!(reason, CloseReason::OutputOverflow { limit: LIMIT, .. }), "{reason}");

@@ -8,6 +8,7 @@
 mod common;
 
 mod bad_input;
+mod deadlines;
 mod decred;
 mod display;
 mod flow;
@@ -22,3 +23,4 @@ mod sending;
 mod shutdown;
 mod stats;
 mod timers;
+mod writes;

@@ -7,7 +7,7 @@ use crate::common::*;
 
 fn inventory(events: &[(Instant, Event)]) -> Vec<InvVect> {
     let vectors = |(_, event): &(Instant, Event)| match event {
-        Event::Message(Message::Inv(vectors)) => vectors.to_vec(),
+        Event::Message { message: Message::Inv(vectors), .. } => vectors.to_vec(),
         _ => Vec::new(),
     };
     events.iter().flat_map(vectors).collect()
@@ -55,7 +55,7 @@ fn peers_of_all_versions_agree_on_the_lower_one() {
 fn a_round_trip_takes_both_delays() {
     let mut pair = Pair::established(config(EXCC), millis(30));
     pair.to_caller.delay = millis(45);
-    let nonce = pair.caller.state.ping().unwrap();
+    let nonce = pair.caller.state.ping(pair.caller.now).unwrap();
     pair.run(secs(1));
     let time = millis(75);
     assert!(pair.caller_events.iter().any(|(_, event)| *event == Event::RoundTrip { nonce, time }));
@@ -78,7 +78,7 @@ fn announcements_arrive_and_are_not_echoed() {
     let mut pair = Pair::established(config(EXCC), millis(20));
     let now = pair.caller.now;
     for n in 0..1_500 {
-        pair.caller.state.announce(now, tx(n), Relay::Trickle);
+        _ = pair.caller.state.announce(now, tx(n), Relay::Trickle);
     }
     pair.run(secs(1));
     assert_eq!(inventory(&pair.listener_events), (0..1_500).map(tx).collect::<Vec<_>>());
@@ -106,7 +106,7 @@ fn announcements_that_cross_are_known_to_both() {
 #[test]
 fn a_close_reaches_the_other_side_as_an_end() {
     let mut pair = Pair::established(config(DCR), millis(20));
-    pair.caller.state.close();
+    pair.caller.state.close(pair.caller.now);
     pair.run(secs(1));
     let last = |events: &[(Instant, Event)]| events.last().map(|(_, event)| event.clone());
     assert_eq!(last(&pair.caller_events), Some(Event::Closed(CloseReason::Local)));
@@ -118,9 +118,9 @@ fn a_remote_whose_socket_is_full_is_given_up() {
     let mut pair = Pair::established(config(EXCC), millis(20));
     pair.to_listener.is_blocked = true;
     let start = pair.caller.now;
-    let id = pair.caller.state.send(Message::GetAddr).unwrap();
+    let id = pair.caller.state.send(pair.caller.now, Message::GetAddr).unwrap();
     pair.run(secs(30));
-    let end = start + secs(20);
+    let end = start + secs(20) + GRACE;
     let expected = [(end, Event::NotSent(id)), (end, Event::Closed(CloseReason::WriteStall))];
     assert_eq!(pair.caller_events, expected);
 }
@@ -129,7 +129,7 @@ fn a_remote_whose_socket_is_full_is_given_up() {
 fn a_socket_that_has_room_again_in_time_is_not_given_up() {
     let mut pair = Pair::established(config(EXCC), millis(20));
     pair.to_listener.is_blocked = true;
-    let id = pair.caller.state.send(Message::GetAddr).unwrap();
+    let id = pair.caller.state.send(pair.caller.now, Message::GetAddr).unwrap();
     pair.run(secs(19));
     pair.to_listener.is_blocked = false;
     pair.run(secs(19));
@@ -142,8 +142,8 @@ fn both_sides_count_the_same_bytes() {
     let mut pair = Pair::established(config(EXCC), millis(20));
     let now = pair.caller.now;
     for n in 0..100 {
-        pair.caller.state.announce(now, tx(n), Relay::Trickle);
-        pair.listener.state.send(Message::NotFound([tx(n)].into())).unwrap();
+        _ = pair.caller.state.announce(now, tx(n), Relay::Trickle);
+        pair.listener.state.send(pair.listener.now, Message::NotFound([tx(n)].into())).unwrap();
     }
     pair.run(secs(500));
     let (caller, listener) = (pair.caller.state.stats(), pair.listener.state.stats());

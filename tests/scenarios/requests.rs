@@ -1,12 +1,11 @@
 //! Requests of ours: when their answers are due, and what counts as one.
 
+use bytes::Buf;
 use excc_peer::wire::{
     BlockHeader, BlockParts, Command, EncodedMessage, GetInitState, Headers, InitState, InvType,
     InvVect, List, LocatorRequest, Message, MixFactPoly, Protocol,
 };
-use excc_peer::{
-    Chain, CloseReason, ConfigBuilder, Event, Network, Overflow, SendErrorKind, Timer,
-};
+use excc_peer::{Chain, CloseReason, ConfigBuilder, Network, Overflow, SendErrorKind, Timer};
 
 use crate::common::*;
 
@@ -34,7 +33,7 @@ fn stalled_on(vector: InvVect) -> CloseReason {
 impl Peer {
     /// Sends a message and sees it leave.
     fn ask(&mut self, message: impl Into<Message>) {
-        self.state.send(message).expect("may be sent");
+        self.state.send(self.now, message).expect("may be sent");
         self.sent();
     }
 }
@@ -75,12 +74,9 @@ fn a_vector_that_is_not_answered_in_time_closes() {
         let mut peer = peer(config(network));
         peer.ask(getdata([tx(1)]));
         assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
-        peer.advance(secs(30) - nanos(1));
-        assert_eq!(peer.state.close_reason(), None);
-        peer.advance(nanos(1));
-        let reason = peer.closed();
+        let reason = peer.closed_after(secs(30));
         assert_eq!(reason, stalled_on(tx(1)));
-        assert!(!reason.is_violation());
+        assert!(!reason.is_violation(network.chain()));
         assert_eq!(reason.to_string(), format!("no answer to getdata of {} in time", tx(1)));
     }
 }
@@ -113,8 +109,7 @@ fn each_vector_needs_an_answer_of_its_own() {
         peer.receive(block).unwrap();
         peer.receive(tx_message).unwrap();
         peer.receive(Message::NotFound([tx(2)].into())).unwrap();
-        peer.advance(secs(30));
-        assert_eq!(peer.closed(), stalled_on(tx(1)));
+        assert_eq!(peer.closed_after(secs(30)), stalled_on(tx(1)));
     }
 }
 
@@ -143,7 +138,7 @@ fn what_nodes_say_nothing_to_is_not_waited_for() {
 #[test]
 fn the_time_of_a_request_begins_when_it_has_left() {
     let mut peer = peer(config(EXCC).write_timeout(None));
-    peer.state.send(getdata([tx(1)])).unwrap();
+    peer.state.send(peer.now, getdata([tx(1)])).unwrap();
     peer.transmit(60);
     peer.advance(secs(100));
     assert_eq!(peer.due_in(), None);
@@ -156,8 +151,9 @@ fn the_time_of_a_request_begins_when_it_has_left() {
 fn an_answer_may_overtake_the_count_of_its_request() {
     let (thing, vector) = a_tx(EXCC);
     let mut peer = peer(config(EXCC));
-    peer.state.send(getdata([vector])).unwrap();
-    peer.state.send(Message::GetInitState(GetInitState::default())).unwrap();
+    peer.state.send(peer.now, getdata([vector])).unwrap();
+    peer.state.send(peer.now, Message::GetInitState(GetInitState::default())).unwrap();
+    assert_eq!(peer.state.transmit(peer.now).share(2).remaining(), 61 + 25);
     peer.receive(thing).unwrap();
     peer.receive(InitState::default()).unwrap();
     peer.transmit(usize::MAX);
@@ -165,18 +161,27 @@ fn an_answer_may_overtake_the_count_of_its_request() {
 }
 
 #[test]
+fn what_comes_before_a_request_was_offered_does_not_answer_it() {
+    let mut peer = peer(config(EXCC));
+    peer.state.send(peer.now, Message::GetInitState(GetInitState::default())).unwrap();
+    peer.receive(InitState::default()).unwrap();
+    assert_eq!(peer.events(), [unasked(InitState::default())]);
+    peer.transmit(usize::MAX);
+    assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
+}
+
+#[test]
 fn an_initial_state_is_due_in_30_seconds() {
     for network in [EXCC, DCR] {
-        let mut peer = peer(config(network));
+        let mut peer = peer(config(network).send_unwelcome(true));
         peer.ask(Message::GetInitState(GetInitState::default()));
         peer.advance(secs(29));
         peer.receive(InitState::default()).unwrap();
         assert_eq!(peer.due_in(), None);
         peer.ask(Message::GetInitState(GetInitState::default()));
         peer.receive(Message::GetAddr).unwrap();
-        peer.advance(secs(30));
         let request = Command::GetInitState;
-        assert_eq!(peer.closed(), CloseReason::Stall { request, vector: None });
+        assert_eq!(peer.closed_after(secs(30)), CloseReason::Stall { request, vector: None });
     }
 }
 
@@ -214,18 +219,24 @@ fn any_request_can_be_given_a_deadline() {
 
         let mut silent = peer(config());
         silent.ask(request);
-        silent.advance(secs(900));
         let stall = CloseReason::Stall { request: command, vector: None };
-        assert_eq!(silent.closed(), stall);
+        assert_eq!(silent.closed_after(secs(900)), stall);
         assert_eq!(stall.to_string(), format!("no answer to {command} in time"));
     }
 }
 
 #[test]
 fn a_deadline_can_be_switched_off() {
-    let mut peer = peer(config(EXCC).response_timeout(Command::GetData, None).max_requested(1));
+    let mut peer = peer(config(EXCC).response_timeout(Command::GetData, None).max_requested(2));
     peer.ask(getdata([tx(1), tx(2)]));
-    assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 0));
+    // What is asked for is known all the same.
+    assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 2));
+    let refused = peer.state.send(peer.now, getdata([tx(3)])).unwrap_err();
+    assert_eq!(refused.kind, SendErrorKind::TooManyRequested { requested: 3, limit: 2 });
+    let answer = Message::NotFound([tx(1)].into());
+    peer.receive(answer.clone()).unwrap();
+    assert_eq!(peer.events()[1..], [asked(answer)]);
+    assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 1));
 }
 
 #[test]
@@ -280,10 +291,9 @@ fn what_is_left_of_its_time_is_the_remotes_afterwards() {
         // As any loop does after taking events; it is how the peer learns the time of that.
         peer.sent();
     }
-    peer.advance(secs(15) - nanos(1));
-    assert_eq!(peer.state.close_reason(), None);
-    peer.advance(nanos(1));
-    assert_eq!(peer.closed(), stalled_on(tx(1)));
+    // Three messages of 24 bytes put the end off.
+    let bytes_worth = nanos(3 * 24 * 1_000_000_000 / 10_240);
+    assert_eq!(peer.closed_after(secs(15) + bytes_worth), stalled_on(tx(1)));
 }
 
 #[test]
@@ -292,7 +302,7 @@ fn only_so_much_may_be_asked_for_at_a_time() {
         let mut peer = peer(config(network));
         peer.ask(getdata((0..50_000).map(tx)));
         let many = getdata((50_000..75_001).map(tx));
-        let error = peer.state.send(many.clone()).unwrap_err();
+        let error = peer.state.send(peer.now, many.clone()).unwrap_err();
         let kind = SendErrorKind::TooManyRequested { requested: 75_001, limit: 75_000 };
         assert_eq!((&error.kind, &error.message), (&kind, &many));
         peer.ask(getdata((50_000..75_000).map(tx)));
@@ -307,12 +317,12 @@ fn only_so_much_may_be_asked_for_at_a_time() {
 fn an_encoded_request_is_waited_for_too() {
     let mut peer = peer(config(EXCC));
     let encoded = |message: &Message| EncodedMessage::new(&EXCC, 8, message).unwrap();
-    peer.state.send_encoded(encoded(&getdata([tx(1)]))).unwrap();
+    peer.state.send_encoded(peer.now, encoded(&getdata([tx(1)]))).unwrap();
     peer.sent();
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
     let many = encoded(&getdata((2..50_002).map(tx)));
-    peer.state.send_encoded(many.clone()).unwrap();
-    let refused = peer.state.send_encoded(many).unwrap_err();
+    peer.state.send_encoded(peer.now, many.clone()).unwrap();
+    let refused = peer.state.send_encoded(peer.now, many).unwrap_err();
     assert!(matches!(refused.kind, SendErrorKind::TooManyRequested { .. }));
 }
 
@@ -320,7 +330,7 @@ fn an_encoded_request_is_waited_for_too() {
 fn a_request_that_is_refused_is_not_waited_for() {
     let config = config(EXCC).max_queued_bytes(200).overflow(Overflow::Refuse);
     let mut peer = peer(config);
-    let refused = peer.state.send(getdata((0..10).map(tx))).unwrap_err();
+    let refused = peer.state.send(peer.now, getdata((0..10).map(tx))).unwrap_err();
     assert!(matches!(refused.kind, SendErrorKind::QueueFull { .. }));
     assert_eq!(peer.state.stats().requested, 0);
 }
@@ -342,20 +352,22 @@ fn what_nodes_do_not_put_up_with_is_given_back() {
     for network in [EXCC, DCR] {
         for message in unwelcome(network) {
             let mut careful = peer(config(network));
-            let error = careful.state.send(message.clone()).unwrap_err();
+            let error = careful.state.send(careful.now, message.clone()).unwrap_err();
             assert_eq!(error.kind, SendErrorKind::Unwelcome(message.command()));
             assert_eq!(error.message, message);
             assert_eq!(careful.state.close_reason(), None);
             let encoded = EncodedMessage::new(&network, newest(network), &message).unwrap();
-            let error = careful.state.send_encoded(encoded).unwrap_err();
+            let error = careful.state.send_encoded(careful.now, encoded).unwrap_err();
             assert_eq!(error.kind, SendErrorKind::Unwelcome(message.command()));
 
             let mut bold = peer(config(network).send_unwelcome(true));
-            bold.state.send(message.clone()).unwrap();
+            bold.state.send(bold.now, message.clone()).unwrap();
             assert_eq!(bold.sent(), [message]);
         }
         let mut peer = peer(config(network));
-        peer.state.send(if network == EXCC { Message::GetMinings } else { mix.clone() }).unwrap();
+        peer.state
+            .send(peer.now, if network == EXCC { Message::GetMinings } else { mix.clone() })
+            .unwrap();
     }
 }
 
@@ -372,7 +384,7 @@ fn what_the_remote_sends_is_known_from_then_on() {
             let mut peer = peer(config(network));
             assert!(!peer.state.is_known_inventory(peer.now, &vector));
             peer.receive(thing.clone()).unwrap();
-            assert_eq!(peer.events(), [Event::Message(thing)]);
+            assert_eq!(peer.events(), [unasked(thing)]);
             assert!(peer.state.is_known_inventory(peer.now, &vector));
             assert_eq!(peer.state.stats().known_inventory, 1);
         }

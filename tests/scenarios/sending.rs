@@ -9,8 +9,8 @@ use crate::common::*;
 #[test]
 fn a_receipt_follows_the_last_byte() {
     let mut peer = Peer::established(config(EXCC));
-    let first = peer.state.send(Message::GetAddr).unwrap();
-    let second = peer.state.send(Message::MemPool).unwrap();
+    let first = peer.state.send(peer.now, Message::GetAddr).unwrap();
+    let second = peer.state.send(peer.now, Message::MemPool).unwrap();
     assert!(first < second);
     peer.transmit(23);
     assert_eq!(peer.events(), []);
@@ -23,14 +23,15 @@ fn a_receipt_follows_the_last_byte() {
 #[test]
 fn messages_leave_in_the_order_of_their_commands() {
     let mut peer = Peer::established(config(EXCC));
-    peer.state.send(Message::GetAddr).unwrap();
-    let nonce = peer.state.ping().unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    let nonce = peer.state.ping(peer.now).unwrap();
     peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
-    peer.state.send(Message::SendHeaders).unwrap();
+    peer.state.send(peer.now, Message::SendHeaders).unwrap();
+    // A pong has the way, so that none waits behind a block.
     let expected = [
+        Message::Pong(Pong { nonce: 7 }),
         Message::GetAddr,
         Message::Ping(Ping { nonce }),
-        Message::Pong(Pong { nonce: 7 }),
         Message::SendHeaders,
     ];
     assert_eq!(peer.sent(), expected);
@@ -43,8 +44,8 @@ fn partial_writes_of_any_size_lose_nothing() {
     for size in [1, 7, 24, 25, 1_000] {
         let mut peer = Peer::established(config(EXCC));
         let before = peer.state.stats().bytes_sent;
-        peer.state.send(Message::GetAddr).unwrap();
-        peer.state.send(inv.clone()).unwrap();
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+        peer.state.send(peer.now, inv.clone()).unwrap();
         let mut written = Vec::new();
         while written.len() < expected.len() {
             written.extend_from_slice(&peer.transmit(size));
@@ -58,7 +59,7 @@ fn partial_writes_of_any_size_lose_nothing() {
 fn advancing_beyond_the_end_stops_there() {
     let mut peer = Peer::established(config(EXCC));
     let before = peer.state.stats().bytes_sent;
-    let id = peer.state.send(Message::GetAddr).unwrap();
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.transmit(peer.now).advance(1_000_000);
     peer.state.transmit(peer.now).advance(1);
     assert_eq!(peer.events(), [Event::Sent(id)]);
@@ -68,8 +69,8 @@ fn advancing_beyond_the_end_stops_there() {
 #[test]
 fn shared_frames_are_the_bytes_that_would_be_written() {
     let mut peer = Peer::established(config(EXCC));
-    peer.state.send(Message::GetAddr).unwrap();
-    peer.state.send(Message::Inv((0..300).map(tx).collect())).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::Inv((0..300).map(tx).collect())).unwrap();
     peer.transmit(5);
     let mut shared = peer.state.transmit(peer.now).share(usize::MAX);
     let bytes = shared.copy_to_bytes(shared.remaining());
@@ -82,7 +83,7 @@ fn shared_frames_are_the_bytes_that_would_be_written() {
 fn a_message_that_cannot_be_encoded_is_given_back_and_the_peer_lives() {
     let mut peer = Peer::established(config(EXCC));
     let inv = Message::Inv(vec![tx(1); 50_001].into());
-    let error = peer.state.send(inv.clone()).unwrap_err();
+    let error = peer.state.send(peer.now, inv.clone()).unwrap_err();
     assert_eq!(error.message, inv);
     let SendErrorKind::Encode(kind) = error.kind else { panic!("{}", error.kind) };
     assert!(matches!(kind.kind(), ErrorKind::TooManyVectors(_)));
@@ -96,11 +97,14 @@ fn a_message_that_the_version_in_force_lacks_is_given_back() {
     peer.shake_hands(version(4));
     let filter = Message::FeeFilter(FeeFilter { min_fee: 1 });
     let encoded = EncodedMessage::new(&EXCC, 8, &filter).unwrap();
-    assert!(matches!(peer.state.send(filter).unwrap_err().kind, SendErrorKind::Encode(_)));
-    let error = peer.state.send_encoded(encoded.clone()).unwrap_err();
+    assert!(matches!(
+        peer.state.send(peer.now, filter).unwrap_err().kind,
+        SendErrorKind::Encode(_)
+    ));
+    let error = peer.state.send_encoded(peer.now, encoded.clone()).unwrap_err();
     assert_eq!(error.message, encoded);
     assert!(matches!(error.kind, SendErrorKind::Encode(_)));
-    assert!(peer.state.send(Message::AddrV2(Vec::new())).is_err());
+    assert!(peer.state.send(peer.now, Message::AddrV2(Vec::new())).is_err());
 }
 
 #[test]
@@ -109,7 +113,7 @@ fn one_encoding_serves_many_peers() {
     for seed in 0..3 {
         let mut peer = Peer::new(config(EXCC), excc_peer::Direction::Inbound, seed);
         peer.shake_hands(version(8));
-        let id = peer.state.send_encoded(encoded.clone()).unwrap();
+        let id = peer.state.send_encoded(peer.now, encoded.clone()).unwrap();
         assert_eq!(peer.transmit(usize::MAX), encoded.to_bytes());
         assert_eq!(peer.events(), [Event::Sent(id)]);
     }
@@ -119,7 +123,7 @@ fn one_encoding_serves_many_peers() {
 fn an_encoding_for_another_network_is_given_back() {
     let encoded = EncodedMessage::new(&Network::EXCC_TESTNET, 8, &Message::GetAddr).unwrap();
     let mut peer = Peer::established(config(EXCC));
-    let error = peer.state.send_encoded(encoded).unwrap_err();
+    let error = peer.state.send_encoded(peer.now, encoded).unwrap_err();
     let SendErrorKind::Encode(kind) = error.kind else { panic!("{}", error.kind) };
     assert!(matches!(kind.kind(), ErrorKind::WrongNetwork { .. }));
 }
@@ -127,11 +131,12 @@ fn an_encoding_for_another_network_is_given_back() {
 #[test]
 fn what_had_not_left_at_the_end_is_told_before_it() {
     let mut peer = Peer::established(config(EXCC));
-    let ids: Vec<_> = (0..3).map(|_| peer.state.send(Message::GetAddr).unwrap()).collect();
-    peer.state.ping().unwrap();
+    let ids: Vec<_> =
+        (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
+    peer.state.ping(peer.now).unwrap();
     // The first has left, the second in part.
     peer.transmit(30);
-    peer.state.close();
+    peer.state.close(peer.now);
     let expected = [
         Event::Sent(ids[0]),
         Event::NotSent(ids[1]),
@@ -146,14 +151,14 @@ fn what_had_not_left_at_the_end_is_told_before_it() {
 fn the_end_is_told_once_and_last() {
     let mut peer = Peer::established(config(EXCC));
     peer.receive(Message::GetAddr).unwrap();
-    peer.state.close();
-    peer.state.close();
+    peer.state.close(peer.now);
+    peer.state.close(peer.now);
     peer.eof();
     assert_eq!(peer.receive(Message::GetAddr), Err(CloseReason::Local));
-    let end = [Event::Message(Message::GetAddr), Event::Closed(CloseReason::Local)];
+    let end = [unasked(Message::GetAddr), Event::Closed(CloseReason::Local)];
     assert_eq!(peer.events(), end);
-    peer.state.close();
-    peer.state.refuse_version();
+    peer.state.close(peer.now);
+    peer.state.refuse_version(peer.now);
     peer.advance(secs(1_000));
     assert_eq!(peer.events(), []);
 }
@@ -161,11 +166,11 @@ fn the_end_is_told_once_and_last() {
 #[test]
 fn nothing_is_taken_to_be_sent_after_the_end() {
     let mut peer = Peer::established(config(EXCC));
-    peer.state.close();
+    peer.state.close(peer.now);
     let closed = SendErrorKind::Closed(CloseReason::Local);
-    let error = peer.state.send(Message::GetAddr).unwrap_err();
+    let error = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
     assert_eq!((error.kind, error.message), (closed.clone(), Message::GetAddr));
-    assert_eq!(peer.state.ping(), Err(closed));
+    assert_eq!(peer.state.ping(peer.now), Err(closed));
     assert!(!peer.state.is_established());
 }
 
@@ -182,20 +187,20 @@ fn a_full_queue_gives_messages_back() {
     let inv = largest_inv(EXCC);
     let mut peer = Peer::established(config(EXCC));
     for _ in 0..23 {
-        peer.state.send_encoded(inv.clone()).unwrap();
+        peer.state.send_encoded(peer.now, inv.clone()).unwrap();
     }
     let (queued, limit) = (24 * (1_800_027 + QUEUED), 40 * 1024 * 1024);
-    let error = peer.state.send_encoded(inv.clone()).unwrap_err();
+    let error = peer.state.send_encoded(peer.now, inv.clone()).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::QueueFull { queued, limit });
     assert_eq!(peer.state.stats().queued_bytes, 23 * (1_800_027 + QUEUED));
     // What the peer itself has to say is not kept back.
     peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
     assert_eq!(peer.state.stats().queued_frames, 24);
-    // A frame takes its room until it has left wholly.
-    peer.transmit(1_800_026);
-    assert!(peer.state.send_encoded(inv.clone()).is_err());
+    // A frame takes its room until it has left wholly. The pong goes first.
+    peer.transmit(32 + 1_800_026);
+    assert!(peer.state.send_encoded(peer.now, inv.clone()).is_err());
     peer.transmit(1);
-    peer.state.send_encoded(inv).unwrap();
+    peer.state.send_encoded(peer.now, inv).unwrap();
 }
 
 #[test]
@@ -203,11 +208,11 @@ fn a_full_queue_closes_where_that_is_the_policy() {
     let inv = largest_inv(DCR);
     let mut peer = Peer::established(config(DCR).overflow(Overflow::Close));
     for _ in 0..23 {
-        peer.state.send_encoded(inv.clone()).unwrap();
+        peer.state.send_encoded(peer.now, inv.clone()).unwrap();
     }
     let queued = 24 * (1_800_027 + QUEUED);
     let reason = CloseReason::OutputOverflow { queued, limit: 40 * 1024 * 1024 };
-    let error = peer.state.send_encoded(inv.clone()).unwrap_err();
+    let error = peer.state.send_encoded(peer.now, inv.clone()).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::Closed(reason.clone()));
     assert_eq!(error.message, inv);
     let events = peer.events();
@@ -221,8 +226,8 @@ fn a_queue_takes_exactly_what_is_allowed() {
     let limit = 3 * (24 + QUEUED);
     let mut peer = Peer::established(config(EXCC).max_queued_bytes(limit));
     for _ in 0..3 {
-        peer.state.send(Message::GetAddr).unwrap();
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
-    let error = peer.state.send(Message::GetAddr).unwrap_err();
+    let error = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::QueueFull { queued: 4 * (24 + QUEUED), limit });
 }

@@ -25,7 +25,7 @@ fn shut_down(peer: &mut Peer, timeout: Duration) {
 /// A peer that has ten seconds to send one message of 24 bytes.
 fn shutting_down(config: ConfigBuilder) -> Peer {
     let mut peer = peer(config);
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, secs(10));
     assert!(peer.state.is_shutting_down());
     peer
@@ -72,9 +72,9 @@ fn where_nothing_is_queued_it_closes_at_once() {
 #[test]
 fn what_is_queued_leaves_and_is_told_before_the_end() {
     let mut peer = peer(config(EXCC));
-    let first = peer.state.send(Message::GetAddr).unwrap();
-    let nonce = peer.state.ping().unwrap();
-    let last = peer.state.send(Message::MemPool).unwrap();
+    let first = peer.state.send(peer.now, Message::GetAddr).unwrap();
+    let nonce = peer.state.ping(peer.now).unwrap();
+    let last = peer.state.send(peer.now, Message::MemPool).unwrap();
     shut_down(&mut peer, secs(10));
     assert!(peer.state.is_shutting_down() && peer.state.is_established());
     assert_eq!((peer.events(), peer.state.linger_until()), (vec![], None));
@@ -107,13 +107,15 @@ fn what_lends_the_last_bytes_is_empty_then() {
     out.advance(24);
     assert!(!out.has_remaining() && out.chunk().is_empty());
     out.advance(1);
+    drop(out);
     assert_over(&mut peer, true);
 }
 
 #[test]
 fn what_has_not_left_in_time_is_not_sent() {
     let mut peer = peer(config(EXCC));
-    let ids: Vec<_> = (0..3).map(|_| peer.state.send(Message::GetAddr).unwrap()).collect();
+    let ids: Vec<_> =
+        (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
     wait_to_announce(&mut peer, [tx(1)]);
     shut_down(&mut peer, secs(10));
     peer.transmit(30);
@@ -139,21 +141,21 @@ fn nothing_new_is_taken() {
     peer.state.push_getheaders(peer.now, [hash(1)], Hash::ZERO).unwrap();
     shut_down(&mut peer, secs(10));
 
-    let error = peer.state.send(Message::MemPool).unwrap_err();
+    let error = peer.state.send(peer.now, Message::MemPool).unwrap_err();
     assert_eq!((error.kind, error.message), (SendErrorKind::ShuttingDown, Message::MemPool));
     let encoded = EncodedMessage::new(&EXCC, 8, &Message::MemPool).unwrap();
-    let error = peer.state.send_encoded(encoded.clone()).unwrap_err();
+    let error = peer.state.send_encoded(peer.now, encoded.clone()).unwrap_err();
     assert_eq!((error.kind, error.message), (SendErrorKind::ShuttingDown, encoded));
-    assert_eq!(peer.state.ping(), Err(SendErrorKind::ShuttingDown));
-    assert_eq!(peer.state.push_addrs(&[address]), Err(SendErrorKind::ShuttingDown));
-    assert_eq!(peer.state.push_addrs(&[]), Err(SendErrorKind::ShuttingDown));
+    assert_eq!(peer.state.ping(peer.now), Err(SendErrorKind::ShuttingDown));
+    assert_eq!(peer.state.push_addrs(peer.now, &[address]), Err(SendErrorKind::ShuttingDown));
+    assert_eq!(peer.state.push_addrs(peer.now, &[]), Err(SendErrorKind::ShuttingDown));
     let reject = Reject {
         command: "tx".into(),
         code: RejectCode::DUST,
         reason: "too little".into(),
         hash: Some(hash(1)),
     };
-    let error = peer.state.push_reject(reject).unwrap_err();
+    let error = peer.state.push_reject(peer.now, reject).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::ShuttingDown);
     for relay in [Relay::Trickle, Relay::Immediate] {
         assert_eq!(peer.state.announce(peer.now, tx(1), relay), Announced::NotReady);
@@ -171,13 +173,13 @@ fn nothing_new_is_taken() {
     assert_eq!(peer.sent_commands(), [Command::GetHeaders]);
     assert_over(&mut peer, true);
     let closed = SendErrorKind::Closed(CloseReason::Local);
-    assert_eq!(peer.state.send(Message::MemPool).unwrap_err().kind, closed);
+    assert_eq!(peer.state.send(peer.now, Message::MemPool).unwrap_err().kind, closed);
 }
 
 #[test]
 fn waiting_announcements_do_not_wait_for_company_any_more() {
     let mut peer = peer(config(EXCC));
-    let id = peer.state.send(Message::GetAddr).unwrap();
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     wait_to_announce(&mut peer, (0..1_500).map(tx));
     shut_down(&mut peer, secs(10));
     assert_eq!(peer.due_in(), Some((Timer::Shutdown, secs(10))), "there is nothing to announce");
@@ -210,7 +212,7 @@ fn where_the_remote_knows_all_it_closes_at_once() {
 fn full() -> Peer {
     let mut peer = peer(config(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
-        peer.state.send(Message::GetAddr).unwrap();
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
     wait_to_announce(&mut peer, [tx(1)]);
     peer
@@ -258,7 +260,7 @@ fn announcements_that_the_remote_learns_of_while_the_queue_is_full_are_done_with
 #[test]
 fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
     let mut peer = peer(config(EXCC).max_queued_bytes(191).overflow(Overflow::Close));
-    let id = peer.state.send(Message::GetAddr).unwrap();
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     wait_to_announce(&mut peer, [tx(1)]);
     shut_down(&mut peer, secs(10));
     let events = peer.events();
@@ -274,7 +276,7 @@ fn our_version_leaves_and_nobody_waits_for_theirs() {
         shut_down(&mut peer, secs(10));
         assert!(peer.state.is_shutting_down());
         assert_eq!(
-            peer.state.send(Message::GetAddr).unwrap_err().kind,
+            peer.state.send(peer.now, Message::GetAddr).unwrap_err().kind,
             SendErrorKind::ShuttingDown
         );
         assert_eq!(peer.sent_commands(), [Command::Version]);
@@ -294,7 +296,7 @@ fn what_is_queued_under_review_waits_for_its_outcome() {
     let reviewed = || {
         let mut peer = Peer::inbound(config(EXCC).review_version(true));
         peer.receive(version(8)).unwrap();
-        let id = peer.state.send(Message::GetAddr).unwrap();
+        let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
         peer.events();
         shut_down(&mut peer, secs(10));
         assert_eq!(peer.sent(), []);
@@ -302,13 +304,13 @@ fn what_is_queued_under_review_waits_for_its_outcome() {
         (peer, id)
     };
     let (mut peer, _) = reviewed();
-    peer.state.accept_version();
+    peer.state.accept_version(peer.now);
     let expected = [Command::Version, Command::VerAck, Command::GetAddr];
     assert_eq!(peer.sent_commands(), expected);
     assert_over(&mut peer, true);
 
     let (mut peer, id) = reviewed();
-    peer.state.refuse_version();
+    peer.state.refuse_version(peer.now);
     let end = Event::Closed(CloseReason::VersionRefused);
     assert_eq!(peer.events(), [Event::NotSent(id), end]);
     assert_eq!(peer.state.linger_until(), None);
@@ -323,7 +325,7 @@ fn on_decred_what_is_queued_on_the_version_waits_for_the_verack() {
     let mut peer = Peer::outbound(config(DCR));
     peer.sent();
     peer.receive(version(12)).unwrap();
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, secs(40));
     assert_eq!(peer.sent(), []);
     assert!(peer.state.is_shutting_down());
@@ -336,7 +338,7 @@ fn on_decred_what_is_queued_on_the_version_waits_for_the_verack() {
 fn a_handshake_that_is_waited_for_has_no_more_time_than_any() {
     let mut peer = Peer::inbound(config(DCR));
     peer.receive(version(12)).unwrap();
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, secs(40));
     assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
     assert_eq!(peer.skip_to_deadline(), Timer::Handshake);
@@ -347,7 +349,7 @@ fn a_handshake_that_is_waited_for_has_no_more_time_than_any() {
 #[test]
 fn a_close_ends_what_is_left_of_a_shutdown() {
     let ends: [fn(&mut PeerState); 2] =
-        [PeerState::close, |peer| peer.shutdown(Instant::ZERO, Duration::ZERO)];
+        [|peer| peer.close(Instant::ZERO), |peer| peer.shutdown(Instant::ZERO, Duration::ZERO)];
     for end in ends {
         let mut peer = peer(config(EXCC));
         shut_down(&mut peer, secs(10));
@@ -360,7 +362,7 @@ fn a_close_ends_what_is_left_of_a_shutdown() {
 #[test]
 fn no_time_is_a_close() {
     let mut peer = peer(config(EXCC));
-    let id = peer.state.send(Message::GetAddr).unwrap();
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, Duration::ZERO);
     assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(CloseReason::Local)]);
     assert_eq!(peer.state.linger_until(), None);
@@ -373,7 +375,7 @@ fn no_time_is_a_close() {
 #[test]
 fn all_the_time_there_is_can_be_given() {
     let mut peer = peer(config(EXCC).write_timeout(None));
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, Duration::MAX);
     peer.advance(secs(1_000_000_000));
     assert!(peer.state.is_shutting_down());
@@ -385,7 +387,7 @@ fn all_the_time_there_is_can_be_given() {
 #[test]
 fn at_the_end_of_time_it_is_due() {
     let mut peer = peer(config(EXCC).write_timeout(None));
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.now = Instant::MAX;
     shut_down(&mut peer, Duration::MAX);
     assert!(peer.state.is_shutting_down());
@@ -410,7 +412,7 @@ fn called_again_it_sets_the_time_anew() {
 #[test]
 fn it_can_be_cut_short() {
     let by: [fn(&mut Peer); 2] =
-        [|peer| shut_down(peer, Duration::ZERO), |peer| peer.state.close()];
+        [|peer| shut_down(peer, Duration::ZERO), |peer| peer.state.close(peer.now)];
     for cut_short in by {
         let mut peer = shutting_down(config(EXCC));
         cut_short(&mut peer);
@@ -452,12 +454,17 @@ fn another_end_has_its_own_reason() {
     for (end, reason) in ends {
         let timeouts = config(EXCC).write_timeout(Some(secs(3))).idle_timeout(Some(secs(5)));
         let mut peer = Peer::established(timeouts.ping_interval(None));
-        let id = peer.state.send(Message::GetAddr).unwrap();
+        let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
         shut_down(&mut peer, secs(10));
+        let start = peer.now;
         end(&mut peer);
-        peer.advance(secs(5));
-        assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(reason)]);
-        assert_eq!((peer.state.linger_until(), peer.state.is_shutting_down()), (None, false));
+        peer.advance(secs(5) + GRACE);
+        assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(reason.clone())]);
+        assert!(!peer.state.is_shutting_down());
+        // What the remote ended by its input has time to be read.
+        let lingers = reason == CloseReason::DuplicateVersion;
+        let end = lingers.then_some(start + secs(1));
+        assert_eq!(peer.state.linger_until(), end);
     }
 }
 
@@ -466,7 +473,8 @@ fn garbage_is_told_as_such() {
     let mut peer = shutting_down(config(EXCC));
     let reason = peer.feed(&[b'\n'; 30]).unwrap_err();
     assert_eq!(refusal(&reason), "PayloadTooLarge");
-    assert_eq!((peer.closed(), peer.state.linger_until()), (reason, None));
+    assert_eq!(peer.sent(), [Message::GetAddr], "it may leave once more");
+    assert_eq!((peer.closed(), lingers_for(&peer)), (reason, Some(secs(1))));
 }
 
 #[test]
@@ -474,12 +482,13 @@ fn the_remote_is_heard_meanwhile() {
     let mut peer = shutting_down(config(EXCC));
     peer.receive(ping(7)).unwrap();
     assert!(peer.state.wants_read());
-    peer.transmit(24);
-    assert!(peer.state.is_shutting_down(), "an answer is owed");
-    assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 7 })]);
+    assert_eq!(peer.transmit(32), frame(EXCC, 8, Message::Pong(Pong { nonce: 7 })));
+    assert!(peer.state.is_shutting_down(), "more is owed");
+    peer.receive(ping(8)).unwrap();
+    assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 8 }), Message::GetAddr]);
     let events = peer.events();
-    assert_eq!(events[0], Event::Message(ping(7)));
-    assert!(matches!(events[1..], [Event::Sent(_), Event::Closed(CloseReason::Local)]));
+    assert_eq!(events[..2], [unasked(ping(7)), unasked(ping(8))]);
+    assert!(matches!(events[2..], [Event::Sent(_), Event::Closed(CloseReason::Local)]));
     assert!(peer.state.linger_until().is_some());
 }
 
@@ -515,7 +524,7 @@ fn ends(pair: &Pair) -> [(Instant, CloseReason); 2] {
 
 fn received(events: &[(Instant, Event)]) -> Vec<Message> {
     let message = |(_, event): &(Instant, Event)| match event {
-        Event::Message(message) => Some(message.clone()),
+        Event::Message { message, .. } => Some(message.clone()),
         _ => None,
     };
     events.iter().filter_map(message).collect()
@@ -526,7 +535,7 @@ fn everything_arrives_before_the_end_does() {
     for network in [EXCC, DCR] {
         let mut pair = Pair::established(config(network), millis(20));
         let start = pair.caller.now;
-        let id = pair.caller.state.send(Message::SendHeaders).unwrap();
+        let id = pair.caller.state.send(pair.caller.now, Message::SendHeaders).unwrap();
         wait_to_announce(&mut pair.caller, (0..1_500).map(tx));
         shut_down(&mut pair.caller, secs(10));
         pair.run(secs(1));
@@ -545,15 +554,15 @@ fn a_remote_that_has_room_again_in_time_gets_everything() {
     let mut pair = Pair::established(config(EXCC), millis(20));
     let start = pair.caller.now;
     pair.to_listener.is_blocked = true;
-    pair.caller.state.send(Message::SendHeaders).unwrap();
+    pair.caller.state.send(pair.caller.now, Message::SendHeaders).unwrap();
     shut_down(&mut pair.caller, secs(10));
-    pair.listener.state.ping().unwrap();
+    pair.listener.state.ping(pair.listener.now).unwrap();
     pair.run(secs(9));
     assert!(pair.caller.state.is_shutting_down());
     pair.to_listener.is_blocked = false;
     pair.run(secs(9));
     let messages = received(&pair.listener_events);
-    assert!(matches!(messages[..], [Message::SendHeaders, Message::Pong(_)]), "{messages:?}");
+    assert!(matches!(messages[..], [Message::Pong(_), Message::SendHeaders]), "{messages:?}");
     let expected =
         [(start + secs(9), CloseReason::Local), (start + millis(9_020), CloseReason::RemoteClosed)];
     assert_eq!(ends(&pair), expected);
@@ -564,7 +573,7 @@ fn a_remote_that_has_no_room_in_time_gets_nothing() {
     let mut pair = Pair::established(config(EXCC), millis(20));
     let start = pair.caller.now;
     pair.to_listener.is_blocked = true;
-    let id = pair.caller.state.send(Message::SendHeaders).unwrap();
+    let id = pair.caller.state.send(pair.caller.now, Message::SendHeaders).unwrap();
     shut_down(&mut pair.caller, secs(10));
     pair.run(secs(11));
     let end = start + secs(10);
@@ -577,7 +586,7 @@ fn a_remote_that_has_no_room_in_time_gets_nothing() {
 fn both_sides_can_shut_down_at_once() {
     let mut pair = Pair::established(config(DCR), millis(20));
     for peer in [&mut pair.caller, &mut pair.listener] {
-        peer.state.send(Message::SendHeaders).unwrap();
+        peer.state.send(peer.now, Message::SendHeaders).unwrap();
         shut_down(peer, secs(10));
     }
     pair.run(secs(1));

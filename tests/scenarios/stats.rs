@@ -51,12 +51,12 @@ fn what_the_remote_says_of_itself_is_told() {
 #[test]
 fn the_last_block_only_rises() {
     let mut peer = Peer::inbound(config(EXCC));
-    peer.state.update_last_block(1_000);
+    peer.state.update_last_block(peer.now, 1_000);
     assert_eq!(peer.state.stats().last_block, None);
     peer.shake_hands(version(8));
     assert_eq!(peer.state.stats().last_block, Some(100));
     for (height, last) in [(50, 100), (100, 100), (500, 500), (499, 500)] {
-        peer.state.update_last_block(height);
+        peer.state.update_last_block(peer.now, height);
         assert_eq!(peer.state.stats().last_block, Some(last));
     }
     assert_eq!(peer.state.stats().start_height, Some(100));
@@ -85,15 +85,15 @@ fn every_deadline_has_a_name() {
     assert_eq!(names(&peer), ["verack", "idle", "ping"]);
     peer.receive(Message::VerAck).unwrap();
     peer.sent();
-    peer.state.send(Message::GetData([tx(1)].into())).unwrap();
+    peer.state.send(peer.now, Message::GetData([tx(1)].into())).unwrap();
     peer.sent();
-    peer.state.announce(peer.now, tx(2), Relay::Trickle);
-    peer.state.send(Message::GetAddr).unwrap();
+    _ = peer.state.announce(peer.now, tx(2), Relay::Trickle);
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.transmit(1);
     assert_eq!(names(&peer), ["idle", "ping", "stall", "trickle", "write"]);
     let earliest = peer.state.deadlines().min_by_key(|&(_, at)| at);
     assert_eq!(peer.state.next_deadline(), earliest);
-    peer.state.close();
+    peer.state.close(peer.now);
     assert_eq!(peer.state.deadlines().count(), 0);
 }
 
@@ -121,13 +121,13 @@ fn traffic_is_counted_by_command_and_in_all() {
 #[test]
 fn the_last_times_are_those_of_whole_frames() {
     let mut peer = Peer::established(config(EXCC));
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     let bytes = frame(EXCC, 8, Message::MemPool);
     peer.advance(secs(1));
     peer.transmit(24);
     peer.feed(&bytes).unwrap();
     peer.advance(secs(1));
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.transmit(23);
     peer.feed(&bytes[..23]).unwrap();
     let stats = peer.state.stats();
@@ -138,10 +138,10 @@ fn the_last_times_are_those_of_whole_frames() {
 #[test]
 fn a_snapshot_outlives_the_end() {
     let mut peer = Peer::established(config(EXCC));
-    peer.state.send(Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
     let before = peer.state.stats();
     assert_eq!((before.queued_frames, before.queued_bytes), (1, 24 + QUEUED));
-    peer.state.close();
+    peer.state.close(peer.now);
     let after = peer.state.stats();
     assert_eq!((after.queued_frames, after.queued_bytes), (0, 0));
     assert_eq!((after.bytes_sent, after.user_agent), (before.bytes_sent, before.user_agent));

@@ -6,17 +6,17 @@ mod model;
 mod script;
 
 use bytes::{Buf, BytesMut};
-use excc_peer::wire::{Command, ErrorKind, FeeFilter, InvVect, Message, Ping, Version};
+use excc_peer::wire::{Command, CutFrame, FeeFilter, InputBuffer, InvVect, Message, Ping, Version};
 use excc_peer::{
     Announced, CloseReason, Config, Direction, Event, Hash, Instant, PeerState, Relay,
-    SendErrorKind, SendId,
+    SendErrorKind, SendId, SentNonces,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
 use frames::Frame;
-use model::{End, Model, Told};
-use script::{REMOTE, Script, Setup, UNIX_TIME};
+use model::{End, MAX_LENT, Model, Told};
+use script::{REMOTE, SENT_NONCES, Script, Setup, UNIX_TIME};
 
 /// Lets a peer shake hands as `data` describes.
 ///
@@ -26,7 +26,12 @@ use script::{REMOTE, Script, Setup, UNIX_TIME};
 pub(crate) fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let setup = Setup::new(&mut script);
-    let Ok(config) = setup.config() else { return };
+    let nonces = SentNonces::new();
+    let mut sent = SENT_NONCES.map(|nonce| Some(nonces.insert(nonce)));
+    if setup.first_is_done {
+        sent[0] = None;
+    }
+    let Ok(config) = setup.config(nonces) else { return };
     let mut meeting = Meeting::new(setup, config);
     meeting.assert_as_modelled();
     while !script.is_empty() {
@@ -45,7 +50,7 @@ struct Meeting {
     /// What the remote has sent and has not come.
     pipe: BytesMut,
     /// What has come and was not taken.
-    buffer: BytesMut,
+    buffer: InputBuffer,
     /// The nonce of our `version`, once it was seen.
     nonce: Option<u64>,
     last_id: Option<SendId>,
@@ -66,7 +71,7 @@ impl Meeting {
             setup,
             now,
             pipe: BytesMut::new(),
-            buffer: BytesMut::new(),
+            buffer: InputBuffer::new(),
             nonce: None,
             last_id: None,
             announced: 0,
@@ -111,8 +116,8 @@ impl Meeting {
             16 => self.announce(script),
             17 => self.ping(),
             18 => {
-                self.peer.accept_version();
-                self.model.accept();
+                self.peer.accept_version(self.now);
+                self.model.accept(self.now);
             }
             _ => self.rarely(script),
         }
@@ -128,20 +133,24 @@ impl Meeting {
             1 => {
                 self.peer.handle_connection_lost(self.now);
                 self.model.tell(self.now);
-                self.model.end(CloseReason::ConnectionLost);
+                self.model.end_at_once(CloseReason::ConnectionLost);
             }
-            2 => {
-                self.peer.close();
-                self.model.end(CloseReason::Local);
-            }
+            2 => self.close(),
             _ => {
-                self.peer.refuse_version();
-                self.model.end(CloseReason::VersionRefused);
+                self.peer.refuse_version(self.now);
+                self.model.tell(self.now);
+                self.model.end_at_once(CloseReason::VersionRefused);
             }
         }
     }
 
-    /// Hears the peer out.
+    fn close(&mut self) {
+        self.peer.close(self.now);
+        self.model.tell(self.now);
+        self.model.close_here();
+    }
+
+    /// Takes what remains of the peer.
     fn end(mut self) {
         self.look();
         while self.model.closed.is_none() && self.peer.can_resume() {
@@ -150,8 +159,7 @@ impl Meeting {
             self.deliver(0);
             self.assert_as_modelled();
         }
-        self.peer.close();
-        self.model.end(CloseReason::Local);
+        self.close();
         self.look();
         (0..=self.model.events_waiting()).for_each(|_| self.poll_event());
         self.assert_as_modelled();
@@ -198,14 +206,19 @@ impl Meeting {
         assert!(self.peer.poll_timeout().is_none_or(|next| next > self.now));
     }
 
-    /// Everything queued is as the model has it.
+    /// What is lent of the queue is as the model has it.
     fn look(&mut self) {
-        self.model.tell(self.now);
         let mut out = self.peer.transmit(self.now).share(usize::MAX);
+        self.model.begin_transmit(self.now);
         let queued = out.copy_to_bytes(out.remaining());
         let mut rest = &queued[..];
         let (first, mut offset) = self.model.gone;
+        let (mut lent, mut lent_bytes) = (0, 0);
         for place in first..self.model.lines.len() {
+            if rest.is_empty() {
+                assert!(lent == MAX_LENT || lent_bytes >= 256 * 1024);
+                break;
+            }
             if let Some(at) = self.model.lines[place].nonce_at {
                 let nonce = rest[at - offset..].first_chunk().copied();
                 let nonce = nonce.map_or(0, u64::from_le_bytes);
@@ -219,16 +232,22 @@ impl Meeting {
             assert_eq!(&rest[..line.len().min(rest.len())], line);
             rest = &rest[line.len()..];
             offset = 0;
+            lent += 1;
+            lent_bytes += self.model.lines[place].bytes.len();
         }
         assert_eq!(rest, b"");
+        self.model.end_transmit(lent);
     }
 
     fn transmit(&mut self, most: usize) {
         self.look();
         let mut out = self.peer.transmit(self.now);
+        self.model.begin_transmit(self.now);
         let len = most.min(out.remaining());
         out.advance(len);
         self.model.advance(len);
+        drop(out);
+        self.model.end_transmit(0);
     }
 }
 
@@ -265,7 +284,8 @@ impl Meeting {
         };
         let command = message.command();
         let is_ours = matches!(command, Command::Version | Command::VerAck);
-        match self.peer.send(message).map_err(|error| error.kind) {
+        self.model.tell(self.now);
+        match self.peer.send(self.now, message).map_err(|error| error.kind) {
             Err(SendErrorKind::Closed(reason)) => {
                 assert_eq!(self.peer.close_reason(), Some(&reason));
             }
@@ -312,7 +332,8 @@ impl Meeting {
     }
 
     fn ping(&mut self) {
-        match self.peer.ping() {
+        self.model.tell(self.now);
+        match self.peer.ping(self.now) {
             Ok(nonce) => {
                 assert!(self.model.is_established() && nonce != 0);
                 self.model.ping();
@@ -342,20 +363,17 @@ impl Meeting {
         assert_eq!(peer.wants_read(), model.wants_read());
         assert_eq!(peer.can_resume(), model.can_resume());
 
-        let (deadline, expected) = (peer.next_deadline(), model.next_deadline());
-        let at = |deadline: Option<(_, Instant)>| deadline.map(|(_, at)| at);
-        assert_eq!(peer.poll_timeout(), at(deadline));
-        if model.is_put_off() {
-            assert_eq!(deadline.is_some(), expected.is_some());
-            assert!(at(deadline) <= at(expected));
-        } else {
-            assert_eq!(deadline, expected);
-        }
+        assert_eq!(peer.wants_write(), model.is_sendable());
+        assert_eq!(peer.has_events(), model.events_waiting() > 0);
+        assert_eq!(peer.linger_until(), model.linger_until);
+        assert_eq!(peer.next_deadline(), model.next_deadline());
+        assert_eq!(peer.poll_timeout(), model.next_deadline().map(|(_, at)| at));
+        assert!(peer.deadlines().eq(model.deadlines()));
 
         let stats = peer.stats();
         assert_eq!(stats.bytes_received, model.taken);
         assert_eq!(stats.queued_frames, model.frames_waiting());
-        if model.closed.is_none() {
+        if model.closed.is_none() || model.is_trying() {
             assert_eq!(stats.waiting_events, model.events_waiting());
         }
         let told = model.remote.as_deref();
@@ -375,10 +393,10 @@ fn assert_end(reason: Option<&CloseReason>, expected: Option<&End>) {
         (Some(CloseReason::Decode(error)), Some(&End::Decode(command, fault))) => {
             (error.command(), error.kind().name()) == (command, fault)
         }
-        (Some(CloseReason::Decode(error)), Some(&End::Cut(command, needed, remaining))) => {
-            error.command() == command
-                && *error.kind() == ErrorKind::Truncated { needed, remaining }
-        }
+        (
+            Some(CloseReason::Cut(CutFrame { command, needed, received, .. })),
+            Some(&End::Cut(expected, of, came)),
+        ) => (*command, *needed, *received) == (expected, of, came),
         (Some(reason), Some(End::Reason(expected))) => reason == expected,
         (reason, expected) => reason.is_none() && expected.is_none(),
     };

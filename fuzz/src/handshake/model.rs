@@ -13,8 +13,17 @@ use super::script::{REMOTE, SENT_NONCES, Setup, UNIX_TIME};
 
 const HEADER_LEN: usize = 24;
 
-/// Pongs that may wait to leave before no more input is taken.
+/// Pongs that wait to be sent, at most.
 const MAX_PONGS: usize = 64;
+
+/// Lent frames that are searched for a request that was answered before it was sent.
+pub(super) const MAX_LENT: usize = 128;
+
+/// The time between the two steps in which a passed deadline is judged.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// The time of the last try to send what was queued before the remote ended the conversation.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// Where a `version` has its nonce, and a `ping` has its own.
 const NONCE_OF_VERSION: usize = HEADER_LEN + 72;
@@ -52,6 +61,8 @@ pub(super) struct Line {
     /// Where it has a nonce that is the peer's to choose, until that has been seen.
     pub(super) nonce_at: Option<usize>,
     purpose: Purpose,
+    /// Whether it is a `getaddr` that is not answered.
+    asks: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -64,9 +75,21 @@ enum Purpose {
 
 #[derive(Clone, Copy)]
 struct Deadline {
+    timer: Timer,
+    /// On the clock of its timer; the end of time for none.
     at: Instant,
-    /// Whether it lies later than when it was set, because the remote was held back.
-    is_put_off: bool,
+    /// Whether it was found passed once and not set since.
+    again: bool,
+}
+
+impl Deadline {
+    fn is_on_remote_clock(&self) -> bool {
+        matches!(self.timer, Timer::VerAck | Timer::Idle)
+    }
+
+    fn is_judged(&self) -> bool {
+        self.is_on_remote_clock() || self.timer == Timer::Handshake
+    }
 }
 
 pub(super) struct Model {
@@ -81,12 +104,11 @@ pub(super) struct Model {
     pub(super) remote: Option<Arc<Version>>,
     time_offset: i64,
     /// In the order in which they fall due at one time.
-    deadlines: [(Timer, Option<Deadline>); 4],
-    /// Whether the application held the remote back when the time was last told.
-    is_holding: bool,
-    /// When the last message was complete, and how long the remote was held back since.
-    message_at: Instant,
-    held_since: Duration,
+    deadlines: [Deadline; 5],
+    /// Whether the application kept the peer from reading at some time since `now`.
+    was_held_back: bool,
+    /// How long the remote's clock stood still.
+    stood_still: Duration,
 
     /// Bytes that came and were not taken.
     pub(super) arrived: usize,
@@ -112,6 +134,15 @@ pub(super) struct Model {
     /// Frames that wait for the end of the handshake.
     held: Vec<Line>,
     has_ping: bool,
+    /// Nonces of pongs that are not frames yet.
+    pongs: VecDeque<u64>,
+    /// How many frames the latest transmit lent.
+    lent: usize,
+    /// `getaddr`s that were sent and not answered.
+    asked: usize,
+    /// How many more times what was queued before the end may be sent.
+    tries: usize,
+    pub(super) linger_until: Option<Instant>,
     /// Nonces by which the remote is found to be ourselves.
     own_nonces: VecDeque<u64>,
     pub(super) closed: Option<End>,
@@ -128,11 +159,10 @@ impl Model {
             version: setup.version,
             remote: None,
             time_offset: 0,
-            deadlines: [Timer::Handshake, Timer::VerAck, Timer::Idle, Timer::Ping]
-                .map(|timer| (timer, None)),
-            is_holding: false,
-            message_at: now,
-            held_since: Duration::ZERO,
+            deadlines: [Timer::Handshake, Timer::VerAck, Timer::Idle, Timer::Ping, Timer::Shutdown]
+                .map(|timer| Deadline { timer, at: Instant::MAX, again: false }),
+            was_held_back: false,
+            stood_still: Duration::ZERO,
             arrived: 0,
             taken: 0,
             frames: VecDeque::new(),
@@ -146,15 +176,21 @@ impl Model {
             gone: (0, 0),
             held: Vec::new(),
             has_ping: false,
+            pongs: VecDeque::new(),
+            lent: 0,
+            asked: 0,
+            tries: 0,
+            linger_until: None,
             own_nonces: SENT_NONCES.into(),
             closed: None,
             setup,
         };
+        if model.setup.first_is_done {
+            model.own_nonces.pop_front();
+        }
         model.set(Timer::Handshake, Some(model.setup.handshake_timeout));
         model.set(Timer::Idle, model.setup.idle_timeout);
         if model.setup.direction == Direction::Outbound {
-            // It pushes the oldest one out, and is not known yet.
-            model.own_nonces.pop_front();
             model.say_version();
         }
         model
@@ -163,17 +199,11 @@ impl Model {
     /// The time is told.
     pub(super) fn tell(&mut self, now: Instant) {
         let now = now.max(self.now);
-        if self.is_holding {
-            self.held_since += now - self.now;
-            for (timer, deadline) in &mut self.deadlines {
-                if let (Timer::VerAck | Timer::Idle, Some(deadline)) = (timer, deadline) {
-                    deadline.at += now - self.now;
-                    deadline.is_put_off |= now > self.now;
-                }
-            }
+        if self.was_held_back {
+            self.stood_still += now - self.now;
         }
         self.now = now;
-        self.is_holding = self.is_held_back();
+        self.was_held_back = self.is_held_back();
     }
 
     /// The remote sends a frame, which is under way.
@@ -187,6 +217,9 @@ impl Model {
         if self.closed.is_some() {
             return;
         }
+        if bytes > 0 {
+            self.put_off(bytes);
+        }
         self.is_left = false;
         while self.closed.is_none() {
             if !self.has_room() {
@@ -194,15 +227,28 @@ impl Model {
                 break;
             }
             if !self.take_frame() {
-                if bytes > 0 && self.closed.is_none() {
-                    self.put_idle_timeout_off();
-                }
                 break;
             }
         }
-        self.is_holding |= self.is_held_back();
+        self.was_held_back |= self.is_held_back();
         if self.has_ended && !self.is_left {
             self.end_at_eof();
+        }
+    }
+
+    /// Bytes of the remote's put off what it owes.
+    fn put_off(&mut self, bytes: usize) {
+        let nanos = bytes as u128 * 1_000_000_000 / u128::from(self.setup.read_rate);
+        let by = Duration::from_nanos(nanos as u64);
+        let setup = &self.setup;
+        let timeouts = [(Timer::VerAck, setup.verack_timeout), (Timer::Idle, setup.idle_timeout)];
+        for (timer, timeout) in timeouts {
+            let (at, clock) = (self.at(timer), self.remote_clock());
+            if at < Instant::MAX
+                && let Some(timeout) = timeout
+            {
+                self.set_at(timer, (at.max(clock) + by).min(clock + timeout));
+            }
         }
     }
 
@@ -211,11 +257,18 @@ impl Model {
         while let Some((timer, at)) = self.next_deadline()
             && at <= self.now
         {
+            let clock = self.clock(timer);
+            let deadline = self.deadline(timer);
+            if deadline.is_judged() && !deadline.again {
+                *deadline = Deadline { at: clock + GRACE, again: true, ..*deadline };
+                continue;
+            }
             self.clear(timer);
             match timer {
                 Timer::Handshake => self.end(CloseReason::HandshakeTimeout),
                 Timer::VerAck => self.end(CloseReason::VerAckTimeout),
                 Timer::Idle => self.end(CloseReason::IdleTimeout),
+                Timer::Shutdown => self.abandon(),
                 _ => {
                     self.ping();
                     self.set(Timer::Ping, self.setup.ping_interval);
@@ -276,26 +329,10 @@ impl Model {
             Err(fault) => self.close(End::Decode(Some(command), fault)),
             Ok(message) => {
                 self.set(Timer::Idle, self.setup.idle_timeout);
-                self.message_at = self.now;
-                self.held_since = Duration::ZERO;
                 self.on_message(message);
             }
         }
         true
-    }
-
-    /// A message is under way.
-    fn put_idle_timeout_off(&mut self) {
-        let (idle, slow) = (self.setup.idle_timeout, self.setup.slow_message_timeout);
-        let (Some(idle), Some(slow)) = (idle, slow) else { return };
-        let latest = (self.message_at + slow + self.held_since).min(self.now + idle);
-        for (timer, deadline) in &mut self.deadlines {
-            if let (Timer::Idle, Some(deadline)) = (timer, deadline)
-                && deadline.at < latest
-            {
-                *deadline = Deadline { at: latest, is_put_off: false };
-            }
-        }
     }
 
     fn take(&mut self, bytes: usize) {
@@ -332,9 +369,24 @@ impl Model {
 
     fn deliver(&mut self, message: Message) {
         if let Message::Ping(ping) = &message {
-            self.say(Command::Pong, &ping.nonce.to_le_bytes(), Purpose::Pong);
+            self.pongs.push_back(ping.nonce);
+            if self.pongs.len() > MAX_PONGS {
+                self.pongs.pop_front();
+            }
         }
-        self.happen(Event::Message(message));
+        let solicited = matches!(message, Message::Addr(_)) && self.is_answer();
+        self.happen(Event::Message { message, solicited });
+    }
+
+    /// Whether an `addr` answers a `getaddr` that was sent, or may have been.
+    fn is_answer(&mut self) -> bool {
+        if self.asked > 0 {
+            self.asked -= 1;
+            return true;
+        }
+        let lent = self.lines.iter_mut().skip(self.gone.0).take(self.lent.min(MAX_LENT));
+        let mut asking = lent.filter(|line| line.asks);
+        asking.next().map(|line| line.asks = false).is_some()
     }
 
     fn on_version(&mut self, version: Version) {
@@ -404,20 +456,33 @@ impl Model {
         self.set(Timer::Ping, self.setup.ping_interval);
         self.lines.append(&mut self.held);
         self.events.push(Told::Established(self.version, self.time_offset));
-        self.is_holding |= self.is_held_back();
+        self.was_held_back |= self.is_held_back();
     }
 }
 
 /// Commands.
 impl Model {
-    pub(super) fn accept(&mut self) {
+    pub(super) fn accept(&mut self, now: Instant) {
+        self.tell(now);
         if self.closed.is_none() && self.phase == Phase::UnderReview {
             self.answer();
         }
     }
 
-    pub(super) fn end(&mut self, reason: CloseReason) {
+    fn end(&mut self, reason: CloseReason) {
         self.close(End::Reason(reason));
+    }
+
+    /// The application closes the peer.
+    pub(super) fn close_here(&mut self) {
+        self.end_at_once(CloseReason::Local);
+        self.linger_until = None;
+    }
+
+    /// The peer is closed, and nothing is tried any more.
+    pub(super) fn end_at_once(&mut self, reason: CloseReason) {
+        self.end(reason);
+        self.abandon();
     }
 
     /// A message of the application's was taken.
@@ -433,6 +498,35 @@ impl Model {
         }
     }
 
+    /// The caller asks for what is to be sent: pongs become frames, behind what was lent.
+    pub(super) fn begin_transmit(&mut self, now: Instant) {
+        self.tell(now);
+        let first = self.gone.0;
+        let waiting = &self.lines[first..];
+        if waiting.iter().any(|line| line.purpose == Purpose::Pong) {
+            return;
+        }
+        let is_opening = |line: &&Line| line.purpose == Purpose::Handshake;
+        let opening = waiting.iter().take_while(is_opening).count();
+        let begun = usize::from(self.gone.1 > 0);
+        let place = first + self.lent.max(opening).max(begun);
+        for (place, nonce) in (place..).zip(std::mem::take(&mut self.pongs)) {
+            let line = self.line(Command::Pong, &nonce.to_le_bytes(), Purpose::Pong);
+            self.lines.insert(place, line);
+        }
+    }
+
+    /// The caller has seen so many frames.
+    pub(super) fn end_transmit(&mut self, lent: usize) {
+        self.lent = lent.min(self.lines.len() - self.gone.0);
+        if self.is_trying() {
+            self.tries -= 1;
+            if self.tries == 0 || !self.is_sendable() {
+                self.abandon();
+            }
+        }
+    }
+
     /// So many bytes left.
     pub(super) fn advance(&mut self, mut bytes: usize) {
         while let Some(line) = self.lines.get(self.gone.0) {
@@ -443,6 +537,7 @@ impl Model {
             }
             bytes -= rest;
             self.gone = (self.gone.0 + 1, 0);
+            self.asked += usize::from(line.asks);
             match line.purpose {
                 Purpose::Receipt(id) => self.happen(Event::Sent(id)),
                 Purpose::Ping => self.has_ping = false,
@@ -470,17 +565,52 @@ impl Model {
 impl Model {
     fn happen(&mut self, event: Event) {
         self.events.push(Told::Event(event));
-        self.is_holding |= self.is_held_back();
+        self.was_held_back |= self.is_held_back();
     }
 
     fn close(&mut self, end: End) {
         if self.closed.is_some() {
             return;
         }
+        let is_by_input = match &end {
+            End::Decode(..) | End::Cut(..) => true,
+            End::Reason(reason) => matches!(
+                reason,
+                CloseReason::RemoteClosed
+                    | CloseReason::NotVersion(_)
+                    | CloseReason::NotVerAck(_)
+                    | CloseReason::DuplicateVersion
+                    | CloseReason::DuplicateVerAck
+            ),
+        };
+        let is_between_frames = end == End::Reason(CloseReason::RemoteClosed);
         self.closed = Some(end);
-        for (_, deadline) in &mut self.deadlines {
-            *deadline = None;
+        self.deadlines.iter_mut().for_each(|deadline| deadline.at = Instant::MAX);
+        if is_by_input {
+            let end_at = self.now + LAST_TRY;
+            self.linger_until = (!is_between_frames).then_some(end_at);
+            if self.is_sendable() {
+                self.tries = 2;
+                self.set_at(Timer::Shutdown, end_at);
+                return;
+            }
         }
+        self.abandon();
+    }
+
+    pub(super) fn is_trying(&self) -> bool {
+        self.tries > 0
+    }
+
+    /// What was not sent will not be, and the end is told, unless it was.
+    fn abandon(&mut self) {
+        if matches!(self.events.last(), Some(Told::Closed)) {
+            return;
+        }
+        self.tries = 0;
+        self.clear(Timer::Shutdown);
+        self.pongs.clear();
+        self.gone.1 = 0;
         for line in self.lines.drain(self.gone.0..).chain(self.held.drain(..)) {
             if let Purpose::Receipt(id) = line.purpose {
                 self.events.push(Told::Event(Event::NotSent(id)));
@@ -508,13 +638,7 @@ impl Model {
     }
 
     fn say(&mut self, command: Command, payload: &[u8], purpose: Purpose) {
-        let nonce_at = match (command, &purpose) {
-            (Command::Version, _) => Some(NONCE_OF_VERSION),
-            (_, Purpose::Ping) => Some(NONCE_OF_PING),
-            _ => None,
-        };
-        let bytes = frame(self.setup.network, command.as_str().as_bytes(), payload);
-        let line = Line { bytes, nonce_at, purpose };
+        let line = self.line(command, payload, purpose);
         if line.purpose == Purpose::Handshake || self.phase == Phase::Established {
             self.lines.push(line);
         } else {
@@ -522,20 +646,54 @@ impl Model {
         }
     }
 
+    fn line(&self, command: Command, payload: &[u8], purpose: Purpose) -> Line {
+        let nonce_at = match (command, &purpose) {
+            (Command::Version, _) => Some(NONCE_OF_VERSION),
+            (_, Purpose::Ping) => Some(NONCE_OF_PING),
+            _ => None,
+        };
+        let bytes = frame(self.setup.network, command.as_str().as_bytes(), payload);
+        Line { bytes, nonce_at, purpose, asks: command == Command::GetAddr }
+    }
+
     fn wall_clock(&self) -> i64 {
         (UNIX_TIME + (self.now - self.started).as_secs()).cast_signed()
     }
 
+    fn remote_clock(&self) -> Instant {
+        Instant::ZERO + ((self.now - Instant::ZERO) - self.stood_still)
+    }
+
+    fn clock(&self, timer: Timer) -> Instant {
+        match timer {
+            Timer::VerAck | Timer::Idle => self.remote_clock(),
+            _ => self.now,
+        }
+    }
+
+    fn deadline(&mut self, timer: Timer) -> &mut Deadline {
+        let found = self.deadlines.iter_mut().find(|deadline| deadline.timer == timer);
+        found.expect("each timer has one")
+    }
+
+    fn at(&mut self, timer: Timer) -> Instant {
+        self.deadline(timer).at
+    }
+
     fn set(&mut self, timer: Timer, after: Option<Duration>) {
-        let at = after.map(|after| self.now + after).filter(|at| *at < Instant::MAX);
-        let deadline = at.map(|at| Deadline { at, is_put_off: false });
-        self.deadlines.iter_mut().filter(|(other, _)| *other == timer).for_each(|(_, place)| {
-            *place = deadline;
-        });
+        let clock = self.clock(timer);
+        self.set_at(timer, after.map_or(Instant::MAX, |after| clock + after));
+    }
+
+    fn set_at(&mut self, timer: Timer, at: Instant) {
+        let deadline = self.deadline(timer);
+        if deadline.at != at {
+            *deadline = Deadline { timer, at, again: false };
+        }
     }
 
     fn clear(&mut self, timer: Timer) {
-        self.set(timer, None);
+        self.set_at(timer, Instant::MAX);
     }
 }
 
@@ -558,10 +716,14 @@ impl Model {
     }
 
     pub(super) fn frames_waiting(&self) -> usize {
-        self.lines.len() - self.gone.0 + self.held.len()
+        self.lines.len() - self.gone.0 + self.held.len() + self.pongs.len()
     }
 
-    /// The application keeps the remote from being heard.
+    pub(super) fn is_sendable(&self) -> bool {
+        self.lines.len() > self.gone.0 || !self.pongs.is_empty()
+    }
+
+    /// The application keeps the peer from reading.
     fn is_held_back(&self) -> bool {
         self.closed.is_none()
             && (self.phase == Phase::UnderReview
@@ -569,9 +731,7 @@ impl Model {
     }
 
     fn has_room(&self) -> bool {
-        let waiting = &self.lines[self.gone.0..];
-        let pongs = waiting.iter().filter(|line| line.purpose == Purpose::Pong).count();
-        !self.is_held_back() && pongs < MAX_PONGS
+        !self.is_held_back()
     }
 
     pub(super) fn wants_read(&self) -> bool {
@@ -582,15 +742,18 @@ impl Model {
         self.closed.is_none() && self.is_left && self.has_room()
     }
 
-    /// What falls due next, and when.
-    pub(super) fn next_deadline(&self) -> Option<(Timer, Instant)> {
-        let set = self.deadlines.iter().filter_map(|(timer, at)| Some((*timer, (*at)?.at)));
-        set.min_by_key(|&(_, at)| at)
+    /// Every deadline that is set, on the caller's clock.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        self.deadlines.iter().filter_map(|deadline| {
+            let ahead =
+                if deadline.is_on_remote_clock() { self.stood_still } else { Duration::ZERO };
+            let at = deadline.at + ahead;
+            (at < Instant::MAX).then_some((deadline.timer, at))
+        })
     }
 
-    /// Whether a deadline lies later than when it was set. The peer may then wake its caller
-    /// once more before that.
-    pub(super) fn is_put_off(&self) -> bool {
-        self.deadlines.iter().any(|(_, at)| at.is_some_and(|deadline| deadline.is_put_off))
+    /// What falls due next, and when.
+    pub(super) fn next_deadline(&self) -> Option<(Timer, Instant)> {
+        self.deadlines().min_by_key(|&(_, at)| at)
     }
 }

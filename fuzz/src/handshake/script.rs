@@ -15,9 +15,12 @@ pub(super) const REMOTE: SocketAddr =
 /// The wall clock when the peer is made.
 pub(super) const UNIX_TIME: u64 = 1_700_000_000;
 
-/// Nonces that other peers of the process have sent, the oldest first. There is room for
-/// as many, so that one more pushes the oldest out.
+/// Nonces that other peers of the process have sent. The first one's peer may have finished
+/// its handshake.
 pub(super) const SENT_NONCES: [u64; 2] = [7, 9];
+
+/// The shortest timeout.
+const MOMENT: Duration = Duration::from_nanos(1);
 
 /// What we offer.
 const SERVICES: Services = Services::NODE_CF;
@@ -58,12 +61,14 @@ pub(super) struct Setup {
     pub(super) verack_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) ping_interval: Option<Duration>,
-    /// How long bytes of an unfinished message may put the idle timeout off.
-    pub(super) slow_message_timeout: Option<Duration>,
+    /// How many bytes of the remote's put deadlines off by a second.
+    pub(super) read_rate: u32,
     pub(super) max_waiting_events: usize,
     /// How many messages may precede a `verack` on Decred before version 12.
     pub(super) max_before_verack: u8,
     pub(super) required_services: Services,
+    /// Whether the peer of the first of the sent nonces has finished its handshake.
+    pub(super) first_is_done: bool,
     /// Whether what is queued is looked at after every step, rather than when it leaves.
     pub(super) looks: bool,
 }
@@ -100,14 +105,15 @@ impl Setup {
             },
             start_height: i32::from(script.byte()) - 100,
             relay: !has(4),
-            handshake_timeout: script.one_of(&[secs(30), secs(5), secs(0), Duration::MAX]),
-            verack_timeout: script.one_of(&[Some(secs(30)), None, Some(secs(5)), Some(secs(0))]),
+            handshake_timeout: script.one_of(&[secs(30), secs(5), MOMENT, Duration::MAX]),
+            verack_timeout: script.one_of(&[Some(secs(30)), None, Some(secs(5)), Some(MOMENT)]),
             idle_timeout: script.one_of(&[Some(secs(120)), None, Some(secs(9))]),
             ping_interval: script.one_of(&[Some(secs(107)), None, Some(secs(4))]),
             max_waiting_events: script.one_of(&[128, 1, 2, 3]),
             max_before_verack: script.one_of(&[2, 0, 1, 5]),
             required_services: Services::from_bits_retain(script.one_of(&[0, 1 << 60, 5 << 61])),
-            slow_message_timeout: script.one_of(&[None, Some(secs(200)), Some(secs(15))]),
+            read_rate: script.one_of(&[10_240, 1, 7, u32::MAX]),
+            first_is_done: has(6),
             looks: !has(5),
         }
     }
@@ -115,9 +121,7 @@ impl Setup {
     /// # Errors
     ///
     /// Those of the configuration, which may refuse what the script asks for.
-    pub(super) fn config(&self) -> Result<Config, ConfigError> {
-        let nonces = SentNonces::with_capacity(SENT_NONCES.len());
-        SENT_NONCES.into_iter().for_each(|nonce| nonces.insert(nonce));
+    pub(super) fn config(&self, nonces: SentNonces) -> Result<Config, ConfigError> {
         Config::builder(self.network)
             .user_agent("fuzz", "1")
             .protocol_version(self.version)
@@ -133,7 +137,8 @@ impl Setup {
             .idle_timeout(self.idle_timeout)
             .ping_interval(self.ping_interval)
             .write_timeout(None)
-            .slow_message_timeout(self.slow_message_timeout)
+            .read_rate(self.read_rate)
+            .send_unwelcome(true)
             .max_before_verack(self.max_before_verack)
             .required_services(self.required_services)
             .max_waiting_events(self.max_waiting_events, usize::MAX)

@@ -27,8 +27,8 @@ const UNIX_TIME: u64 = 1_700_000_000;
 /// How long a script may go on: pings cost time, too.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// How many bytes both applications may send, which slow connections must carry.
-const MOST_BYTES: usize = 1 << 15;
+/// How many bytes both applications may send, over slow connections and over others.
+const MOST_BYTES: [usize; 2] = [1 << 15, 1 << 20];
 
 /// Lets two peers live through what `data` describes.
 ///
@@ -58,6 +58,7 @@ struct Pair {
     /// Whether nothing has happened so far that may make a peer run out of patience.
     is_quick: bool,
     least_round_trip: Duration,
+    most_bytes: usize,
     bytes: usize,
 }
 
@@ -82,6 +83,7 @@ impl Pair {
             is_reliable: !setup.flips && !setup.breaks,
             is_quick: setup.is_quick && has_patience,
             least_round_trip: setup.least_round_trip,
+            most_bytes: MOST_BYTES[usize::from(setup.is_wide)],
             bytes: 0,
         }
     }
@@ -110,7 +112,10 @@ impl Pair {
                 self.peer(side).add_known_inventory(now, vector);
                 self.sides[side].count_shared(vector);
             }
-            25 => self.peer(side).accept_version(),
+            25 => {
+                let now = self.sim.now();
+                self.peer(side).accept_version(now);
+            }
             26 => {
                 let id = self.ids[side];
                 self.is_quick = false;
@@ -118,28 +123,61 @@ impl Pair {
             }
             27 | 28 => self.sim.set_reading(self.ids[side], true),
             29 => self.run(Duration::ZERO),
-            _ => self.rarely(side, script.byte()),
+            _ => self.rarely(side, script),
         }
     }
 
-    /// What ends most scripts.
-    fn rarely(&mut self, side: usize, what: u8) {
+    /// What ends most scripts, and what was added later, so that older scripts keep their
+    /// meaning.
+    fn rarely(&mut self, side: usize, script: &mut Script<'_>) {
+        let (what, now) = (script.byte(), self.sim.now());
         self.sides[side].has_given_up |= what < 32;
         match what {
-            0..=5 => self.peer(side).close(),
-            6..=9 => self.peer(side).refuse_version(),
+            0..=5 => self.peer(side).close(now),
+            6..=9 => self.peer(side).refuse_version(now),
             10..=12 => self.sim.shut_down(self.ids[side]),
             13..=15 => {
                 self.is_reliable = false;
                 self.sim.reset(self.ids[side]);
             }
             16..=31 => {
-                let now = self.sim.now();
                 let timeout = Duration::from_secs([1, 10, 100, u64::MAX][usize::from(what % 4)]);
                 self.peer(side).shutdown(now, timeout);
             }
+            32..=63 => {
+                // Pings, much else, and pings again, from one side or from both.
+                let count = script.byte();
+                let both = [side, 1 - side];
+                for &side in if what < 48 { &both[..] } else { &both[..1] } {
+                    self.send_pings(side, count, script);
+                    self.send_bulk(side, script);
+                    self.send_pings(side, count, script);
+                }
+            }
+            64..=95 => {
+                let count = script.byte();
+                self.send_pings(side, count, script);
+            }
+            96..=127 => self.send_bulk(side, script),
+            128..=159 => {
+                let (vector, relay) = (script.vector(), script.relay());
+                (0..=what % 8).for_each(|_| self.announce(side, vector, relay));
+            }
             _ => {}
         }
+    }
+
+    fn send_pings(&mut self, side: usize, count: u8, script: &mut Script<'_>) {
+        for _ in 0..count {
+            let ping = script.ping();
+            self.send(side, ping);
+        }
+    }
+
+    fn send_bulk(&mut self, side: usize, script: &mut Script<'_>) {
+        let most = self.most_bytes.saturating_sub(self.bytes);
+        let bulk = script.bulk(most);
+        self.send(side, bulk);
     }
 
     fn peer(&mut self, side: usize) -> &mut PeerState {
@@ -155,10 +193,11 @@ impl Pair {
 impl Pair {
     /// Sends a message. Returns whether it was queued.
     fn send(&mut self, side: usize, message: Message) -> bool {
-        if self.bytes > MOST_BYTES {
+        if self.bytes > self.most_bytes {
             return false;
         }
-        let result = self.peer(side).send(message.clone());
+        let now = self.sim.now();
+        let result = self.peer(side).send(now, message.clone());
         if let Err(error) = &result {
             assert_eq!(error.message, message);
         }
@@ -191,8 +230,9 @@ impl Pair {
     fn send_encoded(&mut self, side: usize, message: Message) {
         let version = self.protocol(side).version;
         let Ok(frame) = EncodedMessage::new(&self.network, version, &message) else { return };
-        if self.bytes <= MOST_BYTES {
-            let result = self.peer(side).send_encoded(frame);
+        if self.bytes <= self.most_bytes {
+            let now = self.sim.now();
+            let result = self.peer(side).send_encoded(now, frame);
             self.count_sent(side, message, result.map(Some).map_err(|error| error.kind));
         }
     }
@@ -217,7 +257,8 @@ impl Pair {
         let address = SocketAddr::from(([203, 0, 113, count], 9_108));
         let entry = NetAddressV2::new(count.into(), Services::empty(), address);
         let is_v2 = Command::AddrV2.is_defined(self.protocol(side));
-        match self.peer(side).push_addrs(&vec![entry; count.into()]) {
+        let now = self.sim.now();
+        match self.peer(side).push_addrs(now, &vec![entry; count.into()]) {
             Ok(pushed) => {
                 assert_eq!(pushed.addresses, vec![entry; count.into()]);
                 assert_eq!(pushed.id.is_some(), count > 0);
@@ -251,7 +292,8 @@ impl Pair {
     }
 
     fn ping(&mut self, side: usize) {
-        match self.peer(side).ping() {
+        let now = self.sim.now();
+        match self.peer(side).ping(now) {
             Ok(nonce) => assert!(self.peer(side).is_established() && nonce != 0),
             Err(SendErrorKind::NotReady | SendErrorKind::Closed(_)) => {
                 assert!(!self.peer(side).is_established());
@@ -282,7 +324,8 @@ impl Pair {
                 assert_eq!(version.protocol_version.cast_unsigned(), self.advertised(1 - side));
                 let setup = &self.sides[side].setup;
                 if setup.reviews && setup.accepts_at_once {
-                    self.peer(side).accept_version();
+                    let now = self.sim.now();
+                    self.peer(side).accept_version(now);
                 }
             }
             Event::VerAckReceived => {
@@ -296,16 +339,21 @@ impl Pair {
                 let [own, other] = [side, 1 - side].map(|side| &self.sides[side].setup);
                 assert!(other.version >= own.oldest);
             }
-            Event::Message(message) => self.on_message(side, &message),
+            Event::Message { message, solicited } => self.on_message(side, &message, solicited),
+            Event::OverBudget { command } => {
+                assert_eq!(command, Command::Ping);
+                self.sides[side].on_over_budget();
+            }
             Event::RoundTrip { nonce, time } => {
                 assert!(told.established.is_some());
-                assert_eq!(self.peer(side).stats().round_trip, Some(time));
+                assert!(self.peer(side).stats().round_trip.is_some());
                 assert!(time >= self.least_round_trip, "{nonce} was answered too early");
             }
             Event::Sent(id) => self.sides[side].on_sent(id),
             Event::NotSent(id) => {
                 let peer = self.peer(side);
-                assert!(peer.close_reason().is_some() && peer.linger_until().is_none());
+                let reason = peer.close_reason().expect("closed");
+                assert!(*reason != CloseReason::Local || peer.linger_until().is_none());
                 self.sides[side].on_not_sent(id);
             }
             Event::Closed(reason) => {
@@ -316,10 +364,10 @@ impl Pair {
         }
     }
 
-    fn on_message(&mut self, side: usize, message: &Message) {
+    fn on_message(&mut self, side: usize, message: &Message, solicited: bool) {
         assert!(self.sides[side].told.established.is_some());
         let (network, flips) = (self.network, self.flips);
-        self.sides[side].on_received(message);
+        self.sides[side].on_received(message, solicited);
         self.sides[1 - side].on_arrived(message, &network, flips);
         match message {
             Message::Inv(vectors) if self.sides[side].setup.remembers => {
@@ -381,13 +429,16 @@ impl Pair {
         if !self.is_reliable {
             return;
         }
-        assert!(!reason.is_violation(), "an honest peer is blamed: {reason}");
+        assert!(!reason.is_violation(self.network.chain()), "an honest peer is blamed: {reason}");
         match reason {
             CloseReason::Local | CloseReason::VersionRefused => assert!(own.has_given_up),
-            CloseReason::RemoteClosed | CloseReason::Decode(_) => {
+            CloseReason::RemoteClosed | CloseReason::Cut(_) => {
                 assert!(other_ended, "nobody ended the stream");
                 assert!(other.on_the_way.is_empty(), "messages were lost before the end");
-                if self.sim[self.ids[1 - side]].linger_until().is_some() {
+                let remote = &self.sim[self.ids[1 - side]];
+                let has_sent_all = remote.close_reason() == Some(&CloseReason::Local)
+                    && remote.linger_until().is_some();
+                if has_sent_all {
                     other.assert_announced();
                 }
             }
@@ -400,6 +451,8 @@ impl Pair {
                 assert!(self.is_self_connection);
                 assert_eq!(self.sim[self.ids[side]].direction(), Direction::Inbound);
             }
+            CloseReason::Unsolicited { .. } => assert!(own.setup.limits_answers),
+            CloseReason::OverBudget { .. } => assert!(own.is_closed_by_ping()),
             CloseReason::OutputOverflow { queued, limit } => {
                 assert!(own.setup.overflow == Overflow::Close && queued > limit);
             }
@@ -433,7 +486,8 @@ impl Pair {
     fn end(mut self) {
         for side in [0, 1] {
             self.sim.set_reading(self.ids[side], true);
-            self.peer(side).accept_version();
+            let now = self.sim.now();
+            self.peer(side).accept_version(now);
         }
         self.run(Duration::from_secs(60));
         self.assert_sound();
@@ -441,7 +495,8 @@ impl Pair {
             self.assert_agreed();
         }
         self.sides[0].has_given_up = true;
-        self.peer(0).close();
+        let now = self.sim.now();
+        self.peer(0).close(now);
         // The slowest connection carries what is on its way in that time.
         self.run(Duration::from_secs(2_000_000));
         self.assert_sound();

@@ -5,11 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use excc_peer::sim::{Faults, Link, Pipe};
 use excc_peer::wire::{
-    BlockHeader, Command, FeeFilter, Headers, InvType, InvVect, LocatorRequest, Message,
-    NetAddress, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode, TrailingBytes, Transaction,
-    Tx, TxOut,
+    BlockHeader, Command, FeeFilter, Headers, InvType, InvVect, LocatorRequest, MAX_PAYLOAD,
+    Message, NetAddress, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode, TrailingBytes,
+    Transaction, Tx, TxOut,
 };
-use excc_peer::{Chain, Config, ConfigBuilder, ConfigError, Hash, Network, Overflow, Relay};
+use excc_peer::{
+    Budget, Chain, Config, ConfigBuilder, ConfigError, Hash, Network, Overflow, Relay,
+};
 
 use crate::input::{Input, draws_from_input};
 
@@ -53,10 +55,7 @@ impl<'a> Script<'a> {
     /// A message that an honest application may send at any time. Announcements are none.
     pub(super) fn message(&mut self, protocol: Protocol) -> Message {
         match self.byte() % 16 {
-            0 => {
-                self.pings += 1;
-                Message::Ping(Ping { nonce: FIRST_PING + self.pings })
-            }
+            0 => self.ping(),
             1 => Message::Pong(Pong { nonce: self.byte().into() }),
             2 => Message::GetData([self.vector()].into()),
             3 => {
@@ -88,6 +87,19 @@ impl<'a> Script<'a> {
             13 => Message::Tx(self.tx(protocol.chain)),
             _ => self.any_message(protocol),
         }
+    }
+
+    /// A `ping` that no other one is like.
+    pub(super) fn ping(&mut self) -> Message {
+        self.pings += 1;
+        Message::Ping(Ping { nonce: FIRST_PING + self.pings })
+    }
+
+    /// A message of up to 450 kB, and of so many bytes at most.
+    pub(super) fn bulk(&mut self, most: usize) -> Message {
+        let vector = self.vector();
+        let count = usize::from(self.byte()) * 49;
+        Message::NotFound(vec![vector; count.min(most / size_of::<InvVect>())].into())
     }
 
     /// Whatever can be made of bytes that are all the same.
@@ -139,8 +151,11 @@ pub(super) struct Setup {
     pub(super) flips: bool,
     /// Whether the connection may break by itself.
     pub(super) breaks: bool,
-    /// Whether bytes arrive so soon that nobody runs out of patience.
+    /// Whether bytes arrive so soon that nobody runs out of patience, as long as there are not
+    /// too many.
     pub(super) is_quick: bool,
+    /// Whether even many bytes do.
+    pub(super) is_wide: bool,
 }
 
 /// How one peer is made.
@@ -160,6 +175,10 @@ pub(super) struct Side {
     pub(super) max_waiting_announcements: usize,
     pub(super) max_queued_bytes: usize,
     pub(super) overflow: Overflow,
+    /// Whether answers that nobody asked for are limited as they are by default.
+    pub(super) limits_answers: bool,
+    /// How many `ping`s may come at once, and whether more of them close the peer.
+    pub(super) max_pings: Option<(u64, bool)>,
 }
 
 impl Setup {
@@ -187,12 +206,27 @@ impl Setup {
             flips: to_listener.flips || to_caller.flips,
             breaks: to_listener.breaks || to_caller.breaks,
             is_quick: to_listener.is_quick && to_caller.is_quick,
+            is_wide: to_listener.is_wide && to_caller.is_wide,
             link: Link::new(to_listener.pipe, to_caller.pipe),
             caller,
             listener,
         })
     }
 }
+
+/// Messages that are accepted unasked up to a certain size only, by default.
+const ANSWERS: [Command; 10] = [
+    Command::Block,
+    Command::NotFound,
+    Command::InitState,
+    Command::MiningState,
+    Command::CFTypes,
+    Command::CFHeaders,
+    Command::CFilter,
+    Command::CFilterV2,
+    Command::CFiltersV2,
+    Command::Headers,
+];
 
 /// One direction of the connection.
 #[derive(Clone)]
@@ -202,6 +236,7 @@ struct Way {
     flips: bool,
     breaks: bool,
     is_quick: bool,
+    is_wide: bool,
 }
 
 impl Way {
@@ -232,11 +267,17 @@ impl Way {
         if let Some(bandwidth) = bandwidth {
             pipe = pipe.bandwidth(bandwidth);
         }
+        // A full pipe moves no more than it holds in the time that a byte takes.
         let slowest = latency.max(jitter).max(wait);
-        let is_quick = slowest <= MILLI * 300
-            && bandwidth.is_none_or(|bandwidth| bandwidth >= 1_000_000)
-            && capacity >= 1 << 24;
-        Self { pipe, latency, flips, breaks, is_quick }
+        let moves = |bytes_per_second: u32| {
+            let all = latency + jitter + if merge > 0.0 { wait } else { Duration::ZERO };
+            let in_flight = all * bytes_per_second;
+            in_flight <= Duration::from_secs(capacity as u64)
+                && bandwidth.is_none_or(|bandwidth| bandwidth >= bytes_per_second.into())
+        };
+        let is_quick = slowest <= MILLI * 300 && moves(10_000);
+        let is_wide = slowest <= MILLI * 300 && moves(1_000_000);
+        Self { pipe, latency, flips, breaks, is_quick, is_wide }
     }
 }
 
@@ -289,7 +330,12 @@ impl Side {
         let handshake = script.one_of(&[secs(30), secs(5), secs(1)]);
         let write = script.one_of(&[Some(secs(20)), None, Some(secs(1))]);
         let response = script.one_of(&[Some(secs(30)), None, Some(secs(1))]);
-        let max_requested = script.one_of(&[75_000, 0, 2]);
+        // A byte that had few meanings has more in its upper bits.
+        let last = script.byte();
+        let max_requested = [75_000, 0, 2][usize::from(last % 3)];
+        let limits_answers = last >= 192;
+        let max_pings = (last >= 128).then(|| (1 + u64::from(last) % 16, last.is_multiple_of(2)));
+        let read_rate = [10_240, 1, 1_000, 10_240][usize::from(last / 16 % 4)];
         let is_patient = (idle.is_none() || idle == Some(secs(120)))
             && pong != Some(secs(2))
             && handshake > secs(1)
@@ -318,7 +364,18 @@ impl Side {
             .response_timeout(Command::GetHeaders, response)
             .response_timeout(Command::GetInitState, None)
             .max_requested(max_requested)
+            .read_rate(read_rate)
             .trailing_bytes(if has(5) { TrailingBytes::Reject } else { TrailingBytes::of(chain) });
+        if !limits_answers {
+            builder = ANSWERS
+                .into_iter()
+                .fold(builder, |builder, command| builder.max_unsolicited(command, MAX_PAYLOAD));
+        }
+        if let Some((burst, closes)) = max_pings {
+            let budget = Budget::messages(burst, secs(1_000_000));
+            let budget = if closes { budget.close() } else { budget };
+            builder = builder.budget(Command::Ping, budget);
+        }
         if let Some(other) = shared {
             builder = builder.sent_nonces(other.config.sent_nonces().clone());
         }
@@ -335,6 +392,8 @@ impl Side {
             max_waiting_announcements,
             max_queued_bytes,
             overflow,
+            limits_answers,
+            max_pings,
         })
     }
 }

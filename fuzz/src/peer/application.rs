@@ -2,16 +2,25 @@
 
 use std::time::Duration;
 
-use excc_peer::wire::{Command, EncodedMessage, MAX_ADDRS, Message, NetAddressV2, Protocol};
-use excc_peer::{Announced, CloseReason, Event, Instant, Overflow, SendErrorKind, SendId};
+use excc_peer::wire::{
+    Command, EncodedMessage, InvVect, MAX_ADDRS, Message, NetAddressV2, Ping, Protocol,
+};
+use excc_peer::{
+    Announced, CloseReason, Event, Instant, Overflow, Relay, SendErrorKind, SendId, Timer,
+};
 
 use super::Life;
 use super::script::Script;
 
 impl Life {
     pub(super) fn poll_event(&mut self) {
-        let Some(event) = self.peer.poll_event() else {
-            assert_eq!(self.told.closed, self.peer.close_reason().is_some());
+        self.take_note();
+        let has_events = self.peer.has_events();
+        let event = self.peer.poll_event();
+        assert_eq!(event.is_some(), has_events);
+        let Some(event) = event else {
+            let is_over = self.peer.close_reason().is_some() && self.tries == 0;
+            assert_eq!(self.told.closed, is_over, "the end comes after the last try");
             return;
         };
         assert!(!self.told.closed, "{event:?} after the end");
@@ -33,36 +42,48 @@ impl Life {
                 assert!(self.told.version && !std::mem::replace(&mut self.told.established, true));
                 assert_eq!(terms.version, self.peer.protocol_version());
             }
-            Event::Message(message) => {
+            Event::Message { message, solicited } => self.on_message(&message, solicited),
+            Event::RoundTrip { nonce, time } => {
                 assert!(self.told.established);
-                assert_eq!(self.messages.pop_front(), Some(message));
+                assert_eq!(self.pings.take_round_trip(), Some((nonce, time)));
             }
-            Event::RoundTrip { .. } => assert!(self.told.established),
+            Event::OverBudget { .. } => {
+                self.told.over_budget += 1;
+                assert!(self.told.over_budget <= self.limits.over);
+            }
             Event::Sent(id) => assert_eq!(self.receipts.pop_front(), Some(id)),
             Event::NotSent(id) => {
-                assert!(self.peer.close_reason().is_some());
-                assert_eq!(self.peer.linger_until(), None, "something has not left");
+                let reason = self.peer.close_reason().expect("closed");
+                let is_sent = *reason == CloseReason::Local && self.peer.linger_until().is_some();
+                assert!(!is_sent, "something was not sent");
                 assert_eq!(self.receipts.pop_front(), Some(id));
             }
             Event::Closed(reason) => {
                 self.told.closed = true;
                 assert_eq!(self.peer.close_reason(), Some(&reason));
                 assert!(self.receipts.is_empty());
-                if let CloseReason::Stall { request: Command::GetData, vector } = reason {
-                    let vector = vector.expect("it was asked for by vectors");
-                    assert!(self.asked.contains(&vector), "{vector} was answered");
-                }
                 assert!(self.messages.len() <= self.may_be_lost(&reason));
             }
             other => panic!("{other:?} is new"),
         }
     }
 
-    /// How many whole messages the peer may have taken without telling of them.
+    fn on_message(&mut self, message: &Message, solicited: bool) {
+        assert!(self.told.established);
+        let expected = self.messages.pop_front().expect("it came");
+        assert_eq!(expected.message, *message);
+        self.event_bytes -= expected.len;
+        match expected.solicited {
+            Some(expected) => assert_eq!(solicited, expected, "{message:?}"),
+            None => self.requests.on_message(message.command(), expected.of, solicited),
+        }
+    }
+
+    /// How many whole messages the peer may have taken without an event of them.
     fn may_be_lost(&self, reason: &CloseReason) -> usize {
         let is_refused = matches!(reason, CloseReason::NotVersion(_) | CloseReason::NotVerAck(_));
-        let held = if self.told.established { 0 } else { 2 };
-        held + usize::from(is_refused)
+        let early = if self.told.established { 0 } else { 2 };
+        early + usize::from(is_refused)
     }
 
     pub(super) fn send(&mut self, message: Message) {
@@ -71,12 +92,9 @@ impl Life {
             Message::Inv(vectors) => Message::NotFound(vectors),
             message => message,
         };
-        let command = message.command();
-        match self.peer.send(message.clone()) {
-            Ok(id) => {
-                self.asked.ask(&message);
-                self.count_sent(command, id);
-            }
+        self.told_now();
+        match self.peer.send(self.now, message.clone()) {
+            Ok(id) => self.on_queued(&message, id),
             Err(error) => {
                 assert_eq!(error.message, message);
                 self.assert_refused(&error.kind);
@@ -96,11 +114,11 @@ impl Life {
         if frame.command() == Command::Inv {
             return;
         }
-        match self.peer.send_encoded(frame.clone()) {
+        self.told_now();
+        match self.peer.send_encoded(self.now, frame.clone()) {
             Ok(id) => {
                 assert_eq!(network, own);
-                self.asked.ask(&message);
-                self.count_sent(frame.command(), id);
+                self.on_queued(&message, id);
             }
             Err(error) => {
                 assert_eq!(error.message, frame);
@@ -109,11 +127,20 @@ impl Life {
         }
     }
 
-    fn count_sent(&mut self, command: Command, id: SendId) {
+    fn on_queued(&mut self, message: &Message, id: SendId) {
+        let command = message.command();
         assert!(!matches!(command, Command::Version | Command::VerAck));
         if command == Command::Pong {
             self.pongs[1] += 1;
         }
+        if let Message::GetData(vectors) = message {
+            self.asked.on_queued(vectors);
+        }
+        if let Message::GetHeaders(request) = message {
+            self.locator = request.locator.first().copied();
+        }
+        self.requests.on_queued(command);
+        self.limits.on_queued(message);
         self.count_receipt(id);
     }
 
@@ -147,7 +174,8 @@ impl Life {
 
     pub(super) fn push_addrs(&mut self, script: &mut Script<'_>) {
         let given: Vec<NetAddressV2> = script.addresses();
-        match self.peer.push_addrs(&given) {
+        self.told_now();
+        match self.peer.push_addrs(self.now, &given) {
             Ok(pushed) => {
                 assert_eq!(pushed.id.is_none(), pushed.addresses.is_empty());
                 assert!(pushed.addresses.len() <= MAX_ADDRS);
@@ -164,13 +192,17 @@ impl Life {
         let request = script.locator_request();
         let is_empty = request.locator.is_empty();
         self.told_now();
-        let pushed = if script.byte() & 1 == 0 {
-            self.peer.push_getheaders(self.now, request.locator, request.stop)
+        let (message, pushed) = if script.byte() & 1 == 0 {
+            let (locator, stop) = (request.locator.clone(), request.stop);
+            let pushed = self.peer.push_getheaders(self.now, locator, stop);
+            (Message::GetHeaders(request), pushed)
         } else {
-            self.peer.push_getblocks(self.now, request.locator, request.stop)
+            let (locator, stop) = (request.locator.clone(), request.stop);
+            let pushed = self.peer.push_getblocks(self.now, locator, stop);
+            (Message::GetBlocks(request), pushed)
         };
         match pushed {
-            Ok(Some(id)) => self.count_receipt(id),
+            Ok(Some(id)) => self.on_queued(&message, id),
             Ok(None) => {
                 assert!(!is_empty, "what asks for nothing in particular is no repetition");
                 assert!(!self.peer.is_shutting_down());
@@ -186,12 +218,14 @@ impl Life {
         self.send(Message::GetData(vectors));
     }
 
-    pub(super) fn announce(&mut self, script: &mut Script<'_>) {
-        let (vector, relay) = (script.vector(), script.relay());
+    pub(super) fn announce(&mut self, vector: InvVect, relay: Relay) {
         self.look();
         self.told_now();
         let is_known = self.known.contains(&vector, self.latest);
-        let waiting = self.peer.stats().waiting_announcements;
+        let before = self.peer.stats().waiting_announcements;
+        if before == 0 {
+            self.waiting.clear();
+        }
         let announced = self.peer.announce(self.now, vector, relay);
         match announced {
             Announced::NotReady => {
@@ -200,9 +234,13 @@ impl Life {
             Announced::Known | Announced::Unwanted | Announced::Full => {}
             Announced::Queued => {
                 assert!(!is_known);
-                assert_eq!(self.peer.stats().waiting_announcements, waiting + 1);
+                let after = self.peer.stats().waiting_announcements;
+                let is_new = self.waiting.insert(vector);
+                // Announced again, it waits once.
+                assert!(after == before + 1 || (after == before && !is_new));
+                assert!(after == before || before < self.waiting.len());
                 if self.setup.longest_trickle < Duration::MAX && !self.is_near_the_end_of_time() {
-                    assert!(self.peer.poll_timeout().is_some(), "an announcement waits forever");
+                    assert!(self.deadline(Timer::Trickle).is_some(), "it waits forever");
                 }
             }
             Announced::Sent(id) => {
@@ -216,8 +254,22 @@ impl Life {
         self.known.count_uses(1);
     }
 
+    /// Sends so many `ping`s, of nonces that may be used again.
+    pub(super) fn send_pings(&mut self, count: u8, first: u8) {
+        for nonce in 0..u64::from(count) {
+            self.send(Message::Ping(Ping { nonce: (u64::from(first) + nonce) % 24 }));
+        }
+    }
+
     pub(super) fn ping(&mut self) {
-        match self.peer.ping() {
+        self.take_note();
+        let (before, pressed) = (self.deadline(Timer::Pong), self.pressed);
+        self.told_now();
+        let pinged = self.peer.ping(self.now);
+        if !pressed {
+            assert_eq!(self.deadline(Timer::Pong), before, "a ping gives the remote more time");
+        }
+        match pinged {
             Ok(nonce) => assert!(self.peer.is_established() && nonce != 0),
             Err(kind) => {
                 assert!(!self.peer.is_established() || self.peer.is_shutting_down());
@@ -240,6 +292,9 @@ impl Life {
         let waiting = self.peer.stats().waiting_announcements;
         self.peer.shutdown(self.now, timeout);
         self.known.count_uses(waiting - self.peer.stats().waiting_announcements);
+        if timeout.is_zero() {
+            self.end_tries();
+        }
         if was_open && !timeout.is_zero() {
             let last = Instant::from_nanos(u64::MAX - 1);
             self.shuts_down_by = Some(last.min(self.latest + timeout));

@@ -2,30 +2,32 @@
 //! and what the clock shows, in any order. After each step, what must always hold does.
 
 mod application;
+mod clock;
 mod model;
+mod remote;
 mod script;
 mod socket;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use excc_peer::wire::{Command, EncodedMessage, Message, Protocol, Version};
-use excc_peer::{CloseReason, Instant, PeerState, SendId, Timer};
+use excc_peer::wire::{Command, InputBuffer, InvVect, Message, Protocol, Version};
+use excc_peer::{Blame, CloseReason, Hash, Instant, PeerState, SendId, Timer};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-use model::{Asked, Known, Mirror, Outgoing, vector_of};
+use model::{Asked, Kind, Known, Limits, Mirror, Outgoing, Pings, Requests};
 use script::{REMOTE, Script, Setup, UNIX_TIME};
 
 /// Bytes of a `ping`.
 const PING_LEN: usize = 32;
 
-/// Most pongs that wait to leave.
+/// Pongs that wait to be sent, and pong frames in the queue, at most.
 const MAX_PONGS: usize = 64;
 
 /// Most events that one frame brings: a `verack` on Decred comes with two messages that
-/// were held until it came.
+/// waited for it.
 const EVENTS_OF_A_FRAME: usize = 4;
 
 /// What an `inv` of one vector is thought to take by who does not yet know how many there
@@ -55,41 +57,81 @@ struct Life {
     now: Instant,
     /// The latest time told.
     latest: Instant,
+    /// Whether the application may have kept the peer from reading since the time was told.
+    pressed: bool,
+    /// When each deadline was found passed for the first time.
+    passed: HashMap<Timer, Instant>,
     /// What the remote has sent and has not come.
     pipe: BytesMut,
     /// What has come and was not taken.
-    buffer: BytesMut,
+    buffer: InputBuffer,
     /// The same, out of the peer's reach.
     untaken: BytesMut,
     taken: u64,
     mirror: Mirror,
     outgoing: Outgoing,
-    /// What was seen to be queued and has not left.
-    queued: BytesMut,
+    /// What was lent and not sent. If the script looks all the time, everything is.
+    queued: Vec<u8>,
+    /// Whether there may be more in the queue than was seen.
+    is_blind: bool,
     left: u64,
-    /// Pongs that left or were seen, and pongs that the application sent.
+    /// The time of the latest transmit.
+    offered_at: Instant,
+    /// Whether the latest transmit left anything to be sent.
+    is_offered: bool,
+    /// When a pong and an answer were due before the transmit, and how many pings were answered.
+    owed: Option<([Option<Instant>; 2], usize)>,
+    last_send: Option<Instant>,
+    /// Messages that were sent.
+    sent: HashMap<Command, u64>,
+    pings: Pings,
+    /// Pongs that were sent or seen, and pongs that the application sent.
     pongs: [usize; 2],
     own_version: Option<Box<Version>>,
     known: Known,
+    /// Announcements that may wait for the next trickle.
+    waiting: HashSet<InvVect>,
     asked: Asked,
+    requests: Requests,
+    /// The first hash of the latest locator.
+    locator: Option<Hash>,
+    limits: Limits,
     receipts: VecDeque<SendId>,
     told: Told,
-    /// Messages that came and were not told.
-    messages: VecDeque<Message>,
+    /// Messages that came and were not emitted.
+    messages: VecDeque<Arrived>,
+    /// Bytes of their frames.
+    event_bytes: usize,
     /// Messages that came and have had no effect yet: those before a `verack`.
-    held: Vec<Message>,
+    early: Vec<Arrived>,
     is_accepted: bool,
     has_ended: bool,
     /// When the application gives up what is still to leave, once it wants nothing more.
     shuts_down_by: Option<Instant>,
+    /// Whether the peer was seen to be closed.
+    is_closed: bool,
+    /// How many more transmits the peer has to send what was queued before its end.
+    tries: u8,
 }
 
-/// The events that come once.
+/// A message that came.
+struct Arrived {
+    message: Message,
+    /// Bytes of its frame.
+    len: usize,
+    /// Whether it was asked for, where that is known.
+    solicited: Option<bool>,
+    /// What was asked for of its command when it came.
+    of: Kind,
+}
+
+/// The events that come once, and those that are counted.
 #[derive(Default)]
 struct Told {
     version: bool,
     verack: bool,
     established: bool,
+    over_budget: u64,
     closed: bool,
 }
 
@@ -105,31 +147,52 @@ impl Life {
             peer: make(setup.config.clone(), REMOTE, now, UNIX_TIME, &mut rng),
             now,
             latest: now,
+            pressed: false,
+            passed: HashMap::new(),
             pipe: BytesMut::new(),
-            buffer: BytesMut::new(),
+            buffer: InputBuffer::new(),
             untaken: BytesMut::new(),
             taken: 0,
             mirror: Mirror::new(&setup),
             outgoing: Outgoing::new(&setup),
-            queued: BytesMut::new(),
+            queued: Vec::new(),
+            is_blind: false,
             left: 0,
+            offered_at: now,
+            is_offered: false,
+            owed: None,
+            last_send: None,
+            sent: HashMap::new(),
+            pings: Pings::default(),
             pongs: [0, 0],
             own_version: None,
             known: Known::new(setup.known),
-            asked: Asked::new(setup.response_timeout.is_some()),
+            waiting: HashSet::new(),
+            asked: Asked::default(),
+            requests: Requests::default(),
+            locator: None,
+            limits: Limits::new(&setup),
             receipts: VecDeque::new(),
             told: Told::default(),
             messages: VecDeque::new(),
-            held: Vec::new(),
+            event_bytes: 0,
+            early: Vec::new(),
             is_accepted: false,
             has_ended: false,
             shuts_down_by: None,
+            is_closed: false,
+            tries: 0,
             setup,
         }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 24 {
+        const OLD_STEPS: u8 = 216;
+        let what = script.byte();
+        if let Some(what) = what.checked_sub(OLD_STEPS) {
+            return self.new_step(what, script);
+        }
+        match what % 24 {
             0 => {
                 self.pipe.extend_from_slice(script.run());
                 self.deliver(script.byte());
@@ -142,8 +205,7 @@ impl Life {
                 self.deliver(script.byte());
             }
             2..=5 => {
-                let mut message =
-                    script.message(self.protocol(), self.peer.stats().outstanding_ping);
+                let mut message = script.message(self.protocol(), self.pings.outstanding());
                 if let (Message::Version(theirs), Some(own)) = (&mut message, &self.own_version)
                     && theirs.nonce == 255
                 {
@@ -162,8 +224,8 @@ impl Life {
                     self.time_out(at);
                 }
             }
-            12 => self.transmit(usize::MAX),
-            13 => self.transmit(script.byte().into()),
+            12 => self.transmit(self.now, usize::MAX),
+            13 => self.transmit(self.now, script.byte().into()),
             14 => {
                 let (frames, len) = (script.byte().into(), script.u16().into());
                 self.transmit_shared(frames, len);
@@ -174,10 +236,14 @@ impl Life {
                 self.send(message);
             }
             17 => self.send_encoded(script),
-            18 | 19 => self.announce(script),
+            18 | 19 => {
+                let (vector, relay) = (script.vector(), script.relay());
+                self.announce(vector, relay);
+            }
             20 => self.ping(),
             21 => {
-                self.peer.accept_version();
+                self.told_now();
+                self.peer.accept_version(self.now);
                 self.is_accepted |= self.peer.remote_version().is_some();
             }
             22 => self.inventory(script),
@@ -185,175 +251,117 @@ impl Life {
         }
     }
 
+    /// Steps that were added later, so that older scripts keep their meaning.
+    fn new_step(&mut self, what: u8, script: &mut Script<'_>) {
+        match what % 10 {
+            0 => self.write_slowly(script),
+            1 => self.transmit_chunks(script.byte().into()),
+            2 => {
+                let before = self.now - (Instant::ZERO + script.duration());
+                self.transmit(Instant::ZERO + before, script.byte().into());
+            }
+            3 => self.suspend(script.duration()),
+            4 => self.dribble(script),
+            5 => self.answer(script),
+            6 => self.send_pings(script.byte() % 32, script.byte()),
+            7 => {
+                let count = script.byte();
+                self.receive_pings(count);
+                self.deliver(script.byte());
+            }
+            8 => {
+                let (vector, relay) = (script.vector(), script.relay());
+                (0..=script.byte() % 8).for_each(|_| self.announce(vector, relay));
+            }
+            _ => {
+                // The remote ends its stream while something is queued.
+                let message = script.message(self.protocol(), None);
+                self.send(message);
+                self.receive_pings(script.byte() % 4);
+                self.deliver(script.byte());
+                self.end_stream();
+            }
+        }
+    }
+
     /// What ends most scripts, and what has little to it.
     fn rarely(&mut self, script: &mut Script<'_>) {
         let what = script.byte();
         match what % 8 {
-            0 => {
-                self.told_now();
-                self.peer.handle_eof(self.now);
-                self.has_ended = true;
-            }
+            0 => self.end_stream(),
             1 => {
                 self.told_now();
                 self.peer.handle_connection_lost(self.now);
-                assert!(self.peer.close_reason().is_some());
+                self.end_tries();
             }
-            2 => {
-                self.peer.close();
-                assert!(self.peer.close_reason().is_some());
-            }
+            2 => self.close(),
             3 => {
-                self.peer.refuse_version();
-                assert!(self.peer.close_reason().is_some());
+                self.told_now();
+                self.peer.refuse_version(self.now);
+                self.end_tries();
             }
             5 => self.push_addrs(script),
             6 => self.push_request(script),
             7 => self.ask(script),
             _ if what >= 128 => self.shutdown(script),
             _ => {
-                let (before, height) = (self.peer.stats().last_block, i64::from(script.byte()));
-                self.peer.update_last_block(height);
-                let after = self.peer.stats().last_block;
-                assert_eq!(after, before.map(|last| last.max(height)));
+                let (before, height) = (self.peer.last_block(), i64::from(script.byte()));
+                self.told_now();
+                self.peer.update_last_block(self.now, height);
+                assert_eq!(self.peer.last_block(), before.map(|last| last.max(height)));
             }
+        }
+    }
+
+    fn close(&mut self) {
+        self.told_now();
+        self.peer.close(self.now);
+        self.end_tries();
+        assert_eq!(self.peer.linger_until(), None);
+    }
+
+    /// The peer must be closed, and nothing is tried any more.
+    fn end_tries(&mut self) {
+        assert!(self.peer.close_reason().is_some() && !self.peer.wants_write());
+        self.is_closed = true;
+        self.tries = 0;
+    }
+
+    /// Notes what a step may have brought about: that the application keeps the peer from
+    /// reading, or that the peer is closed. If the remote ended the conversation, what is queued
+    /// may be sent once more.
+    fn take_note(&mut self) {
+        self.pressed |= !self.peer.wants_read();
+        let Some(reason) = self.peer.close_reason() else { return };
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        self.limits.assert_explains(reason);
+        let is_by_input = matches!(
+            reason,
+            CloseReason::RemoteClosed | CloseReason::Cut(_) | CloseReason::PayloadTooLarge { .. }
+        ) || reason.blame() == Blame::Misbehaviour;
+        if self.peer.wants_write() {
+            assert!(is_by_input, "{reason} leaves something to be sent");
+            self.tries = 2;
+        }
+        let lingers = is_by_input && *reason != CloseReason::RemoteClosed;
+        assert!(!lingers || self.peer.linger_until().is_some());
+        if let CloseReason::Stall { request: Command::GetData, vector } = reason {
+            let vector = vector.expect("it was asked for by vectors");
+            assert!(self.asked.is_outstanding(&vector), "{vector} was not asked for");
         }
     }
 
     fn protocol(&self) -> Protocol {
         Protocol::new(self.setup.config.network().chain(), self.peer.protocol_version())
     }
-
-    /// The peer is about to be told the time.
-    fn told_now(&mut self) {
-        self.latest = self.latest.max(self.now);
-    }
-
-    /// Whether deadlines may lie where no time is.
-    fn is_near_the_end_of_time(&self) -> bool {
-        self.latest + Duration::from_secs(1_000) == Instant::MAX
-    }
-}
-
-/// The remote.
-impl Life {
-    /// A frame with a header that fits it, whatever is in it.
-    fn send_frame(&mut self, command: Command, payload: &[u8]) {
-        let network = self.setup.config.network();
-        let mut header = [0; 24];
-        header[..4].copy_from_slice(&network.magic().to_le_bytes());
-        header[4..][..command.as_str().len()].copy_from_slice(command.as_str().as_bytes());
-        header[16..20].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        header[20..].copy_from_slice(&network.chain().hash_function().checksum(&[payload]));
-        self.pipe.extend_from_slice(&header);
-        self.pipe.extend_from_slice(payload);
-    }
-
-    fn send_message(&mut self, message: &Message) {
-        let network = self.setup.config.network();
-        // What cannot be said at this version is left out.
-        if let Ok(frame) = EncodedMessage::new(network, self.protocol().version, message) {
-            frame.parts().iter().for_each(|part| self.pipe.extend_from_slice(part));
-        }
-    }
-
-    /// Lets come what the remote has sent: in pieces of `pace` bytes, at most so many of
-    /// them, at once with 0, and not yet with 255.
-    fn deliver(&mut self, pace: u8) {
-        const MOST_PIECES: usize = 64;
-        match pace {
-            0 => {}
-            255 => return,
-            pace => {
-                for _ in 0..MOST_PIECES.min(self.pipe.len() / usize::from(pace)) {
-                    let piece = self.pipe.split_to(pace.into());
-                    self.receive(&piece);
-                }
-            }
-        }
-        let all = self.pipe.split();
-        self.receive(&all);
-    }
-
-    fn receive(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
-        self.untaken.extend_from_slice(bytes);
-        let was_closed = self.peer.close_reason().cloned();
-        let had_events = self.peer.stats().waiting_events;
-        self.told_now();
-        let result = self.peer.handle_input(self.now, &mut self.buffer);
-        assert_eq!(result.as_ref().err(), self.peer.close_reason());
-
-        let taken = self.untaken.split_to(self.untaken.len() - self.buffer.len());
-        assert!(taken.is_empty() || self.untaken == self.buffer);
-        self.taken += taken.len() as u64;
-        if let Some(reason) = was_closed {
-            assert_eq!((result, taken.len()), (Err(reason), 0));
-            return;
-        }
-        for message in self.mirror.receive(&taken) {
-            self.held.push(message.clone());
-            self.messages.push_back(message);
-        }
-        if self.peer.is_established() {
-            self.heed();
-        }
-        self.mirror.assert_agrees(self.peer.close_reason());
-        assert!(!self.peer.can_resume(), "what can be taken was taken");
-        if self.peer.wants_read() {
-            assert!(!self.mirror.is_served_by(&self.buffer), "a whole frame was left");
-        }
-        let most = had_events.max(self.setup.max_waiting_events - 1 + EVENTS_OF_A_FRAME);
-        assert!(self.peer.stats().waiting_events <= most, "events grow without bound");
-    }
-}
-
-/// What messages that came bring with them.
-impl Life {
-    fn heed(&mut self) {
-        for message in std::mem::take(&mut self.held) {
-            if let Message::Inv(vectors) = &message {
-                vectors.iter().for_each(|vector| self.known.insert(*vector, self.latest));
-            }
-            if let Some(vector) = vector_of(&message) {
-                self.known.insert(vector, self.latest);
-            }
-            self.asked.answer(&message);
-        }
-    }
-}
-
-/// The clock.
-impl Life {
-    fn time_out(&mut self, at: Instant) {
-        self.latest = self.latest.max(at);
-        let (due, stats) = (self.peer.next_deadline(), self.peer.stats());
-        self.peer.handle_timeout(at);
-        let waiting = self.peer.stats().waiting_announcements;
-        self.known.count_uses(stats.waiting_announcements - waiting);
-        match due {
-            Some((timer, deadline)) if deadline <= self.latest => {
-                let next = self.peer.poll_timeout();
-                assert!(next.is_none_or(|next| next > self.latest), "{timer} stays due");
-                if timer == Timer::Trickle && self.peer.is_established() {
-                    let one_more = self.peer.stats().queued_bytes + LARGEST_INV_OF_ONE;
-                    assert!(
-                        waiting == 0 || one_more > self.setup.max_queued_bytes,
-                        "announcements wait with room for them"
-                    );
-                }
-            }
-            due => {
-                assert_eq!(self.peer.next_deadline(), due);
-                assert_eq!(self.peer.stats(), stats);
-            }
-        }
-    }
 }
 
 /// What always holds.
 impl Life {
     fn assert_sound(&mut self) {
+        self.take_note();
         self.look();
         let stats = self.peer.stats();
         let peer = &self.peer;
@@ -363,64 +371,87 @@ impl Life {
         assert_eq!((stats.bytes_received, stats.bytes_sent), (self.taken, self.left));
         assert!(stats.requested <= self.setup.max_requested);
         assert_eq!(peer.next_deadline().map(|(_, at)| at), peer.poll_timeout());
+        for of in &stats.commands {
+            let sent = self.sent.get(&of.command).copied().unwrap_or_default();
+            assert_eq!(of.sent.messages, sent, "{}", of.command);
+        }
+        let over: u64 = stats.commands.iter().map(|of| u64::from(of.over_budget)).sum();
+        assert_eq!(over, self.limits.over);
+        assert_eq!(stats.last_send, self.last_send);
+        assert_eq!(stats.last_ping, self.pings.last);
         if self.setup.looks {
             assert!(self.pongs_waiting() <= MAX_PONGS + self.pongs[1]);
+        }
+        if self.setup.looks && !self.is_blind && peer.is_established() {
+            // What is not seen are nonces of pongs.
+            assert!(stats.queued_frames <= self.outgoing.waiting() + MAX_PONGS);
         }
         if peer.close_reason().is_some() {
             self.assert_closed();
             return;
         }
+        assert_eq!(stats.outstanding_ping, self.pings.outstanding());
+        assert_eq!(stats.round_trip, self.pings.round_trip);
         assert_eq!(
             (peer.is_shutting_down(), peer.linger_until()),
             (self.shuts_down_by.is_some(), None)
         );
         if peer.is_shutting_down() {
             assert!(stats.queued_frames + stats.waiting_announcements > 0, "all has left");
-            let mut deadlines = peer.deadlines();
-            let end = deadlines.find(|&(timer, _)| timer == Timer::Shutdown);
-            assert_eq!(end.map(|(_, at)| at), self.shuts_down_by);
+            assert_eq!(self.deadline(Timer::Shutdown), self.shuts_down_by);
         }
         assert!(!self.told.closed);
         assert_eq!(stats.requested, self.asked.len());
-        let is_reviewed =
-            self.setup.reviews && !self.is_accepted && peer.remote_version().is_some();
-        assert!(!is_reviewed || (!peer.wants_read() && !peer.is_established()));
-        if stats.waiting_events == 0 && stats.queued_frames == 0 && !is_reviewed {
-            assert!(peer.wants_read() || self.has_ended, "nothing keeps input from being taken");
-        }
-        if self.has_ended {
-            assert!(!peer.wants_read());
-        }
+        let is_reviewed = self.is_reviewed();
+        assert!(!is_reviewed || !peer.is_established());
+        // Nothing else keeps the peer from reading, pongs least of all.
+        let is_held_back = is_reviewed
+            || stats.waiting_events >= self.setup.max_waiting_events
+            || self.event_bytes > 0 && self.event_bytes >= self.setup.max_waiting_event_bytes;
+        assert_eq!(peer.wants_read(), !is_held_back && !self.has_ended);
         if peer.wants_read() && self.mirror.is_served_by(&self.buffer) {
             assert!(peer.can_resume(), "a frame waits and there is room for it");
         }
+        self.assert_deadlines();
+        self.assert_write_deadline();
+    }
+
+    fn is_reviewed(&self) -> bool {
+        self.setup.reviews && !self.is_accepted && self.peer.remote_version().is_some()
     }
 
     /// Pongs that were queued and have not left. Those the application sent count, too.
     fn pongs_waiting(&self) -> usize {
-        let commands = self.peer.stats().commands;
-        let left = commands.iter().find(|one| one.command == Command::Pong);
-        self.pongs[0] - left.map_or(0, |one| one.sent.messages as usize)
+        let sent = self.sent.get(&Command::Pong).copied().unwrap_or_default();
+        self.pongs[0] - sent as usize
     }
 
     fn assert_closed(&mut self) {
+        let is_near_the_end = self.is_near_the_end_of_time();
         let peer = &mut self.peer;
-        assert_eq!(peer.poll_timeout(), None);
         assert!(!peer.wants_read() && !peer.can_resume() && !peer.is_established());
-        let stats = peer.stats();
-        let waiting = (stats.queued_frames, stats.queued_bytes, stats.waiting_announcements);
-        assert_eq!(waiting, (0, 0, 0));
         assert!(!peer.is_shutting_down());
-        if peer.linger_until().is_some() {
-            assert_eq!(peer.linger_until(), self.shuts_down_by);
-            assert_eq!(peer.close_reason(), Some(&CloseReason::Local));
+        assert_eq!(peer.wants_write(), self.tries > 0);
+        let stats = peer.stats();
+        assert_eq!((stats.waiting_announcements, stats.requested), (0, 0));
+        if self.tries > 0 {
+            let mut deadlines = peer.deadlines().map(|(timer, _)| timer);
+            assert!(deadlines.next() == Some(Timer::Shutdown) || is_near_the_end);
+            assert_eq!(deadlines.next(), None);
+            return;
+        }
+        assert_eq!(peer.poll_timeout(), None);
+        assert_eq!((stats.queued_frames, stats.queued_bytes), (0, 0));
+        if let (Some(until), Some(CloseReason::Local)) = (peer.linger_until(), peer.close_reason())
+        {
+            assert_eq!(Some(until), self.shuts_down_by);
         }
         let mut out = peer.transmit(self.now);
         assert!(!out.has_remaining() && out.chunk().is_empty());
         out.advance(1);
     }
 
-    /// Closes the peer if nothing else has, and hears it out.
+    /// Closes the peer if nothing else has, and takes what remains of it.
     fn end(mut self) {
         // What was held back comes, as long as the application listens.
         for _ in 0..10_000 {
@@ -434,32 +465,51 @@ impl Life {
             while self.peer.stats().waiting_events > 0 {
                 self.poll_event();
             }
-            self.transmit(usize::MAX);
+            self.transmit(self.now, usize::MAX);
         }
         if self.peer.close_reason().is_none() && self.peer.is_established() {
             assert!(self.messages.is_empty(), "all was told");
         }
-        self.peer.close();
-        while !self.told.closed {
-            self.poll_event();
-        }
-        self.poll_event();
+        self.close_as_drivers_do();
 
         let reason = self.peer.close_reason().cloned().expect("closed");
         self.now += Duration::from_secs(1_000_000);
         self.time_out(self.now);
         self.peer.handle_eof(self.now);
         self.peer.handle_connection_lost(self.now);
-        self.peer.refuse_version();
-        self.peer.accept_version();
+        self.peer.refuse_version(self.now);
+        self.peer.accept_version(self.now);
         self.receive(b"more");
         self.send(Message::GetAddr);
         self.ping();
         let linger_until = self.peer.linger_until();
         self.peer.shutdown(self.now, Duration::MAX);
+        self.told_now();
         assert_eq!(self.peer.linger_until(), linger_until);
         assert_eq!(self.peer.close_reason(), Some(&reason));
         assert_eq!(self.peer.poll_event(), None);
         self.assert_sound();
+    }
+
+    /// Takes events, writes as long as the peer wants to, and takes events again: the end is
+    /// among them.
+    fn close_as_drivers_do(&mut self) {
+        if self.peer.close_reason().is_none() {
+            self.close();
+        }
+        self.assert_sound();
+        for _ in 0..2 {
+            while self.peer.has_events() {
+                self.poll_event();
+            }
+            if self.peer.wants_write() {
+                self.transmit(self.now, 10);
+            }
+        }
+        while self.peer.has_events() {
+            self.poll_event();
+        }
+        assert!(self.told.closed, "the end does not come");
+        self.poll_event();
     }
 }

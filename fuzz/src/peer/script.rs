@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use excc_peer::wire::{
     BlockHeader, Command, FeeFilter, Headers, HostAddress, InvType, InvVect, LocatorRequest,
-    Message, NetAddress, NetAddressV2, PeerAddress, Ping, Pong, Protocol, Reject, RejectCode,
-    Services, TrailingBytes, Transaction, Tx, TxOut, Version,
+    MAX_PAYLOAD, Message, NetAddress, NetAddressV2, PeerAddress, Ping, Pong, Protocol, Reject,
+    RejectCode, Services, TrailingBytes, Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
-    AddressHiding, Chain, Config, ConfigError, Direction, Hash, Network, Overflow, Relay,
+    AddressHiding, Budget, Chain, Config, ConfigBuilder, ConfigError, Direction, Hash, Network,
+    Overflow, Relay,
 };
 
 use crate::input::{Input, draws_from_input};
@@ -126,6 +127,11 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// A transaction that can be asked for.
+    pub(super) fn small_tx(&mut self, chain: Chain) -> Message {
+        Message::Tx(paying(chain, 0))
+    }
+
     fn tx(&mut self, chain: Chain) -> Tx {
         paying(chain, usize::from(self.byte()) * 64)
     }
@@ -221,7 +227,15 @@ pub(super) struct Setup {
     pub(super) config: Config,
     pub(super) direction: Direction,
     pub(super) trailing: TrailingBytes,
-    pub(super) max_reject: usize,
+    /// Lower limits for payloads.
+    pub(super) max_payloads: Vec<(Command, usize)>,
+    /// Limits for payloads that nobody asked for, where they are not the defaults.
+    pub(super) max_unsolicited: Vec<(Command, usize)>,
+    pub(super) budget: Option<Limit>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) verack_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) pong_timeout: Option<Duration>,
     pub(super) reviews: bool,
     pub(super) write_timeout: Option<Duration>,
     pub(super) known: (usize, Duration),
@@ -230,6 +244,7 @@ pub(super) struct Setup {
     pub(super) max_queued_bytes: usize,
     pub(super) overflow: Overflow,
     pub(super) max_waiting_events: usize,
+    pub(super) max_waiting_event_bytes: usize,
     pub(super) response_timeout: Option<Duration>,
     pub(super) max_requested: usize,
     pub(super) sends_unwelcome: bool,
@@ -243,9 +258,6 @@ impl Setup {
     ///
     /// Those of the configuration, which may refuse what the script asks for.
     pub(super) fn new(script: &mut Script<'_>) -> Result<Self, ConfigError> {
-        const SECOND: Option<Duration> = Some(Duration::from_secs(1));
-        const MOMENT: Option<Duration> = Some(Duration::from_nanos(1));
-
         let network = script.one_of(&Network::ALL);
         let chain = network.chain();
         let flags = script.byte();
@@ -261,12 +273,17 @@ impl Setup {
             overflow: if has(2) { Overflow::Close } else { Overflow::Refuse },
             trailing: if has(3) { TrailingBytes::Reject } else { TrailingBytes::of(chain) },
             looks: !has(4),
-            max_reject: script.one_of(&[4 * 1024, 0, 20, 32 * 1024 * 1024]),
+            max_payloads: vec![(
+                Command::Reject,
+                script.one_of(&[4 * 1024, 0, 20, 32 * 1024 * 1024]),
+            )],
+            max_unsolicited: ANSWERS.map(|command| (command, MAX_PAYLOAD)).into(),
+            budget: None,
             write_timeout: script.one_of(&[
                 Some(Duration::from_secs(20)),
                 None,
-                Some(Duration::ZERO),
-                SECOND,
+                Some(MOMENT),
+                Some(SECOND),
             ]),
             known: (
                 script.one_of(&[1_000, 0, 1, 5]),
@@ -286,11 +303,26 @@ impl Setup {
             max_waiting_announcements: script.one_of(&[50_000, 0, 3]),
             max_queued_bytes: script.one_of(&[40 * 1024 * 1024, 191, 500, 20_000]),
             max_waiting_events: script.one_of(&[128, 1, 3]),
+            max_waiting_event_bytes: script.one_of(&[4 * 1024 * 1024, 0, 100]),
+            handshake_timeout: Duration::ZERO,
+            verack_timeout: None,
+            idle_timeout: None,
+            pong_timeout: None,
             response_timeout: Some(Duration::from_secs(30)),
             max_requested: 75_000,
             sends_unwelcome: false,
         };
         let longest = setup.longest_trickle;
+        let trickle = script.one_of(&[Duration::ZERO, longest])..=longest;
+        setup.handshake_timeout = script.one_of(&[Duration::from_secs(30), MOMENT, Duration::MAX]);
+        setup.verack_timeout = script.one_of(&[Some(Duration::from_secs(30)), None, Some(MOMENT)]);
+        setup.idle_timeout = script.one_of(&[
+            Some(Duration::from_secs(120)),
+            None,
+            Some(SECOND),
+            Some(Duration::from_millis(60)),
+        ]);
+        setup.pong_timeout = script.one_of(&[None, Some(SECOND), Some(MOMENT)]);
         let mut builder = Config::builder(network)
             .user_agent("fuzz", "1")
             .protocol_version(version)
@@ -300,36 +332,26 @@ impl Setup {
             .relay(!has(5))
             .address_hiding(if has(6) { AddressHiding::Always } else { AddressHiding::Never })
             .allow_self_connections(has(7))
-            .max_reject(setup.max_reject)
             .write_timeout(setup.write_timeout)
             .known_inventory(setup.known.0, setup.known.1)
             .max_waiting_announcements(setup.max_waiting_announcements)
             .max_queued_bytes(setup.max_queued_bytes)
-            .max_waiting_events(setup.max_waiting_events, script.one_of(&[4 * 1024 * 1024, 0, 100]))
-            .trickle_interval(script.one_of(&[Duration::ZERO, longest])..=longest)
-            .handshake_timeout(script.one_of(&[
-                Duration::from_secs(30),
-                Duration::ZERO,
-                Duration::MAX,
-            ]))
-            .verack_timeout(script.one_of(&[
-                Some(Duration::from_secs(30)),
-                None,
-                Some(Duration::ZERO),
-            ]))
-            .idle_timeout(script.one_of(&[Some(Duration::from_secs(120)), None, SECOND, MOMENT]))
-            .pong_timeout(script.one_of(&[None, SECOND, Some(Duration::ZERO)]))
+            .max_waiting_events(setup.max_waiting_events, setup.max_waiting_event_bytes)
+            .trickle_interval(trickle)
+            .handshake_timeout(setup.handshake_timeout)
+            .verack_timeout(setup.verack_timeout)
+            .idle_timeout(setup.idle_timeout)
             .start_height(script.byte().into());
         let more = script.byte();
         match more % 8 {
             1 => builder = builder.ping_interval(None),
-            2 => builder = builder.ping_interval(SECOND),
-            3 => builder = builder.ping_interval(MOMENT),
+            2 => builder = builder.ping_interval(Some(SECOND / 2)),
+            3 => builder = builder.ping_interval(Some(Duration::from_millis(1))),
             _ => {}
         }
         match more / 8 % 4 {
             1 => setup.response_timeout = None,
-            2 => setup.response_timeout = SECOND,
+            2 => setup.response_timeout = Some(SECOND),
             3 => setup.max_requested = 3,
             _ => {}
         }
@@ -342,22 +364,127 @@ impl Setup {
             let requests = [Command::GetHeaders, Command::GetBlocks, Command::MemPool];
             builder = requests
                 .into_iter()
-                .fold(builder, |builder, request| builder.response_timeout(request, SECOND))
-                .duplicate_request_lifetime(Duration::from_secs(1))
+                .fold(builder, |builder, request| builder.response_timeout(request, Some(SECOND)))
+                .duplicate_request_lifetime(SECOND)
                 .inv_batch(2);
         }
         if more & 128 != 0 {
             builder = builder
-                .slow_message_timeout(Some(Duration::from_secs(150)))
+                .read_rate(1)
                 .write_rate(1)
                 .max_before_verack(1)
                 .required_services(Services::NODE_NETWORK);
         }
-        match script.byte() {
-            0 => {}
-            minimum => builder = builder.min_remote_version(u32::from(minimum - 1)),
+        let last = script.byte();
+        let (minimum, rules) = (last % 16, last / 16);
+        if minimum > 0 {
+            builder = builder.min_remote_version(u32::from(minimum - 1));
         }
+        builder = setup.set_rules(builder, rules, script);
         setup.config = builder.build()?;
         Ok(setup)
+    }
+
+    /// Sets what few scripts need, and draws more for each of it.
+    fn set_rules(
+        &mut self,
+        mut builder: ConfigBuilder,
+        rules: u8,
+        script: &mut Script<'_>,
+    ) -> ConfigBuilder {
+        if rules & 1 != 0 {
+            let limit = Limit::new(script);
+            builder = builder.budget(limit.command, limit.budget());
+            self.budget = Some(limit);
+        }
+        if rules & 2 != 0 {
+            self.max_unsolicited.clear();
+            let command = script.one_of(&SIZED);
+            self.max_payloads.push((command, usize::from(script.byte()) * 4));
+            if script.byte() & 1 != 0 {
+                let command = script.one_of(&SIZED);
+                self.max_unsolicited.push((command, usize::from(script.byte())));
+            }
+        }
+        if rules & 4 != 0 {
+            let rates = [10_240, 100, 1, u32::MAX];
+            builder = builder.read_rate(script.one_of(&rates)).write_rate(script.one_of(&rates));
+        }
+        if rules & 8 != 0 {
+            let [short, long] = [5, 300].map(Duration::from_secs);
+            self.pong_timeout = script.one_of(&[Some(short), Some(long)]);
+            self.verack_timeout = script.one_of(&[Some(short), Some(long)]);
+            builder = builder.verack_timeout(self.verack_timeout);
+        }
+        builder = builder.pong_timeout(self.pong_timeout);
+        for &(command, bytes) in &self.max_payloads {
+            builder = builder.max_payload(command, bytes);
+        }
+        for &(command, bytes) in &self.max_unsolicited {
+            builder = builder.max_unsolicited(command, bytes);
+        }
+        builder
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The shortest timeout.
+const MOMENT: Duration = Duration::from_nanos(1);
+
+/// Messages that are accepted unasked up to a certain size only, by default.
+pub(super) const ANSWERS: [Command; 10] = [
+    Command::Block,
+    Command::NotFound,
+    Command::InitState,
+    Command::MiningState,
+    Command::CFTypes,
+    Command::CFHeaders,
+    Command::CFilter,
+    Command::CFilterV2,
+    Command::CFiltersV2,
+    Command::Headers,
+];
+
+/// Messages that get limits of their own.
+const SIZED: [Command; 8] = [
+    Command::NotFound,
+    Command::Headers,
+    Command::Inv,
+    Command::Tx,
+    Command::Addr,
+    Command::Ping,
+    Command::Block,
+    Command::InitState,
+];
+
+/// How much of one command the remote may send.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) command: Command,
+    pub(super) messages: (u64, Duration),
+    pub(super) bytes: Option<(u64, Duration)>,
+    pub(super) closes: bool,
+}
+
+impl Limit {
+    fn new(script: &mut Script<'_>) -> Self {
+        let time =
+            |script: &mut Script<'_>| script.one_of(&[SECOND, MOMENT, SECOND * 100, Duration::MAX]);
+        let command = script.one_of(&[Command::Ping, Command::Inv, Command::Pong, Command::Tx]);
+        let [messages, bytes]: [u8; 2] = script.array();
+        Self {
+            command,
+            messages: (1 + u64::from(messages) % 8, time(script)),
+            bytes: (bytes >= 128).then(|| (u64::from(bytes), time(script))),
+            closes: bytes % 2 == 1,
+        }
+    }
+
+    fn budget(&self) -> Budget {
+        let (burst, time) = self.messages;
+        let budget = Budget::messages(burst, time);
+        let budget = self.bytes.map_or(budget, |(burst, time)| budget.and_bytes(burst, time));
+        if self.closes { budget.close() } else { budget }
     }
 }

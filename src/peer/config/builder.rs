@@ -7,11 +7,19 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use super::super::budget::Budget;
 use super::super::error::ConfigError;
 use super::super::{known, nonces::SentNonces, send, stall, trickle, trickle::Interval};
-use super::{AddressHiding, Config, Overflow};
+use super::{AddressHiding, Config, Overflow, replace};
 use crate::network::{Chain, Network};
-use crate::wire::{Command, MAX_PAYLOAD, MAX_VECTORS, Services, TrailingBytes, check_user_agent};
+use crate::wire::{Command, MAX_VECTORS, Services, TrailingBytes, check_user_agent};
+
+/// The rate, in bytes a second, that a connection must keep while the remote owes something. A
+/// block of 1.25 MiB takes two minutes at this rate.
+const LEAST_RATE: u32 = 10 * 1024;
+
+/// The shortest interval between pings.
+const MIN_PING_INTERVAL: Duration = Duration::from_millis(1);
 
 /// How long nodes give one another to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,7 +53,6 @@ impl ConfigBuilder {
                 relay: true,
                 address_hiding: AddressHiding::Never,
                 trailing_bytes: TrailingBytes::of(chain),
-                max_reject: 4 * 1024,
                 sent_nonces: SentNonces::new(),
                 allow_self_connections: false,
                 review_version: false,
@@ -53,15 +60,18 @@ impl ConfigBuilder {
                 handshake_timeout: Duration::from_secs(30),
                 verack_timeout: Some(Duration::from_secs(30)),
                 idle_timeout: Some(Duration::from_secs(120)),
-                slow_message_timeout: None,
+                read_rate: LEAST_RATE,
                 ping_interval: None,
                 pong_timeout: None,
                 write_timeout: Some(Duration::from_secs(20)),
-                write_rate: 256 * 1024,
+                write_rate: LEAST_RATE,
                 response_timeouts: vec![
                     (Command::GetData, Some(RESPONSE_TIMEOUT)),
                     (Command::GetInitState, Some(RESPONSE_TIMEOUT)),
                 ],
+                max_payloads: vec![(Command::Reject, 4 * 1024)],
+                max_unsolicited: Vec::new(),
+                budgets: Vec::new(),
                 max_requested: 75_000,
                 duplicate_request_lifetime: match chain {
                     Chain::Exchangecoin => 30 * RESPONSE_TIMEOUT,
@@ -154,10 +164,69 @@ impl ConfigBuilder {
         self
     }
 
-    /// The largest payload of a `reject`, in bytes: 4 KiB by default, where the wire
-    /// allows 32 MiB.
-    pub fn max_reject(mut self, bytes: usize) -> Self {
-        self.config.max_reject = bytes;
+    /// Lowers the largest payload of a message, in bytes. A larger one closes the peer at its
+    /// header, with [`PayloadTooLarge`](crate::CloseReason::PayloadTooLarge).
+    ///
+    /// By default each message may be as large as the protocol allows, but for a `reject`:
+    /// 4 KiB, instead of 32 MiB.
+    pub fn max_payload(mut self, command: Command, bytes: usize) -> Self {
+        replace(&mut self.config.max_payloads, command, bytes);
+        self
+    }
+
+    /// Sets the largest payload of a message that nobody asked for, in bytes. A larger one closes
+    /// the peer at its header, with [`Unsolicited`](crate::CloseReason::Unsolicited).
+    ///
+    /// As many larger messages are accepted as the application has asked for: by a vector of a
+    /// `getdata` one `tx`, `block` or mixing message and one `notfound`, by any other request
+    /// one answer, by a `mempool` 64 `inv`.
+    ///
+    /// By default 0 for messages that nodes send as answers only: `block`, `notfound`,
+    /// `initstate`, `miningstate`, `cfilter`, `cfheaders`, `cftypes`, `cfilterv2` and
+    /// `cfiltersv2`; 12 headers for `headers`, which announce blocks too; no limit for others.
+    pub fn max_unsolicited(mut self, command: Command, bytes: usize) -> Self {
+        replace(&mut self.config.max_unsolicited, command, bytes);
+        self
+    }
+
+    /// Sets how much of a command the remote may send. No limit by default.
+    ///
+    /// With the event of an exceeded budget, a ban score takes a few lines:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::net::IpAddr;
+    /// use std::time::Duration;
+    /// use excc_peer::wire::Command;
+    /// use excc_peer::{Blame, Budget, CloseReason, Config, Event, Network, PeerState};
+    ///
+    /// let config = Config::builder(Network::EXCC_MAINNET)
+    ///     .budget(Command::MemPool, Budget::messages(3, Duration::from_secs(180)))
+    ///     .budget(Command::GetData, Budget::bytes(4_000_000, Duration::from_secs(60)))
+    ///     .build()?;
+    ///
+    /// /// Adds to the score of a host. Returns whether it is to be banned.
+    /// fn is_banned(scores: &mut HashMap<IpAddr, u32>, peer: &PeerState, event: &Event) -> bool {
+    ///     let points = match event {
+    ///         Event::OverBudget { .. } => 33,
+    ///         Event::Closed(reason) if reason.is_violation(peer.config().network().chain()) => 101,
+    ///         Event::Closed(reason) if reason.blame() == Blame::Misbehaviour => 50,
+    ///         _ => return false,
+    ///     };
+    ///     let score = scores.entry(peer.remote().ip()).or_default();
+    ///     *score += points;
+    ///     *score > 100
+    /// }
+    /// # let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    /// # let (remote, now) = ("127.0.0.1:9666".parse().unwrap(), excc_peer::Instant::ZERO);
+    /// # let peer = PeerState::outbound(config, remote, now, 0, &mut rng);
+    /// # let mut scores = HashMap::new();
+    /// # let mut over = || is_banned(&mut scores, &peer, &Event::OverBudget { command: Command::Tx });
+    /// # assert_eq!([over(), over(), over(), over()], [false, false, false, true]);
+    /// # Ok::<(), excc_peer::ConfigError>(())
+    /// ```
+    pub fn budget(mut self, command: Command, budget: Budget) -> Self {
+        replace(&mut self.config.budgets, command, budget);
         self
     }
 
@@ -204,22 +273,38 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long the remote may go without completing a message: 120 s by default. As with
-    /// everything the remote must do in time once the handshake is done, the time in which
-    /// the application [holds it back](crate::PeerState::wants_read) does not count.
+    /// How long the remote may go without completing a message: 120 s by default.
+    ///
+    /// This, the [`verack_timeout`](Self::verack_timeout), the
+    /// [`pong_timeout`](Self::pong_timeout) and the [`response_timeout`](Self::response_timeout)
+    /// are what the remote owes. One rule holds for all of them:
+    ///
+    /// - The remote's clock stands still while the application does not let the peer
+    ///   [read](crate::PeerState::wants_read).
+    /// - Bytes of the remote's put the deadline off, as the [`read_rate`](Self::read_rate) says.
+    /// - A passed deadline closes the peer only if it is still passed 50 ms after
+    ///   [`handle_timeout`](crate::PeerState::handle_timeout) found it so, because bytes may wait
+    ///   in the socket of a process that was suspended. This holds for the
+    ///   [`handshake_timeout`](Self::handshake_timeout) and the
+    ///   [`write_timeout`](Self::write_timeout) as well.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.config.idle_timeout = timeout;
         self
     }
 
-    /// How long a message may take in all as long as bytes of it keep coming. By default the
-    /// idle timeout is the limit, however many bytes come; with this, they start it anew,
-    /// until a message has taken so long since the one before it was complete. Not shorter
-    /// than the idle timeout.
+    /// How many bytes of the remote's put the deadlines of what it owes off by one second:
+    /// 10,240 by default, and 1 at least.
     ///
-    /// At the default idle timeout of 120 s a block of 1.25 MiB must come with 11 kB/s.
-    pub fn slow_message_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.config.slow_message_timeout = timeout;
+    /// Bytes of any message count, because an answer stands behind what the remote sent before.
+    /// With `n` new bytes, a deadline is put off by `n / read_rate` seconds, from when it is or
+    /// from now if it has passed, but never to more than its timeout from now. So a line that
+    /// keeps this rate is never closed while the remote sends. A slower one of `v` bytes a second
+    /// is closed after the timeout times `1 / (1 - v / read_rate)`, and silence after the
+    /// timeout.
+    ///
+    /// At the default rate a block of 1.25 MiB may take two minutes, whatever the timeouts.
+    pub fn read_rate(mut self, bytes_per_second: u32) -> Self {
+        self.config.read_rate = bytes_per_second;
         self
     }
 
@@ -230,48 +315,57 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long the answer to our latest `ping` may take; shorter than the interval between
-    /// pings. No limit by default.
+    /// How long the answer to a `ping` may take, from when it was sent. No limit by default.
+    ///
+    /// The deadline is that of the earliest `ping` that is not answered. A `pong` answers its
+    /// `ping` and all older ones, and starts the time of later ones anew.
     pub fn pong_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.config.pong_timeout = timeout;
         self
     }
 
-    /// How long a frame that has begun to leave may take, besides what its
-    /// [size](Self::write_rate) gives it: 20 s by default.
+    /// How long the remote may take no bytes while some are offered: 20 s by default.
+    ///
+    /// The time begins with the first [`transmit`](crate::PeerState::transmit) that has bytes to
+    /// offer. It ends when nothing is queued any more.
     pub fn write_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.config.write_timeout = timeout;
         self
     }
 
-    /// How many bytes of a frame give it one more second to leave: 262,144 by default, and
-    /// 1 at least.
+    /// How many bytes that are sent put the deadline of the
+    /// [`write_timeout`](Self::write_timeout) off by one second: 10,240 by default, and 1 at
+    /// least. The same rule as for the [`read_rate`](Self::read_rate): the queue as a whole must
+    /// drain at this rate, or be empty from time to time.
     pub fn write_rate(mut self, bytes_per_second: u32) -> Self {
         self.config.write_rate = bytes_per_second;
         self
     }
 
-    /// How long the remote may take to answer a request, from when its last byte has left;
-    /// by default 30 s for `getdata` and `getinitstate`. Other requests have no limit, as
-    /// nodes need not answer them: to a `getblocks` or a `mempool` nothing is to be said if
-    /// there is nothing to announce, and a node that is not synced passes a `getheaders` over.
+    /// How long the remote may take to answer a request, from when its last byte was sent;
+    /// by default 30 s for `getdata` and `getinitstate`. **No other request has a limit by
+    /// default, `getheaders` included**: a node that is not synchronised ignores a `getheaders`,
+    /// and nobody answers a `getblocks` or a `mempool` if there is nothing to announce. Set one for
+    /// `getheaders` during a synchronisation, or watch its progress.
     ///
     /// A `getdata` is answered vector by vector, for transactions, blocks and mixing messages;
-    /// of other types nodes say nothing. Any other request is answered by any message of the
-    /// right kind: `getheaders` by `headers`, `getblocks` and `mempool` by `inv`, `getaddr`
-    /// by `addr` or `addrv2`, `getminings` by `miningstate`, requests for committed filters by
-    /// the message of like name. The time in which the application
-    /// [holds the remote back](crate::PeerState::wants_read) does not count.
+    /// nodes ignore other types. One deadline holds for all vectors: each answer starts it anew
+    /// for the others, and asking for more or again does not move it. Any other request is
+    /// answered by a message of the right kind: `getheaders` by `headers`
+    /// [that follow its locator](crate::Event::Message::solicited), `getblocks` and `mempool` by
+    /// `inv`, `getaddr` by `addr` or `addrv2`, `getminings` by `miningstate`, requests for
+    /// committed filters by the message of like name. A message that came before the request
+    /// was offered to the socket answers nothing.
+    ///
+    /// How bytes of the remote's and back-pressure count: see
+    /// [`idle_timeout`](Self::idle_timeout).
     pub fn response_timeout(mut self, request: Command, timeout: Option<Duration>) -> Self {
-        let timeouts = &mut self.config.response_timeouts;
-        timeouts.retain(|(command, _)| *command != request);
-        timeouts.push((request, timeout));
+        replace(&mut self.config.response_timeouts, request, timeout);
         self
     }
 
     /// Most inventory vectors that may be asked for by `getdata` and not answered: 75,000
-    /// by default. A `getdata` with more is given back. Counts only while `getdata` has a
-    /// [response timeout](Self::response_timeout).
+    /// by default. A `getdata` with more is given back.
     pub fn max_requested(mut self, vectors: usize) -> Self {
         self.config.max_requested = vectors;
         self
@@ -377,27 +471,31 @@ impl ConfigBuilder {
             (None, Some(idle)) if idle < Duration::from_secs(120) => Some(idle * 2 / 5),
             (None, _) => Some(Duration::from_secs(107)),
         };
-        if let (Some(slow), Some(idle)) = (config.slow_message_timeout, config.idle_timeout)
-            && slow < idle
-        {
-            return Err(ConfigError::SlowMessageTimeout { slow, idle });
-        }
         if let Some(&(command, _)) =
             config.response_timeouts.iter().find(|(command, _)| stall::answers(*command).is_empty())
         {
             return Err(ConfigError::NotARequest(command));
         }
-        let recurring =
-            [("idle_timeout", config.idle_timeout), ("ping_interval", config.ping_interval)];
-        for (what, interval) in recurring {
-            if interval == Some(Duration::ZERO) {
+        let response = config.response_timeouts.iter().filter_map(|&(_, timeout)| timeout).min();
+        let timeouts = [
+            ("handshake_timeout", Some(config.handshake_timeout)),
+            ("verack_timeout", config.verack_timeout),
+            ("idle_timeout", config.idle_timeout),
+            ("pong_timeout", config.pong_timeout),
+            ("write_timeout", config.write_timeout),
+            ("response_timeout", response),
+        ];
+        for (what, timeout) in timeouts {
+            if timeout == Some(Duration::ZERO) {
                 return Err(ConfigError::ZeroDuration { what });
             }
         }
-        if let (Some(pong), Some(ping)) = (config.pong_timeout, config.ping_interval)
-            && pong >= ping
-        {
-            return Err(ConfigError::PongsNeverLate { pong, ping });
+        if let Some(value) = config.ping_interval.filter(|&interval| interval < MIN_PING_INTERVAL) {
+            let (what, minimum) = ("ping_interval", MIN_PING_INTERVAL);
+            return Err(ConfigError::TooShort { what, value, minimum });
+        }
+        if let Some(&(command, _)) = config.budgets.iter().find(|(_, budget)| !budget.is_valid()) {
+            return Err(ConfigError::EmptyBudget(command));
         }
         let Interval { shortest, longest } = config.trickle;
         if shortest > longest {
@@ -405,8 +503,8 @@ impl ConfigBuilder {
         }
 
         let ranges = [
-            ("max_reject", config.max_reject, 0, MAX_PAYLOAD),
             ("max_before_verack", config.max_before_verack.into(), 0, MOST_BEFORE_VERACK),
+            ("read_rate", config.read_rate as usize, 1, u32::MAX as usize),
             ("write_rate", config.write_rate as usize, 1, u32::MAX as usize),
             ("inv_batch", config.inv_batch, 1, MAX_VECTORS),
             ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),
@@ -438,159 +536,4 @@ fn assemble_user_agent(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::ErrorKind;
-
-    fn agent(build: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Result<String, ConfigError> {
-        let config = build(Config::builder(Network::EXCC_MAINNET)).build()?;
-        Ok(config.user_agent)
-    }
-
-    #[test]
-    fn user_agents_are_assembled_from_their_parts() {
-        let own = concat!("/exccwire:1.0.0/excc-peer:", env!("CARGO_PKG_VERSION"), "/");
-        assert_eq!(agent(|b| b).as_deref(), Ok(own));
-        let exccd = |b: ConfigBuilder| b.user_agent("exccd", "2.7.6");
-        assert_eq!(agent(exccd).as_deref(), Ok("/exccwire:1.0.0/exccd:2.7.6/"));
-        assert_eq!(
-            agent(|b| exccd(b).user_agent_comment("pre")).as_deref(),
-            Ok("/exccwire:1.0.0/exccd:2.7.6(pre)/")
-        );
-        assert_eq!(
-            agent(|b| exccd(b).user_agent_comment("a").user_agent_comment("b")).as_deref(),
-            Ok("/exccwire:1.0.0/exccd:2.7.6(a; b)/")
-        );
-    }
-
-    #[test]
-    fn a_user_agent_that_cannot_be_sent_is_refused() {
-        let rest = "/exccwire:1.0.0/".len() + ":1/".len();
-        assert!(agent(|b| b.user_agent("x".repeat(256 - rest), "1")).is_ok());
-        assert!(matches!(
-            agent(|b| b.user_agent("x".repeat(257 - rest), "1")),
-            Err(ConfigError::UserAgent { kind: ErrorKind::UserAgentTooLong(_), .. })
-        ));
-        assert!(matches!(
-            agent(|b| b.user_agent("n\u{e4}me", "1")),
-            Err(ConfigError::UserAgent { kind: ErrorKind::MalformedStrictString { .. }, .. })
-        ));
-    }
-
-    #[test]
-    fn versions_are_those_the_chain_knows() {
-        let version = |version| Config::builder(Network::EXCC_REGNET).protocol_version(version);
-        for (version, build) in [(0, version(0)), (10, version(10))] {
-            assert_eq!(
-                build.build().err(),
-                Some(ConfigError::ProtocolVersion { version, newest: 9 })
-            );
-        }
-        assert_eq!(version(1).build().unwrap().min_remote_version, 1);
-        assert_eq!(version(9).build().unwrap().min_remote_version, 3);
-        assert_eq!(
-            version(5).min_remote_version(6).build().err(),
-            Some(ConfigError::MinRemoteVersion { minimum: 6, version: 5 })
-        );
-    }
-
-    #[test]
-    fn pings_come_in_time_whatever_the_idle_timeout() {
-        let ping = |idle: Option<u64>| {
-            let idle = idle.map(Duration::from_secs);
-            let config = Config::builder(Network::DCR_SIMNET).idle_timeout(idle).build();
-            config.unwrap().ping_interval
-        };
-        assert_eq!(ping(Some(120)), Some(Duration::from_secs(107)));
-        assert_eq!(ping(None), Some(Duration::from_secs(107)));
-        assert_eq!(ping(Some(15)).map(|ping| ping.as_millis()), Some(6_000));
-        let second = Some(Duration::from_secs(1));
-        let builder = Config::builder(Network::DCR_SIMNET).idle_timeout(second);
-        assert!(matches!(
-            builder.clone().ping_interval(second).build(),
-            Err(ConfigError::PingsTooRare { .. })
-        ));
-        assert!(matches!(
-            builder.clone().pong_timeout(second).build(),
-            Err(ConfigError::PongsNeverLate { .. })
-        ));
-        let zero = Some(Duration::ZERO);
-        let refused = |what| Some(ConfigError::ZeroDuration { what });
-        assert_eq!(builder.clone().ping_interval(zero).build().err(), refused("ping_interval"));
-        assert_eq!(builder.idle_timeout(zero).build().err(), refused("idle_timeout"));
-    }
-
-    #[test]
-    fn numbers_that_make_no_sense_are_refused() {
-        let builder = || Config::builder(Network::EXCC_MAINNET);
-        let ms = Duration::from_millis;
-        assert!(matches!(
-            builder().known_inventory(1 << 16, ms(1)).build(),
-            Err(ConfigError::OutOfRange { what: "known_inventory", .. })
-        ));
-        assert!(matches!(
-            builder().max_waiting_events(0, 1).build(),
-            Err(ConfigError::OutOfRange { what: "max_waiting_events", .. })
-        ));
-        assert!(matches!(
-            builder().max_reject(MAX_PAYLOAD + 1).build(),
-            Err(ConfigError::OutOfRange { what: "max_reject", .. })
-        ));
-        assert!(matches!(
-            builder().max_queued_bytes(190).build(),
-            Err(ConfigError::OutOfRange { what: "max_queued_bytes", .. })
-        ));
-        assert!(matches!(
-            builder().max_before_verack(17).build(),
-            Err(ConfigError::OutOfRange { what: "max_before_verack", .. })
-        ));
-        assert!(matches!(
-            builder().write_rate(0).build(),
-            Err(ConfigError::OutOfRange { what: "write_rate", .. })
-        ));
-        for vectors in [0, MAX_VECTORS + 1] {
-            assert!(matches!(
-                builder().inv_batch(vectors).build(),
-                Err(ConfigError::OutOfRange { what: "inv_batch", .. })
-            ));
-        }
-        let empty = ms(2)..=ms(1);
-        assert!(matches!(
-            builder().trickle_interval(empty).build(),
-            Err(ConfigError::TrickleInterval(..))
-        ));
-    }
-
-    #[test]
-    fn a_slow_message_may_take_as_long_as_a_silent_remote() {
-        let secs = |secs| Some(Duration::from_secs(secs));
-        let builder = || Config::builder(Network::EXCC_MAINNET).idle_timeout(secs(100));
-        assert!(builder().slow_message_timeout(secs(100)).build().is_ok());
-        assert!(matches!(
-            builder().slow_message_timeout(secs(99)).build(),
-            Err(ConfigError::SlowMessageTimeout { .. })
-        ));
-    }
-
-    #[test]
-    fn only_requests_are_answered() {
-        let second = Some(Duration::from_secs(1));
-        let with = |command, timeout| {
-            Config::builder(Network::DCR_MAINNET).response_timeout(command, timeout).build()
-        };
-        for timeout in [second, None] {
-            assert_eq!(
-                with(Command::Ping, timeout).err(),
-                Some(ConfigError::NotARequest(Command::Ping))
-            );
-        }
-        let default = Config::builder(Network::DCR_MAINNET).build().unwrap();
-        let timeout = |config: Config, command| config.response_timeout(command);
-        assert_eq!(timeout(default.clone(), Command::GetData), Some(RESPONSE_TIMEOUT));
-        assert_eq!(timeout(default, Command::GetHeaders), None);
-        let headers = with(Command::GetHeaders, second).unwrap();
-        assert_eq!(timeout(headers, Command::GetHeaders), second);
-        let data = with(Command::GetData, None).unwrap();
-        assert_eq!(timeout(data, Command::GetData), None);
-    }
-}
+mod tests;

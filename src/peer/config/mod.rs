@@ -9,7 +9,9 @@ use core::time::Duration;
 
 pub use builder::ConfigBuilder;
 
+use super::budget::Budget;
 use super::nonces::SentNonces;
+use super::stall;
 use super::trickle::Interval;
 use crate::network::Network;
 use crate::wire::{Command, PeerAddress, Services, TrailingBytes};
@@ -44,7 +46,6 @@ pub struct Config {
     pub(in crate::peer) relay: bool,
     pub(in crate::peer) address_hiding: AddressHiding,
     pub(in crate::peer) trailing_bytes: TrailingBytes,
-    pub(in crate::peer) max_reject: usize,
     pub(in crate::peer) sent_nonces: SentNonces,
     pub(in crate::peer) allow_self_connections: bool,
     pub(in crate::peer) review_version: bool,
@@ -52,13 +53,18 @@ pub struct Config {
     pub(in crate::peer) handshake_timeout: Duration,
     pub(in crate::peer) verack_timeout: Option<Duration>,
     pub(in crate::peer) idle_timeout: Option<Duration>,
-    pub(in crate::peer) slow_message_timeout: Option<Duration>,
+    pub(in crate::peer) read_rate: u32,
     pub(in crate::peer) ping_interval: Option<Duration>,
     pub(in crate::peer) pong_timeout: Option<Duration>,
     pub(in crate::peer) write_timeout: Option<Duration>,
     pub(in crate::peer) write_rate: u32,
     /// Of requests; what is not among them has none.
     response_timeouts: Vec<(Command, Option<Duration>)>,
+    /// The largest payloads; of what is not among them, the protocol's.
+    max_payloads: Vec<(Command, usize)>,
+    /// The largest unsolicited payloads; of what is not among them, the defaults.
+    max_unsolicited: Vec<(Command, usize)>,
+    budgets: Vec<(Command, Budget)>,
     pub(in crate::peer) max_requested: usize,
     pub(in crate::peer) duplicate_request_lifetime: Duration,
     pub(in crate::peer) send_unwelcome: bool,
@@ -118,8 +124,22 @@ impl Config {
 
     /// How long the answer to a request may take, if there is a limit.
     pub(in crate::peer) fn response_timeout(&self, request: Command) -> Option<Duration> {
-        let timeouts = &self.response_timeouts;
-        timeouts.iter().find(|(command, _)| *command == request).and_then(|&(_, timeout)| timeout)
+        find(&self.response_timeouts, request).flatten()
+    }
+
+    /// The most bytes of a payload, if that is less than the protocol allows.
+    pub(in crate::peer) fn max_payload(&self, command: Command) -> Option<usize> {
+        find(&self.max_payloads, command)
+    }
+
+    /// The most bytes of a payload that nobody asked for, if there is a limit.
+    pub(in crate::peer) fn max_unsolicited(&self, command: Command) -> Option<usize> {
+        find(&self.max_unsolicited, command)
+            .or_else(|| stall::max_unsolicited(command, self.network.chain()))
+    }
+
+    pub(in crate::peer) fn budget(&self, command: Command) -> Option<Budget> {
+        find(&self.budgets, command)
     }
 
     /// The remote's address as our `version` tells it.
@@ -132,6 +152,17 @@ impl Config {
         };
         PeerAddress::new(services, if is_hidden { HIDDEN } else { remote })
     }
+}
+
+/// The setting of a command, among those that have one of their own.
+fn find<T: Copy>(settings: &[(Command, T)], command: Command) -> Option<T> {
+    settings.iter().find(|(other, _)| *other == command).map(|&(_, setting)| setting)
+}
+
+/// Replaces the setting of a command.
+fn replace<T>(settings: &mut Vec<(Command, T)>, command: Command, setting: T) {
+    settings.retain(|(other, _)| *other != command);
+    settings.push((command, setting));
 }
 
 /// When the remote's address is left out of our `version`, so that the remote does not

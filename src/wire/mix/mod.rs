@@ -65,7 +65,7 @@ pub const MAX_MIX_VALUE: usize = 32;
 /// # Ok(())
 /// # }
 /// ```
-pub trait MixMessage: sealed::MixMessage {
+pub trait MixMessage: sealed::MixMessage + Send + Sync {
     /// The name of the message.
     fn command(&self) -> Command;
 
@@ -174,6 +174,7 @@ macro_rules! mix_messages {
 
         impl Message {
             /// The message as one of a mix, if it is one.
+            #[must_use]
             pub fn as_mix(&self) -> Option<&dyn MixMessage> {
                 match self {
                     $(Self::$name(message) => Some(&**message),)*

@@ -110,6 +110,7 @@ debug_fields! {
 impl MixPairReq {
     /// The description of the transaction offered: offers with the same one can be mixed
     /// together.
+    #[must_use]
     pub fn pairing(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.bytes(&self.mix_amount.to_le_bytes());

@@ -20,6 +20,7 @@ use crate::wire::message::Command;
 ///
 /// [`encode`](Self::encode) makes the [`Tx`] of it. What its
 /// [`serialization`](Self::serialization) leaves out is not encoded.
+#[must_use = "a transaction in its parts does nothing unless it is encoded"]
 #[derive(Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct Transaction {
@@ -65,6 +66,7 @@ debug_fields! {
 
 impl Transaction {
     /// Bytes of the transaction once encoded.
+    #[must_use]
     pub fn encoded_len(&self) -> usize {
         let inputs = varint_len(self.inputs.len() as u64);
         let mut len = VERSION_LEN;

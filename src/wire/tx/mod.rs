@@ -303,16 +303,19 @@ impl Tx {
     }
 
     /// The identity of the transaction: see [`TxRef::tx_hash`].
+    #[must_use]
     pub fn tx_hash(&self) -> Hash {
         self.view().tx_hash()
     }
 
     /// See [`TxRef::witness_hash`].
+    #[must_use]
     pub fn witness_hash(&self) -> Hash {
         self.view().witness_hash()
     }
 
     /// See [`TxRef::full_hash`].
+    #[must_use]
     pub fn full_hash(&self) -> Hash {
         self.view().full_hash()
     }

@@ -97,6 +97,7 @@ impl<'a> TxRef<'a> {
 
     /// The hash of the prefix: the identity of the transaction, in inventory vectors and
     /// in outpoints.
+    #[must_use]
     pub fn tx_hash(&self) -> Hash {
         let mut hasher = self.hasher(TxSerialization::NoWitness);
         let Layout { serialization, inputs, prefix_end, .. } = self.layout;
@@ -112,6 +113,7 @@ impl<'a> TxRef<'a> {
     }
 
     /// The hash of the witness.
+    #[must_use]
     pub fn witness_hash(&self) -> Hash {
         let mut hasher = self.hasher(TxSerialization::OnlyWitness);
         let Layout { serialization, inputs, prefix_end, .. } = self.layout;
@@ -127,12 +129,14 @@ impl<'a> TxRef<'a> {
 
     /// The hash of both hashes: the leaf of the transaction in its block's merkle tree.
     /// It is not the hash of the full serialisation.
+    #[must_use]
     pub fn full_hash(&self) -> Hash {
         let (prefix, witness) = (self.tx_hash(), self.witness_hash());
         self.chain.hash_function().digest(&[prefix.as_ref(), witness.as_ref()])
     }
 
     /// A copy that lives by itself.
+    #[must_use]
     pub fn to_tx(&self) -> Tx {
         self.kept(Bytes::copy_from_slice)
     }
@@ -198,6 +202,7 @@ impl fmt::Debug for TxRef<'_> {
 }
 
 /// The inputs of a [`TxRef`].
+#[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Inputs<'a> {
     spends: Cursor<'a>,
@@ -284,6 +289,7 @@ impl fmt::Debug for TxInRef<'_> {
 }
 
 /// The outputs of a [`TxRef`].
+#[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Outputs<'a> {
     rest: Cursor<'a>,

@@ -1,14 +1,17 @@
-//! What leaves the reference.
+//! Output of the reference.
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use excc_peer::wire::{Command, EncodedMessage, Message, PeerAddress, Services, Version};
 use excc_peer::{CloseReason, Instant, Overflow, SendErrorKind, Timer};
 
 use super::Reference;
-use crate::common::{QUEUED, remote, secs};
-use crate::parts::{Content, Follows, Frame, Starts, Told};
+use crate::common::{QUEUED, remote};
+use crate::parts::{Content, Follows, Frame, ModelEvent, Starts, put_off};
+
+/// Bytes up to which one more frame is lent, and the most frames.
+const MAX_LENT: usize = 256 * 1024;
+const MAX_LENT_FRAMES: usize = 128;
 
 impl Reference {
     pub(super) fn encode(&self, message: &Message) -> Vec<u8> {
@@ -16,12 +19,15 @@ impl Reference {
         frame.expect("can be encoded").to_bytes().to_vec()
     }
 
-    pub(super) fn push(&mut self, message: &Message, follows: Follows) {
-        let content = Content::Bytes(message.command(), self.encode(message));
-        self.push_frame(Frame { content, follows });
+    pub(super) fn content(&self, message: &Message) -> Content {
+        Content::Bytes(message.command(), self.encode(message))
     }
 
-    /// The handshake goes before all else.
+    pub(super) fn push(&mut self, message: &Message, follows: Follows) {
+        self.push_frame(Frame::new(self.content(message), follows));
+    }
+
+    /// The frames of the handshake go before all others.
     fn push_frame(&mut self, frame: Frame) {
         let at = match frame.follows {
             Follows::Handshake => self.handshake_frames(),
@@ -46,14 +52,13 @@ impl Reference {
             start_height: self.setup.start_height,
             relay: self.setup.relay,
         };
-        let content = Content::OwnVersion(version);
-        self.push_frame(Frame { content, follows: Follows::Handshake });
+        self.push_frame(Frame::new(Content::OwnVersion(version), Follows::Handshake));
     }
 
     pub(super) fn push_ping(&mut self) {
         if !self.frames.iter().any(|frame| frame.follows == Follows::OwnPing) {
             self.nonces.ping = None;
-            self.push_frame(Frame { content: Content::OwnPing, follows: Follows::OwnPing });
+            self.push_frame(Frame::new(Content::OwnPing, Follows::OwnPing));
         }
     }
 
@@ -71,7 +76,7 @@ impl Reference {
         Err(SendErrorKind::Closed(reason))
     }
 
-    /// Bytes of the frames that are limited, those of one that is leaving included.
+    /// Bytes of the frames that are limited, a frame that was sent in part included.
     pub(crate) fn queued_bytes(&self) -> usize {
         let network = &self.setup.network;
         let limited = self.frames.iter().filter(|frame| frame.follows.is_limited());
@@ -79,92 +84,149 @@ impl Reference {
     }
 
     pub(crate) fn queued_frames(&self) -> usize {
-        self.frames.len()
+        self.frames.len() + self.pongs.len()
     }
 
     pub(crate) fn waiting_announcements(&self) -> usize {
         self.waiting.len()
     }
 
-    fn handshake_frames(&self) -> usize {
+    pub(super) fn handshake_frames(&self) -> usize {
         self.frames.iter().take_while(|frame| frame.follows == Follows::Handshake).count()
     }
 
-    /// The frames that may leave: before the handshake is done, only its own.
+    /// The frames that may be sent: before the handshake is done, only its own.
     fn free_frames(&self) -> &[Frame] {
         if self.is_done { &self.frames } else { &self.frames[..self.handshake_frames()] }
     }
 
-    /// The socket is tried: the frame that is leaving must be gone in time.
-    pub(crate) fn offer(&mut self, now: Instant) {
-        self.tell_time(now);
-        if !self.deadlines.is_set(Timer::Write) {
-            self.start_write();
+    pub(super) fn has_something_to_send(&self) -> bool {
+        !self.free_frames().is_empty() || !self.pongs.is_empty()
+    }
+
+    /// The driver asks for a `Transmit`: it tries to write.
+    pub(crate) fn begin_transmit(&mut self, now: Instant) {
+        // The clock may be read before a write that takes a while. It does not go backwards,
+        // though.
+        self.set_time(now);
+        self.sending_at = self.sending_at.max(now);
+        if self.sending_at < self.now {
+            self.note("transmit: earlier clock");
+        }
+        if self.closed.is_some() && self.tries == 0 {
+            return;
+        }
+        self.queue_pongs();
+        self.lent = 0;
+        let is_offered = self.closed.is_none() && self.has_something_to_send();
+        if is_offered && !self.deadlines.is_set(Timer::Write) {
+            self.deadlines.set_after(Timer::Write, self.sending_at, self.setup.write_timeout);
         }
     }
 
-    fn start_write(&mut self) {
-        if let Some(first) = self.free_frames().first() {
-            let len = first.len(&self.setup.network) as u64;
-            let for_size = secs(len / u64::from(self.setup.write_rate));
-            let timeout = self.setup.write_timeout.map(|timeout| timeout.saturating_add(for_size));
-            self.deadlines.set_after(Timer::Write, self.now, timeout);
+    /// The driver drops the `Transmit`.
+    pub(crate) fn end_transmit(&mut self) {
+        match self.tries {
+            0 => {}
+            _ if !self.has_something_to_send() => self.end_try("last try: all sent"),
+            1 => self.end_try("last try: abandoned"),
+            _ => self.tries -= 1,
         }
     }
 
-    /// The bytes that may leave now, with the nonces that are seen in what the peer would
-    /// write.
-    pub(crate) fn look(&mut self, seen: &[u8]) -> Vec<u8> {
-        let mut all = Vec::new();
+    /// Bytes that may be sent now.
+    pub(crate) fn remaining(&self) -> usize {
+        let network = &self.setup.network;
+        self.free_frames().iter().map(|frame| frame.len(network)).sum::<usize>() - self.sent
+    }
+
+    /// How many frames the first bytes cover, in part at least.
+    pub(crate) fn frames_in(&self, mut len: usize) -> usize {
+        let mut frames = 0;
+        for (at, frame) in self.free_frames().iter().enumerate() {
+            if len == 0 {
+                break;
+            }
+            frames += 1;
+            let whole = frame.len(&self.setup.network) - if at == 0 { self.sent } else { 0 };
+            len = len.saturating_sub(whole);
+        }
+        frames
+    }
+
+    /// How many of the first frames may be lent at once: until they have enough bytes.
+    fn lendable_frames(&self) -> usize {
+        let mut bytes = 0;
+        let mut frames = self.free_frames().iter();
+        let is_one_more = |frame: &Frame| {
+            bytes += frame.len(&self.setup.network);
+            bytes >= MAX_LENT
+        };
+        let last = frames.position(is_one_more);
+        last.map_or(self.free_frames().len(), |last| last + 1).min(MAX_LENT_FRAMES)
+    }
+
+    /// The driver looks at the first frames. `seen` are the first of their bytes that the peer
+    /// shows, with nonces that only it knows. Returns how many bytes there are.
+    pub(crate) fn lend(&mut self, frames: usize, seen: &[u8]) -> usize {
+        let frames = frames.min(self.lendable_frames());
+        self.lent = self.lent.max(frames);
+        let mut len = 0;
         let mut found = Vec::new();
-        for frame in self.free_frames() {
-            let nonce = frame.nonce_at().and_then(|at| (all.len() + at).checked_sub(self.left));
+        for frame in &self.free_frames()[..frames] {
+            let nonce = frame.nonce_at().and_then(|at| (len + at).checked_sub(self.sent));
             if let Some(bytes) = nonce.and_then(|at| seen.get(at..at + 8)) {
                 let nonce = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
                 found.push((frame.command(), nonce));
             }
-            all.extend(frame.bytes(&self.setup.network, &self.nonces));
+            len += frame.len(&self.setup.network);
         }
         for (command, nonce) in found {
             let known = match command {
                 Command::Version => &mut self.nonces.version,
                 _ => &mut self.nonces.ping,
             };
-            assert_ne!(nonce, 0, "stands for none");
-            known.get_or_insert(nonce);
+            assert_ne!(nonce, 0, "0 stands for no nonce");
+            assert_eq!(*known.get_or_insert(nonce), nonce);
         }
-        let frames = self.free_frames().iter();
-        let bytes: Vec<u8> =
-            frames.flat_map(|frame| frame.bytes(&self.setup.network, &self.nonces)).collect();
-        bytes[self.left..].to_vec()
+        len.saturating_sub(self.sent)
     }
 
-    /// So many bytes left.
-    pub(crate) fn leave(&mut self, len: usize) {
-        self.leave_frames(len);
-        self.close_if_all_has_left();
-    }
-
-    fn leave_frames(&mut self, mut len: usize) {
-        while let Some(first) = self.free_frames().first() {
-            let whole = first.len(&self.setup.network);
-            let now = len.min(whole - self.left);
-            self.left += now;
-            self.bytes_sent += now as u64;
-            len -= now;
-            if self.left < whole {
-                return;
+    /// The driver has written that many bytes. Returns how many of them there were.
+    pub(crate) fn advance(&mut self, len: usize) -> usize {
+        let len = len.min(self.remaining());
+        self.bytes_sent += len as u64;
+        let mut rest = len;
+        while rest > 0 {
+            let whole = self.free_frames()[0].len(&self.setup.network);
+            let now = rest.min(whole - self.sent);
+            self.sent += now;
+            rest -= now;
+            if self.sent == whole {
+                self.sent = 0;
+                self.lent = self.lent.saturating_sub(1);
+                let frame = self.frames.remove(0);
+                self.on_frame_sent(frame, whole);
             }
-            self.left = 0;
-            let frame = self.frames.remove(0);
-            self.on_left(&frame, whole);
         }
+        if !self.has_something_to_send() {
+            self.deadlines.clear(Timer::Write);
+        } else if let (Some(at), Some(timeout)) =
+            (self.deadlines.at(Timer::Write), self.setup.write_timeout)
+            && len > 0
+        {
+            let at = put_off(at, self.sending_at, len, self.setup.write_rate, timeout);
+            self.deadlines.move_to(Timer::Write, at);
+        }
+        self.close_if_all_was_sent();
+        len
     }
 
-    /// Ends what the application wants ended, if nothing is to leave any more.
-    pub(super) fn close_if_all_has_left(&mut self) {
+    /// Ends what the application wants ended, once nothing is left to send.
+    pub(super) fn close_if_all_was_sent(&mut self) {
         if let Some(at) = self.shuts_down_by
             && self.frames.is_empty()
+            && self.pongs.is_empty()
             && self.waiting.is_empty()
         {
             self.close_for(CloseReason::Local);
@@ -172,50 +234,27 @@ impl Reference {
         }
     }
 
-    fn on_left(&mut self, frame: &Frame, len: usize) {
+    fn on_frame_sent(&mut self, frame: Frame, len: usize) {
         self.traffic[1].push((frame.command(), len));
-        self.last_send = Some(self.now);
-        self.deadlines.clear(Timer::Write);
-        self.start_write();
+        self.wire.extend(frame.bytes(&self.setup.network, &self.nonces));
+        self.last_send = Some(self.sending_at);
         match frame.follows {
             Follows::OwnPing => {
                 let nonce = self.nonces.ping.take();
-                self.on_ping_left(nonce.expect("seen before it left"));
+                self.on_ping_sent(
+                    nonce.expect("it was seen before it was sent"),
+                    frame.answered_at,
+                );
             }
             Follows::Receipt(id, starts) => {
                 match starts {
                     Starts::Nothing => {}
-                    Starts::RoundTrip(nonce) => self.on_ping_left(nonce),
-                    Starts::Answers(timeout) => self.on_request_left(id, timeout),
+                    Starts::RoundTrip(nonce) => self.on_ping_sent(nonce, frame.answered_at),
+                    Starts::Answer(request) => self.on_request_sent(id, request),
                 }
-                self.tell(Told::Sent(id), 0);
+                self.emit(ModelEvent::Sent(id), 0);
             }
             _ => {}
-        }
-    }
-
-    fn on_request_left(&mut self, id: u64, timeout: Duration) {
-        let due = self.heard() + timeout;
-        self.owed.retain(|owed| owed.id != id || !owed.came_early);
-        for owed in self.owed.iter_mut().filter(|owed| owed.id == id) {
-            owed.due = Some(due);
-        }
-        self.set_stall_timer();
-    }
-
-    fn on_ping_left(&mut self, nonce: u64) {
-        self.last_ping = Some(self.now);
-        self.ping_by_application.take_if(|queued| *queued == nonce);
-        match self.early_pong.filter(|&(early, _)| early == nonce) {
-            // It was answered before it was told that it left.
-            Some((_, at)) => {
-                self.early_pong = None;
-                self.on_pong(nonce, at - self.now);
-            }
-            None => {
-                self.outstanding = Some((nonce, self.now));
-                self.deadlines.set_after(Timer::Pong, self.now, self.setup.pong_timeout);
-            }
         }
     }
 }

@@ -1,17 +1,17 @@
-//! What the application wants of the reference.
+//! Commands of the application to the reference.
 
 use std::time::Duration;
 
 use excc_peer::wire::{
-    Command, EncodedMessage, InvType, InvVect, List, LocatorRequest, Message, NetAddress,
-    NetAddressV2, PeerAddress,
+    Command, EncodedMessage, HostAddress, InvType, InvVect, List, LocatorRequest, Message,
+    NetAddress, NetAddressV2, PeerAddress,
 };
 use excc_peer::{Announced, Chain, CloseReason, Hash, Instant, Relay, SendErrorKind, Timer};
 
-use super::Reference;
-use crate::parts::{Follows, Owed, Starts, Told};
+use super::{LAST_DEADLINE, Reference};
+use crate::parts::{Follows, Starts, answers};
 
-/// What became of an announcement, with the receipt as a plain number.
+/// The result of an announcement, with the receipt as a plain number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Sent(u64),
@@ -29,15 +29,16 @@ impl Reference {
         }
     }
 
-    pub(crate) fn send(&mut self, message: &Message) -> Result<u64, SendErrorKind> {
+    pub(crate) fn send(&mut self, now: Instant, message: &Message) -> Result<u64, SendErrorKind> {
+        self.set_time(now);
         let command = message.command();
         self.check_sendable(command)?;
         let frame = EncodedMessage::new(&self.setup.network, self.protocol().version, message)?;
-        if !self.setup.send_unwelcome && !self.is_welcome(message) {
+        let is_welcome = self.is_welcome(message) && self.is_welcome_again(message);
+        if !is_welcome && !self.setup.send_unwelcome {
             return Err(SendErrorKind::Unwelcome(command));
         }
-        let timeout = self.setup.response_timeout(command);
-        if let (Message::GetData(vectors), Some(_)) = (message, timeout) {
+        if let Message::GetData(vectors) = message {
             let limit = self.setup.max_requested;
             let requested = self.requested() + vectors.len();
             if requested > limit {
@@ -45,25 +46,21 @@ impl Reference {
             }
         }
         self.make_room(frame.len())?;
+        self.count_once(message);
         let id = self.receipts;
         self.receipts += 1;
-        if timeout.is_some() {
-            self.owe(id, message);
-        }
-        if let Message::Ping(ping) = message {
-            self.ping_by_application = Some(ping.nonce);
-            self.early_pong.take_if(|(early, _)| *early == ping.nonce);
-        }
-        let starts = match (message, timeout) {
-            (Message::Ping(ping), _) => Starts::RoundTrip(ping.nonce),
-            (_, Some(timeout)) => Starts::Answers(timeout),
+        self.ask(id, message);
+        let starts = match message {
+            Message::Ping(ping) => Starts::RoundTrip(ping.nonce),
+            Message::GetData(_) => Starts::Answer(command),
+            _ if !answers(command).is_empty() => Starts::Answer(command),
             _ => Starts::Nothing,
         };
         self.push(message, Follows::Receipt(id, starts));
         Ok(id)
     }
 
-    /// Whether the network's nodes put up with a message.
+    /// Whether the network's nodes accept a message at all.
     fn is_welcome(&self, message: &Message) -> bool {
         let is_decred = self.setup.network.chain() == Chain::Decred;
         let has_mixes = is_decred && self.protocol().version >= 10;
@@ -81,35 +78,20 @@ impl Reference {
         }
     }
 
-    /// Notes what must come in answer. What was asked for already is owed already.
-    fn owe(&mut self, id: u64, message: &Message) {
-        let request = message.command();
-        let owed = |vector| Owed { id, request, vector, due: None, came_early: false };
-        let Message::GetData(vectors) = message else {
-            self.owed.push(owed(None));
-            return;
-        };
-        for vector in vectors.iter() {
-            let is_answered = [InvType::TX, InvType::BLOCK, InvType::MIX].contains(&vector.kind);
-            let is_owed = self.owed.iter().any(|owed| owed.vector == Some(*vector));
-            if is_answered && !is_owed {
-                self.owed.push(owed(Some(*vector)));
-            }
-        }
-    }
-
     /// Sends what is encoded already, for another network perhaps: nothing says in which way
     /// that is refused.
     pub(crate) fn send_encoded(
         &mut self,
+        now: Instant,
         message: &Message,
         is_foreign: bool,
     ) -> Result<u64, Option<SendErrorKind>> {
+        self.set_time(now);
         self.check_sendable(message.command())?;
         if is_foreign {
             return Err(None);
         }
-        Ok(self.send(message)?)
+        Ok(self.send(now, message)?)
     }
 
     /// Asks for headers or blocks, unless the last request was the same: nothing then.
@@ -120,7 +102,7 @@ impl Reference {
         locator: &[Hash],
         stop: Hash,
     ) -> Result<Option<u64>, SendErrorKind> {
-        self.tell_time(now);
+        self.set_time(now);
         let protocol_version = self.protocol().version;
         let locator = List::from(locator);
         let first = locator.first().copied();
@@ -133,42 +115,49 @@ impl Reference {
         {
             return Ok(None);
         }
-        let id = self.send(&message)?;
+        let id = self.send(now, &message)?;
         let end = self.now + self.setup.duplicate_request_lifetime;
         self.last_pushed[last] = first.map(|first| (first, stop, end));
         Ok(Some(id))
     }
 
-    /// Tells of those nodes, or of those among them that were `drawn`. Returns which.
+    /// Sends those addresses, or the ones of them that were `drawn`. Returns which.
     pub(crate) fn push_addrs(
         &mut self,
+        now: Instant,
         addresses: &[NetAddressV2],
         drawn: &[NetAddressV2],
     ) -> Result<(Option<u64>, Vec<NetAddressV2>), SendErrorKind> {
+        self.set_time(now);
         let is_v2 = Command::AddrV2.is_defined(self.protocol());
         self.check_sendable(if is_v2 { Command::AddrV2 } else { Command::Addr })?;
-        let mut told = addresses.to_vec();
-        told.retain(|address| is_v2 || address.socket_addr().is_some());
-        if told.len() > 1_000 {
+        let mut chosen = addresses.to_vec();
+        for address in &mut chosen {
+            if let Some(std::net::IpAddr::V4(ip)) = address.addr.ip() {
+                address.addr = HostAddress::Ipv4(ip);
+            }
+        }
+        chosen.retain(|address| is_v2 || address.socket_addr().is_some());
+        if chosen.len() > 1_000 {
             assert_eq!(drawn.len(), 1_000);
             for address in drawn {
-                let at = told.iter().position(|other| other == address);
-                told.remove(at.expect("none is drawn twice or made up"));
+                let at = chosen.iter().position(|other| other == address);
+                chosen.remove(at.expect("none is drawn twice or made up"));
             }
-            told = drawn.to_vec();
+            chosen = drawn.to_vec();
         }
-        if told.is_empty() {
-            return Ok((None, told));
+        if chosen.is_empty() {
+            return Ok((None, chosen));
         }
         let v1 = |address: &NetAddressV2| {
             let at = PeerAddress::new(address.services, address.socket_addr()?);
             Some(NetAddress::new(address.timestamp.try_into().unwrap_or(u32::MAX), at))
         };
         let message = match is_v2 {
-            true => Message::AddrV2(told.clone()),
-            false => Message::Addr(told.iter().filter_map(v1).collect()),
+            true => Message::AddrV2(chosen.clone()),
+            false => Message::Addr(chosen.iter().filter_map(v1).collect()),
         };
-        Ok((Some(self.send(&message)?), told))
+        Ok((Some(self.send(now, &message)?), chosen))
     }
 
     /// Announces something. When it leaves is `drawn` by the peer, unless it is set already.
@@ -179,7 +168,7 @@ impl Reference {
         relay: Relay,
         drawn: Option<Instant>,
     ) -> Answer {
-        self.tell_time(now);
+        self.set_time(now);
         if !self.is_established() || self.shuts_down_by.is_some() {
             return Answer::Other(Announced::NotReady);
         }
@@ -197,7 +186,7 @@ impl Reference {
             return Answer::Other(Announced::Known);
         }
         if relay == Relay::Immediate {
-            return match self.send(&Message::Inv([vector].into())) {
+            return match self.send(now, &Message::Inv([vector].into())) {
                 Ok(id) => {
                     self.known.insert(vector, self.now);
                     Answer::Sent(id)
@@ -205,6 +194,10 @@ impl Reference {
                 Err(SendErrorKind::Closed(_)) => Answer::Other(Announced::NotReady),
                 Err(_) => Answer::Other(Announced::Full),
             };
+        }
+        if self.waiting.contains(&vector) {
+            self.note("announced: again");
+            return Answer::Other(Announced::Queued);
         }
         if self.waiting.len() >= self.setup.max_waiting_announcements {
             return Answer::Other(Announced::Full);
@@ -226,7 +219,8 @@ impl Reference {
     }
 
     /// Queues a `ping`, unless one waits that will do; its nonce will be seen.
-    pub(crate) fn ping(&mut self) -> Result<(), SendErrorKind> {
+    pub(crate) fn ping(&mut self, now: Instant) -> Result<(), SendErrorKind> {
+        self.set_time(now);
         match &self.closed {
             Some(reason) => Err(SendErrorKind::Closed(reason.clone())),
             None if self.shuts_down_by.is_some() => Err(SendErrorKind::ShuttingDown),
@@ -238,62 +232,57 @@ impl Reference {
         }
     }
 
-    pub(crate) fn accept_version(&mut self) {
+    pub(crate) fn accept_version(&mut self, now: Instant) {
+        self.set_time(now);
         if self.closed.is_none() && self.remote_version.is_some() && !self.is_accepted {
             self.accept();
         }
     }
 
-    pub(crate) fn refuse_version(&mut self) {
+    /// Abandons the queue, after the remote ended the conversation as well.
+    pub(crate) fn refuse_version(&mut self, now: Instant) {
+        self.set_time(now);
+        self.end_try("last try: refused");
         self.close_for(CloseReason::VersionRefused);
     }
 
     pub(crate) fn add_known_inventory(&mut self, now: Instant, vector: InvVect) {
-        self.tell_time(now);
+        self.set_time(now);
         self.known.insert(vector, self.now);
     }
 
     pub(crate) fn is_known_inventory(&mut self, now: Instant, vector: &InvVect) -> bool {
-        self.tell_time(now);
+        self.set_time(now);
         self.known.contains(vector, self.now)
     }
 
-    pub(crate) fn update_last_block(&mut self, height: i64) {
-        self.last_block = self.last_block.map(|last| last.max(height));
+    pub(crate) fn update_last_block(&mut self, now: Instant, height: i64) {
+        self.set_time(now);
+        self.raise_last_block(height);
     }
 
-    /// Lets all that is queued leave, and what waits to be announced with it, and closes then
-    /// or when the time is over.
+    /// Sends all that is queued, with the waiting announcements, and closes then or when the
+    /// time is over.
     pub(crate) fn shutdown(&mut self, now: Instant, timeout: Duration) {
-        self.tell_time(now);
+        self.set_time(now);
         if timeout.is_zero() {
-            self.close();
+            self.close(now);
         }
         if self.closed.is_some() {
             return;
         }
-        // The end of time never comes, but what comes last before it does.
-        let last = Instant::from_nanos(Instant::MAX.as_nanos() - 1);
-        let end = last.min(self.now + timeout);
+        let end = LAST_DEADLINE.min(self.now + timeout);
         self.shuts_down_by = Some(end);
         self.deadlines.set(Timer::Shutdown, end);
         self.deadlines.clear(Timer::Trickle);
         self.announce_waiting();
-        self.close_if_all_has_left();
+        self.close_if_all_was_sent();
     }
 
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.set_time(now);
+        self.end_try("last try: closed");
         self.close_for(CloseReason::Local);
         self.linger_until = None;
-    }
-
-    pub(crate) fn poll_event(&mut self) -> Option<Told> {
-        if !self.events.is_empty() {
-            return Some(self.events.remove(0).0);
-        }
-        if !self.after.is_empty() {
-            return Some(self.after.remove(0));
-        }
-        None
     }
 }

@@ -1,0 +1,24 @@
+//! Live heap of a connection over each adapter, within its bounds.
+
+#[allow(dead_code, reason = "shared with a benchmark, which uses other parts of it")]
+#[path = "../benches/connections/mod.rs"]
+mod connections;
+
+use connections::{Driver, measure};
+use excc_peer::Network;
+
+const KIB: i64 = 1024;
+
+/// One test for all, as the allocator counts for the whole process.
+#[test]
+fn connections_give_memory_back() {
+    for (driver, bound) in [(Driver::Tokio, 12 * KIB), (Driver::Std, 24 * KIB)] {
+        for (network, connections) in [(Network::EXCC_REGNET, 50), (Network::DCR_SIMNET, 3)] {
+            let figures = measure(network, driver, connections, 300);
+            println!("{driver:?}, {}: {figures:?}", network.chain());
+            assert!(figures.idle <= bound, "{figures:?}");
+            assert!(figures.after_largest <= bound, "{figures:?}");
+            assert!(figures.kept <= 4 * figures.kept_payload, "{figures:?}");
+        }
+    }
+}

@@ -1,0 +1,586 @@
+//! When a remote is too late: every deadline that it can miss, under every way of being slow,
+//! with the exact time at which the peer closes.
+//!
+//! The rule is that of [`ConfigBuilder::read_rate`]: `n` bytes put a deadline off by `n / rate`
+//! seconds, from when it is or from now if it has passed, to no later than its timeout from now.
+
+use std::time::Duration;
+
+use excc_peer::wire::{
+    Command, GetInitState, HEADER_LEN, InitState, InvType, LocatorRequest, Message, Ping, Pong,
+};
+use excc_peer::{CloseReason, ConfigBuilder, Event, Instant, Timer};
+
+use crate::common::*;
+
+/// The timeout of every deadline of these tests.
+const TIMEOUT: Duration = secs(20);
+
+/// The default of both rates, in bytes a second.
+const RATE: u64 = 10_240;
+
+/// The time that so many bytes are worth.
+const fn worth(bytes: u64) -> Duration {
+    nanos(bytes * 1_000_000_000 / RATE)
+}
+
+/// A deadline of something that the remote owes.
+struct Owed {
+    name: &'static str,
+    timer: Timer,
+    reason: CloseReason,
+    /// A peer with this deadline and no other, set at time zero and with nothing to poll or send.
+    armed: fn(ConfigBuilder) -> Peer,
+    /// The remote does what it owes.
+    pay: fn(&mut Peer),
+}
+
+impl Owed {
+    fn armed(&self) -> Peer {
+        let peer = (self.armed)(quiet());
+        assert_eq!(peer.due_in(), Some((self.timer, TIMEOUT)), "{}", self.name);
+        peer
+    }
+
+    /// The peer closes at `at` precisely, which is when the deadline was found passed twice.
+    fn closes_at(&self, peer: &mut Peer, at: Duration) {
+        pass(peer, secs(10_000));
+        let expected = (Some(&self.reason), Instant::ZERO + at + GRACE);
+        assert_eq!((peer.state.close_reason(), peer.now), expected, "{}", self.name);
+    }
+
+    fn is_open(&self, peer: &Peer) {
+        assert_eq!(peer.state.close_reason(), None, "{} at {:?}", self.name, peer.now);
+    }
+}
+
+/// A configuration without any deadline but that of a `verack`.
+fn quiet() -> ConfigBuilder {
+    config(EXCC).idle_timeout(None).ping_interval(None).write_timeout(None)
+}
+
+/// A peer that has asked for something that must be answered.
+fn asking(config: ConfigBuilder, request: Message) -> Peer {
+    let config = config.response_timeout(request.command(), Some(TIMEOUT));
+    let mut peer = Peer::established(config);
+    peer.state.send(peer.now, request).expect("may be sent");
+    peer.sent();
+    peer.events();
+    peer
+}
+
+fn stall(request: Command) -> CloseReason {
+    let vector = (request == Command::GetData).then(|| block(1));
+    CloseReason::Stall { request, vector }
+}
+
+/// Everything that a remote owes on its own clock.
+fn owed() -> [Owed; 8] {
+    [
+        Owed {
+            name: "any message",
+            timer: Timer::Idle,
+            reason: CloseReason::IdleTimeout,
+            armed: |config| Peer::established(config.idle_timeout(Some(TIMEOUT))),
+            pay: |peer| peer.receive(Message::GetAddr).unwrap(),
+        },
+        Owed {
+            name: "a pong for our ping",
+            timer: Timer::Pong,
+            reason: CloseReason::PongTimeout,
+            armed: |config| {
+                let mut peer = Peer::established(config.pong_timeout(Some(TIMEOUT)));
+                peer.state.ping(peer.now).unwrap();
+                peer.sent_ping();
+                peer
+            },
+            pay: |peer| {
+                let nonce = peer.state.stats().outstanding_ping.unwrap();
+                peer.receive(Message::Pong(Pong { nonce })).unwrap();
+            },
+        },
+        Owed {
+            name: "a pong for a ping of the application's",
+            timer: Timer::Pong,
+            reason: CloseReason::PongTimeout,
+            armed: |config| {
+                let mut peer = Peer::established(config.pong_timeout(Some(TIMEOUT)));
+                peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
+                peer.sent_ping();
+                peer.events();
+                peer
+            },
+            pay: |peer| peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap(),
+        },
+        Owed {
+            name: "a block",
+            timer: Timer::Stall,
+            reason: stall(Command::GetData),
+            armed: |config| asking(config, Message::GetData([block(1)].into())),
+            pay: |peer| peer.receive(Message::NotFound([block(1)].into())).unwrap(),
+        },
+        Owed {
+            name: "one of two blocks",
+            timer: Timer::Stall,
+            reason: stall(Command::GetData),
+            armed: |config| {
+                let mut peer = asking(config, Message::GetData([block(1), block(2)].into()));
+                // Asking again gives no more time.
+                peer.state.send(peer.now, Message::GetData([block(1)].into())).unwrap();
+                peer.sent();
+                peer.events();
+                peer
+            },
+            pay: |peer| {
+                peer.receive(Message::NotFound([block(1), block(2)].into())).unwrap();
+            },
+        },
+        Owed {
+            name: "an initial state",
+            timer: Timer::Stall,
+            reason: stall(Command::GetInitState),
+            armed: |config| asking(config, GetInitState::default().into()),
+            pay: |peer| peer.receive(InitState::default()).unwrap(),
+        },
+        Owed {
+            name: "inventory",
+            timer: Timer::Stall,
+            reason: stall(Command::GetBlocks),
+            armed: |config| asking(config, Message::GetBlocks(LocatorRequest::new([hash(1)]))),
+            pay: |peer| peer.receive(Message::Inv([block(1)].into())).unwrap(),
+        },
+        Owed {
+            name: "a verack",
+            timer: Timer::VerAck,
+            reason: CloseReason::VerAckTimeout,
+            armed: |config| {
+                let mut peer = Peer::inbound(config.verack_timeout(Some(TIMEOUT)));
+                peer.receive(version(8)).unwrap();
+                peer.events();
+                peer.sent();
+                peer
+            },
+            pay: |peer| peer.receive(Message::VerAck).unwrap(),
+        },
+    ]
+}
+
+/// Time passes, up to the end of the peer.
+fn pass(peer: &mut Peer, time: Duration) {
+    let end = peer.now + time;
+    while peer.state.close_reason().is_none() {
+        match peer.state.poll_timeout().filter(|&at| at <= end) {
+            Some(at) => peer.now = peer.now.max(at),
+            None => {
+                peer.now = end;
+                return;
+            }
+        }
+        peer.state.handle_timeout(peer.now);
+    }
+}
+
+/// The remote begins an `inv` that it will not complete. Returns what these bytes are worth.
+fn begin_long_message(peer: &mut Peer) -> Duration {
+    peer.feed(&raw_header(EXCC, b"inv", 1_800_003, [0; 4])).unwrap();
+    worth(HEADER_LEN as u64)
+}
+
+/// Feeds a piece of a long message each second, as long as the peer is open.
+fn feed_each_second(peer: &mut Peer, piece: u64, seconds: u64) {
+    for _ in 0..seconds {
+        pass(peer, secs(1));
+        if peer.state.close_reason().is_some() {
+            return;
+        }
+        peer.feed(&vec![0; piece as usize]).unwrap();
+    }
+}
+
+#[test]
+fn silence_ends_with_the_timeout() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        owed.closes_at(&mut peer, TIMEOUT);
+    }
+}
+
+#[test]
+fn what_is_paid_is_owed_no_more() {
+    for owed in owed() {
+        // In the last moment, between both steps of the judgement.
+        let mut peer = owed.armed();
+        pass(&mut peer, TIMEOUT + GRACE - nanos(1));
+        (owed.pay)(&mut peer);
+        let idle = Some((Timer::Idle, TIMEOUT));
+        let next = if owed.timer == Timer::Idle { idle } else { None };
+        assert_eq!(peer.due_in(), next, "{}", owed.name);
+    }
+}
+
+/// At a tenth of the rate, each second puts the deadline off by a tenth of a second, until after
+/// 22 s it is at 22.2 s and nothing comes before: about `TIMEOUT / (1 - 1 / 10)`.
+#[test]
+fn a_dribble_is_cut_off_by_the_formula() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        // No more time than the timeout can be gained at once.
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, RATE / 10, 1_000);
+        owed.closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
+    }
+}
+
+#[test]
+fn a_dribble_at_any_part_of_the_rate_is_cut_off_by_the_formula() {
+    for owed in owed() {
+        for tenths in 1..=8 {
+            let mut peer = owed.armed();
+            begin_long_message(&mut peer);
+            // So that no piece comes just when the deadline passes.
+            let offset = millis(750);
+            pass(&mut peer, offset);
+            feed_each_second(&mut peer, RATE * tenths / 10, 1_000);
+            // The first piece that does not put the deadline off beyond the next.
+            let gained = |pieces| millis(100 * tenths * pieces);
+            let end = (0..).find(|&n| TIMEOUT + gained(n) < offset + secs(n + 1)).unwrap();
+            owed.closes_at(&mut peer, TIMEOUT + gained(end));
+        }
+    }
+}
+
+#[test]
+fn a_byte_a_second_gains_nothing_to_speak_of() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 1, 1_000);
+        owed.closes_at(&mut peer, TIMEOUT + 20 * worth(1));
+    }
+}
+
+#[test]
+fn a_line_that_keeps_the_rate_is_never_cut_off() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, RATE, 170);
+        owed.is_open(&peer);
+        // Nor has it gained anything in store.
+        owed.closes_at(&mut peer, secs(170) + TIMEOUT);
+    }
+}
+
+#[test]
+fn a_line_that_is_faster_than_the_rate_gains_no_more_than_the_timeout() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 10 * RATE, 17);
+        owed.is_open(&peer);
+        owed.closes_at(&mut peer, secs(17) + TIMEOUT);
+    }
+}
+
+/// 15 s for each `inv` of 1.8 MB, all of them before what is owed.
+#[test]
+fn a_queue_of_bulk_before_the_answer_is_progress() {
+    let inv = frame(EXCC, 8, Message::Inv(vec![tx(1); 50_000].into()));
+    for owed in owed() {
+        // What answers a `getblocks` is an `inv`.
+        let is_inventory = owed.reason == stall(Command::GetBlocks);
+        let mut peer = owed.armed();
+        for _ in 0..4 {
+            for piece in inv.chunks(inv.len().div_ceil(15)) {
+                pass(&mut peer, secs(1));
+                owed.is_open(&peer);
+                peer.feed(piece).unwrap();
+            }
+            peer.events();
+        }
+        assert!(peer.now > Instant::ZERO + 2 * TIMEOUT);
+        let next = if is_inventory { None } else { Some((owed.timer, TIMEOUT)) };
+        assert_eq!(peer.due_in(), next, "{}", owed.name);
+        (owed.pay)(&mut peer);
+        let paid = peer.due_in().filter(|_| owed.timer != Timer::Idle);
+        assert_eq!(paid, None, "{}", owed.name);
+    }
+}
+
+#[test]
+fn the_time_in_which_the_application_holds_the_remote_back_is_added() {
+    const HELD: Duration = secs(1_000);
+    for owed in owed() {
+        let mut peer = (owed.armed)(quiet().max_waiting_events(2, usize::MAX));
+        pass(&mut peer, secs(5));
+        // Two messages that nobody takes. Their bytes are worth something as well.
+        peer.feed(&frame(EXCC, 8, Message::MemPool).repeat(2)).unwrap();
+        assert!(!peer.state.wants_read(), "{}", owed.name);
+        pass(&mut peer, HELD);
+        owed.is_open(&peer);
+        peer.events();
+        peer.sent();
+        let deadline = match owed.timer {
+            Timer::Idle => secs(5) + TIMEOUT,
+            _ => TIMEOUT + worth(2 * HEADER_LEN as u64),
+        };
+        owed.closes_at(&mut peer, HELD + deadline);
+    }
+}
+
+#[test]
+fn what_waits_in_the_socket_of_a_suspended_process_is_read_before_the_judgement() {
+    for owed in owed() {
+        for suspended in [TIMEOUT, secs(21), secs(100_000)] {
+            let mut peer = owed.armed();
+            peer.now = Instant::ZERO + suspended;
+            peer.state.handle_timeout(peer.now);
+            owed.is_open(&peer);
+            (owed.pay)(&mut peer);
+            pass(&mut peer, TIMEOUT - nanos(1));
+            owed.is_open(&peer);
+        }
+    }
+}
+
+#[test]
+fn what_waits_in_the_socket_may_be_bulk_before_the_answer() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        peer.now = Instant::from_secs(1_000);
+        peer.state.handle_timeout(peer.now);
+        begin_long_message(&mut peer);
+        // A second's worth of bytes puts the judgement off by a second, from when it would be.
+        peer.feed(&[0; RATE as usize]).unwrap();
+        let deadline = GRACE + worth(HEADER_LEN as u64) + secs(1);
+        assert_eq!(peer.due_in(), Some((owed.timer, deadline)), "{}", owed.name);
+        owed.closes_at(&mut peer, secs(1_000) + deadline);
+    }
+}
+
+#[test]
+fn where_nothing_waits_after_a_suspension_the_end_follows() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        peer.now = Instant::from_secs(1_000);
+        peer.state.handle_timeout(peer.now);
+        owed.is_open(&peer);
+        // Looking again at once, or reading nothing, changes nothing.
+        peer.state.handle_timeout(peer.now);
+        peer.feed(&[]).unwrap();
+        owed.is_open(&peer);
+        owed.closes_at(&mut peer, secs(1_000));
+    }
+}
+
+/// A driver that reads first, as it should, is not judged in two steps for what it has read.
+#[test]
+fn bytes_that_are_read_late_count_from_when_they_are_read() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        peer.now = Instant::from_secs(1_000);
+        begin_long_message(&mut peer);
+        let deadline = worth(HEADER_LEN as u64);
+        assert_eq!(peer.due_in(), Some((owed.timer, deadline)), "{}", owed.name);
+        owed.closes_at(&mut peer, secs(1_000) + deadline);
+    }
+}
+
+#[test]
+fn the_rate_can_be_configured() {
+    for owed in owed() {
+        let mut peer = (owed.armed)(quiet().read_rate(100));
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 100, 50);
+        owed.is_open(&peer);
+        owed.closes_at(&mut peer, secs(50) + TIMEOUT);
+
+        let mut peer = (owed.armed)(quiet().read_rate(u32::MAX));
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 5 * RATE, 19);
+        let gained = nanos(19 * (5 * RATE * 1_000_000_000 / u64::from(u32::MAX)));
+        owed.closes_at(&mut peer, TIMEOUT + gained);
+    }
+}
+
+#[test]
+fn a_handshake_has_its_time_and_no_more() {
+    let armed = || Peer::inbound(quiet().handshake_timeout(TIMEOUT));
+    let end = Instant::ZERO + TIMEOUT + GRACE;
+    let closes = |mut peer: Peer| {
+        pass(&mut peer, secs(100));
+        assert_eq!((peer.closed(), peer.now), (CloseReason::HandshakeTimeout, end));
+    };
+    closes(armed());
+
+    // Bytes do not put it off.
+    let mut peer = armed();
+    let bytes = frame(EXCC, 8, version(8));
+    for byte in &bytes[..19] {
+        pass(&mut peer, secs(1));
+        peer.feed(&[*byte]).unwrap();
+    }
+    closes(peer);
+
+    // Nor does a review, while which the remote's own clock stands still.
+    let mut peer = Peer::inbound(quiet().handshake_timeout(TIMEOUT).review_version(true));
+    peer.receive(version(8)).unwrap();
+    pass(&mut peer, secs(5));
+    closes(peer);
+
+    // What waits in the socket after a suspension may finish it.
+    let mut peer = armed();
+    peer.now = Instant::from_secs(1_000);
+    peer.state.handle_timeout(peer.now);
+    peer.shake_hands(version(8));
+
+    let mut peer = armed();
+    peer.now = Instant::from_secs(1_000);
+    peer.state.handle_timeout(peer.now);
+    pass(&mut peer, secs(100));
+    assert_eq!(peer.now, Instant::from_secs(1_000) + GRACE);
+    assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
+}
+
+/// Two deadlines that pass at once are both judged in two steps.
+#[test]
+fn deadlines_that_pass_together_are_judged_together() {
+    let config = quiet().idle_timeout(Some(TIMEOUT)).pong_timeout(Some(TIMEOUT));
+    let mut peer = Peer::established(config);
+    peer.state.ping(peer.now).unwrap();
+    let nonce = peer.sent_ping();
+    peer.now = Instant::from_secs(1_000);
+    peer.state.handle_timeout(peer.now);
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, TIMEOUT)));
+}
+
+#[test]
+fn a_remote_that_pinged_all_the_while_is_not_idle_when_the_process_wakes() {
+    let mut peer = Peer::established(quiet().idle_timeout(Some(secs(1))));
+    for nonce in 0..10 {
+        peer.advance(millis(100));
+        peer.receive(Message::Ping(Ping { nonce })).unwrap();
+    }
+    peer.events();
+    // Nothing is handled for three seconds, in which thirty pings come.
+    let pings: Vec<u8> =
+        (0..30).flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect();
+    peer.now += secs(3);
+    peer.state.handle_timeout(peer.now);
+    assert_eq!(peer.state.close_reason(), None);
+    peer.feed(&pings).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(1))));
+    assert_eq!(peer.messages().len(), 30);
+}
+
+#[test]
+fn pings_of_the_application_do_not_put_off_the_pong_of_the_first() {
+    let mut peer = Peer::established(quiet().pong_timeout(Some(secs(5))));
+    peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    pass(&mut peer, secs(3));
+    peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    pass(&mut peer, secs(3));
+    assert_eq!(peer.now, Instant::from_secs(5) + GRACE);
+    assert_eq!(peer.closed(), CloseReason::PongTimeout);
+}
+
+/// Requests, and what answers them.
+fn requests() -> [(Message, Message); 5] {
+    let headers = excc_peer::wire::Headers::new(EXCC.chain(), &[header(EXCC.chain())]);
+    [
+        (
+            Message::GetHeaders(LocatorRequest::new([hash(1)])),
+            Message::Headers(headers.expect("of the chain")),
+        ),
+        (Message::GetBlocks(LocatorRequest::new([hash(1)])), Message::Inv([block(1)].into())),
+        (GetInitState::default().into(), InitState::default().into()),
+        (Message::MemPool, Message::Inv([tx(1)].into())),
+        (Message::GetData([tx(1)].into()), Message::NotFound([tx(1)].into())),
+    ]
+}
+
+#[test]
+fn what_came_before_a_request_was_offered_pays_nothing() {
+    for (request, answer) in requests() {
+        let command = request.command();
+        let config = || quiet().response_timeout(command, Some(TIMEOUT));
+        let mut peer = Peer::established(config());
+        peer.receive(answer.clone()).unwrap();
+        peer.state.send(peer.now, request.clone()).unwrap();
+        if command != Command::GetData {
+            // Queued, and not offered to the socket. A vector is answered by what names it.
+            peer.receive(answer.clone()).unwrap();
+        }
+        peer.sent();
+        assert_eq!(peer.due_in(), Some((Timer::Stall, TIMEOUT)), "{command}");
+        peer.events();
+
+        // The same answer after it is one.
+        peer.receive(answer.clone()).unwrap();
+        assert_eq!(peer.due_in(), None, "{command}");
+        assert_eq!(peer.events(), [asked(answer)]);
+    }
+}
+
+#[test]
+fn an_answer_to_one_request_is_none_to_another() {
+    for (request, _) in requests() {
+        let command = request.command();
+        let is_inv = |message: &Message| message.command() == Command::Inv;
+        for (other, answer) in requests() {
+            let answers_both = matches!(command, Command::GetBlocks | Command::MemPool);
+            if other.command() == command || (is_inv(&answer) && answers_both) {
+                continue;
+            }
+            let mut peer = asking(quiet(), request.clone());
+            peer.receive(answer).unwrap();
+            assert!(matches!(peer.due_in(), Some((Timer::Stall, _))), "{command}");
+        }
+    }
+}
+
+#[test]
+fn each_answer_to_a_getdata_starts_the_time_of_the_others_anew() {
+    let mut peer = asking(quiet(), Message::GetData((0..40).map(block).collect()));
+    for n in 0..39 {
+        pass(&mut peer, secs(19));
+        peer.receive(Message::NotFound([block(n)].into())).unwrap();
+        assert_eq!(peer.due_in(), Some((Timer::Stall, TIMEOUT)));
+    }
+    // What is no answer starts nothing: 61 bytes are worth 6 ms.
+    pass(&mut peer, secs(19));
+    peer.receive(Message::NotFound([block(0)].into())).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Stall, secs(1) + worth(61))));
+    let vector = Some(block(39));
+    let reason = CloseReason::Stall { request: Command::GetData, vector };
+    assert_eq!(peer.closed_after(secs(1) + worth(61)), reason);
+}
+
+#[test]
+fn vectors_that_no_node_answers_set_no_deadline() {
+    let kinds = [InvType::ERROR, InvType::FILTERED_BLOCK];
+    let vectors = kinds.map(|kind| excc_peer::wire::InvVect::new(kind, hash(1)));
+    let peer = {
+        let mut peer = Peer::established(quiet().send_unwelcome(true));
+        peer.state.send(peer.now, Message::GetData(vectors.into())).unwrap();
+        peer.sent();
+        peer
+    };
+    assert_eq!(peer.due_in(), None);
+}
+
+/// All that was sent, and the end.
+#[test]
+fn a_close_in_the_second_step_comes_once() {
+    let mut peer = Peer::established(quiet().idle_timeout(Some(TIMEOUT)));
+    pass(&mut peer, secs(1_000));
+    for _ in 0..3 {
+        peer.state.handle_timeout(peer.now);
+        peer.now += GRACE;
+    }
+    assert_eq!(peer.events(), [Event::Closed(CloseReason::IdleTimeout)]);
+    assert_eq!(peer.state.poll_timeout(), None);
+}
