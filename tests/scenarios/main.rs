@@ -18,6 +18,7 @@ mod hostile;
 mod inventory;
 mod opening;
 mod pair;
+mod pings;
 mod requests;
 mod sending;
 mod shutdown;

@@ -1,0 +1,280 @@
+//! Pings of ours in every order in which they can be queued, written, reported as written and
+//! answered, against a model of a few lines.
+
+use std::time::Duration;
+
+use bytes::Buf;
+use excc_peer::wire::{Message, Ping, Pong};
+use excc_peer::{Event, Instant, Timer};
+
+use crate::common::*;
+
+const TIMEOUT: Duration = secs(1_000);
+
+/// What the 32 bytes of a `pong` put a deadline off by.
+const PONG_WORTH: Duration = nanos(32 * 1_000_000_000 / 10_240);
+
+/// Who sends a ping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Peer,
+    Application,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Queue(usize),
+    /// Everything that is queued is written to the socket.
+    Write,
+    /// The driver tells the peer so.
+    Tell,
+    Answer(usize),
+}
+
+/// What a peer is expected to know, with the numbers of pings for their nonces.
+#[derive(Default)]
+struct Model {
+    /// Pings that were queued and not told as written, and when they were answered.
+    queue: Vec<(usize, Option<Instant>)>,
+    /// How many of these are written, and when they were.
+    written: usize,
+    written_at: Instant,
+    /// Pings that were told as written, and when they were, and not answered.
+    unanswered: Vec<(usize, Instant)>,
+    deadline: Option<Instant>,
+}
+
+impl Model {
+    fn tell(&mut self, now: Instant) -> Vec<(usize, Duration)> {
+        let mut round_trips = Vec::new();
+        for (ping, answered_at) in self.queue.drain(..self.written).collect::<Vec<_>>() {
+            self.unanswered.push((ping, self.written_at));
+            if let Some(at) = answered_at {
+                round_trips.extend(self.answer_told(ping, at, now));
+            } else if self.unanswered.len() == 1 {
+                self.deadline = Some(self.written_at + TIMEOUT);
+            }
+        }
+        self.written = 0;
+        round_trips
+    }
+
+    fn answer(&mut self, ping: usize, now: Instant) -> Option<(usize, Duration)> {
+        // Any bytes put the deadline off.
+        self.deadline = self.deadline.map(|at| (at.max(now) + PONG_WORTH).min(now + TIMEOUT));
+        let lent = self.queue.iter_mut().take(self.written).find(|(queued, _)| *queued == ping);
+        if let Some((_, answered_at)) = lent {
+            *answered_at = Some(now);
+            return None;
+        }
+        self.answer_told(ping, now, now)
+    }
+
+    /// A pong answers its ping and all older ones.
+    fn answer_told(&mut self, ping: usize, at: Instant, now: Instant) -> Option<(usize, Duration)> {
+        let place = self.unanswered.iter().position(|(sent, _)| *sent == ping)?;
+        let (_, sent_at) = self.unanswered[place];
+        self.unanswered.drain(..=place);
+        self.deadline = (!self.unanswered.is_empty()).then_some(now + TIMEOUT);
+        Some((ping, at - sent_at))
+    }
+}
+
+/// A peer that does these steps, one a second, and what it must say after each.
+struct Run {
+    peer: Peer,
+    model: Model,
+    nonces: Vec<u64>,
+    unreported: usize,
+}
+
+impl Run {
+    fn new() -> Self {
+        let config = config(EXCC).idle_timeout(None).ping_interval(None).write_timeout(None);
+        Self {
+            peer: Peer::established(config.pong_timeout(Some(TIMEOUT))),
+            model: Model::default(),
+            nonces: Vec::new(),
+            unreported: 0,
+        }
+    }
+
+    fn step(&mut self, step: Step, senders: &[Sender]) {
+        self.peer.now += secs(1);
+        let now = self.peer.now;
+        let mut round_trips = Vec::new();
+        match step {
+            Step::Queue(ping) => {
+                let nonce = match senders[ping] {
+                    Sender::Peer => self.peer.state.ping(now).unwrap(),
+                    Sender::Application => {
+                        let nonce = 1 + ping as u64;
+                        self.peer.state.send(now, Message::Ping(Ping { nonce })).unwrap();
+                        nonce
+                    }
+                };
+                self.nonces.push(nonce);
+                self.model.queue.push((ping, None));
+            }
+            Step::Write => {
+                self.unreported = self.peer.state.transmit(now).share(8).remaining();
+                self.model.written = self.model.queue.len();
+                self.model.written_at = now;
+            }
+            Step::Tell => {
+                let at = self.model.written_at;
+                self.peer.state.transmit(at).advance(self.unreported);
+                round_trips = self.model.tell(now);
+            }
+            Step::Answer(ping) => {
+                round_trips.extend(self.model.answer(ping, now));
+                let nonce = self.nonces[ping];
+                self.peer.receive(Message::Pong(Pong { nonce })).unwrap();
+            }
+        }
+        self.check(&round_trips);
+    }
+
+    fn check(&mut self, expected: &[(usize, Duration)]) {
+        let round_trips: Vec<_> = self
+            .peer
+            .events()
+            .into_iter()
+            .filter(|event| matches!(event, Event::RoundTrip { .. }))
+            .collect();
+        let nonces = &self.nonces;
+        let event =
+            |&(ping, time): &(usize, Duration)| Event::RoundTrip { nonce: nonces[ping], time };
+        assert_eq!(round_trips, expected.iter().map(event).collect::<Vec<_>>());
+        let stats = self.peer.state.stats();
+        let outstanding = self.model.unanswered.last().map(|(ping, _)| nonces[*ping]);
+        assert_eq!(stats.outstanding_ping, outstanding);
+        if let Some((_, time)) = expected.last() {
+            assert_eq!(stats.round_trip, Some(*time));
+        }
+        let due = self.peer.state.next_deadline();
+        assert_eq!(due, self.model.deadline.map(|at| (Timer::Pong, at)));
+    }
+}
+
+/// The steps that are possible after others.
+fn next(steps: &[Step], senders: &[Sender]) -> Vec<Step> {
+    let mut queued: Vec<usize> = Vec::new();
+    let mut told = 0;
+    let (mut written, mut answered) = (0, Vec::new());
+    for step in steps {
+        match step {
+            Step::Queue(ping) => queued.push(*ping),
+            Step::Write => written = queued.len(),
+            Step::Tell => told = written,
+            Step::Answer(ping) => answered.push(*ping),
+        }
+    }
+    let mut next = Vec::new();
+    let ping = queued.len();
+    // One of the peer's own that has not been told as written serves as well as another.
+    let serves = || queued[told..].iter().any(|&ping| senders[ping] == Sender::Peer);
+    if ping < senders.len() && (senders[ping] == Sender::Application || !serves()) {
+        next.push(Step::Queue(ping));
+    }
+    if written == told && queued.len() > told {
+        next.push(Step::Write);
+    }
+    if written > told {
+        next.push(Step::Tell);
+    }
+    let unanswered = queued[..written].iter().filter(|ping| !answered.contains(*ping));
+    next.extend(unanswered.map(|&ping| Step::Answer(ping)));
+    next
+}
+
+/// Runs every sequence of steps to its end. Returns how many there are.
+fn run_all(steps: &mut Vec<Step>, senders: &[Sender]) -> usize {
+    let next = next(steps, senders);
+    if next.is_empty() {
+        let mut run = Run::new();
+        for &step in &*steps {
+            run.step(step, senders);
+        }
+        let stats = run.peer.state.stats();
+        assert_eq!((stats.outstanding_ping, run.peer.due_in()), (None, None));
+        return 1;
+    }
+    let mut runs = 0;
+    for step in next {
+        steps.push(step);
+        runs += run_all(steps, senders);
+        steps.pop();
+    }
+    runs
+}
+
+#[test]
+fn up_to_three_pings_are_tracked_in_every_order() {
+    let both = [Sender::Peer, Sender::Application];
+    let mut runs = 0;
+    for first in both {
+        runs += run_all(&mut Vec::new(), &[first]);
+        for second in both {
+            runs += run_all(&mut Vec::new(), &[first, second]);
+            for third in both {
+                runs += run_all(&mut Vec::new(), &[first, second, third]);
+            }
+        }
+    }
+    assert!(runs > 3_000, "{runs} orders");
+}
+
+/// As it was found: both pings are written, and the first is answered before they are told.
+#[test]
+fn a_ping_may_be_answered_before_it_counts_as_written() {
+    let steps =
+        [Step::Queue(0), Step::Queue(1), Step::Write, Step::Answer(0), Step::Tell, Step::Answer(1)];
+    let senders = [Sender::Application; 2];
+    let mut run = Run::new();
+    steps.into_iter().for_each(|step| run.step(step, &senders));
+    assert_eq!(run.peer.due_in(), None);
+    assert_eq!(run.peer.state.stats().round_trip, Some(secs(3)));
+}
+
+#[test]
+fn a_pong_that_comes_before_its_ping_was_offered_answers_nothing() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
+    peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
+    peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap();
+    peer.sent();
+    assert_eq!(peer.state.stats().outstanding_ping, Some(7));
+    assert!(peer.events().iter().all(|event| !matches!(event, Event::RoundTrip { .. })));
+}
+
+#[test]
+fn each_of_several_pings_is_measured() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
+    for nonce in 0..16 {
+        peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
+        peer.sent();
+        peer.advance(secs(1));
+    }
+    peer.events();
+    for nonce in 0..16 {
+        peer.receive(Message::Pong(Pong { nonce })).unwrap();
+        let round_trip = Event::RoundTrip { nonce, time: secs(16 - nonce) };
+        assert_eq!(peer.events(), [unasked(Message::Pong(Pong { nonce })), round_trip]);
+    }
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+}
+
+#[test]
+fn a_pong_answers_older_pings_as_well() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)).idle_timeout(None));
+    for nonce in 0..3 {
+        peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
+    }
+    peer.sent();
+    peer.advance(secs(1));
+    peer.receive(Message::Pong(Pong { nonce: 1 })).unwrap();
+    assert_eq!(peer.state.stats().outstanding_ping, Some(2));
+    peer.events();
+    peer.receive(Message::Pong(Pong { nonce: 0 })).unwrap();
+    assert_eq!(peer.events(), [unasked(Message::Pong(Pong { nonce: 0 }))]);
+}
