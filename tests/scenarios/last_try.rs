@@ -1,0 +1,314 @@
+//! What was queued before the remote ended the conversation may leave once more.
+
+use bytes::Buf;
+use excc_peer::wire::{Command, Message, Ping};
+use excc_peer::{Budget, CloseReason, ConfigBuilder, Event, Instant, Network, PeerState, Timer};
+
+use crate::common::*;
+
+const TRY: std::time::Duration = secs(1);
+
+fn quiet(network: Network) -> ConfigBuilder {
+    config(network).idle_timeout(None).ping_interval(None)
+}
+
+/// An established peer with three messages of 24 bytes queued, and their receipts.
+fn queued(config: ConfigBuilder) -> (Peer, Vec<Event>) {
+    let mut peer = Peer::established(config);
+    let ids = [(); 3].map(|()| peer.state.send(peer.now, Message::GetAddr).unwrap());
+    (peer, ids.map(Event::NotSent).to_vec())
+}
+
+/// A way in which the remote ends the conversation.
+struct Ending {
+    name: &'static str,
+    config: fn() -> ConfigBuilder,
+    end: fn(&mut Peer),
+    /// Whether input may be left unread, so that the connection must end with care.
+    lingers: bool,
+}
+
+/// Every way in which the remote ends an established conversation by what it sends.
+fn by_the_remote() -> [Ending; 9] {
+    let excc: fn() -> ConfigBuilder = || quiet(EXCC);
+    let ending = |name, end| Ending { name, config: excc, end, lingers: true };
+    [
+        Ending { lingers: false, ..ending("end between frames", Peer::eof) },
+        ending("end inside a header", |peer| {
+            peer.feed(&[0xe1]).unwrap();
+            peer.eof();
+        }),
+        ending("end inside a payload", |peer| {
+            peer.feed(&raw_header(EXCC, b"ping", 8, [0; 4])).unwrap();
+            peer.eof();
+        }),
+        ending("garbage", |peer| _ = peer.feed(&[0; 24]).unwrap_err()),
+        ending("second version", |peer| _ = peer.receive(version(8)).unwrap_err()),
+        ending("second verack", |peer| _ = peer.receive(Message::VerAck).unwrap_err()),
+        ending("too large", |peer| {
+            _ = peer.feed(&raw_header(EXCC, b"reject", 5_000, [0; 4])).unwrap_err();
+        }),
+        Ending {
+            config: || quiet(EXCC).max_unsolicited(Command::Block, 0),
+            ..ending("unsolicited", |peer| {
+                _ = peer.feed(&raw_header(EXCC, b"block", 5_000, [0; 4])).unwrap_err();
+            })
+        },
+        Ending {
+            config: || quiet(EXCC).budget(Command::MemPool, Budget::messages(1, secs(1)).close()),
+            ..ending("over budget", |peer| {
+                peer.receive(Message::MemPool).unwrap();
+                peer.events();
+                _ = peer.receive(Message::MemPool).unwrap_err();
+            })
+        },
+    ]
+}
+
+impl Ending {
+    /// A peer that ended so with three messages queued, what it says of them, and the reason.
+    fn ended(&self) -> (Peer, Vec<Event>, CloseReason) {
+        let (mut peer, receipts) = queued((self.config)());
+        (self.end)(&mut peer);
+        let reason = peer.state.close_reason().expect("it is the end").clone();
+        (peer, receipts, reason)
+    }
+}
+
+/// The last events, in which so many of the messages were sent.
+fn last_events(mut receipts: Vec<Event>, sent: usize, reason: CloseReason) -> Vec<Event> {
+    for receipt in &mut receipts[..sent] {
+        if let Event::NotSent(id) = *receipt {
+            *receipt = Event::Sent(id);
+        }
+    }
+    receipts.push(Event::Closed(reason));
+    receipts
+}
+
+#[test]
+fn what_was_queued_may_leave_once_more() {
+    for ending in by_the_remote() {
+        let (mut peer, receipts, reason) = ending.ended();
+        assert_eq!(peer.events(), [], "{}: the end waits for the try", ending.name);
+        assert!(!peer.state.has_events());
+        assert!(peer.state.wants_write() && !peer.state.wants_read());
+        assert_eq!(peer.due_in(), Some((Timer::Shutdown, TRY)));
+        assert_eq!(peer.sent(), [(); 3].map(|()| Message::GetAddr), "{}", ending.name);
+        assert!(!peer.state.wants_write());
+        assert_eq!(peer.events(), last_events(receipts, 3, reason), "{}", ending.name);
+        assert_eq!((peer.due_in(), peer.events()), (None, vec![]));
+    }
+}
+
+#[test]
+fn what_a_try_does_not_send_is_not_sent() {
+    for ending in by_the_remote() {
+        // In one transmit, and in one to lend and one to report what was written.
+        for taken in [0, 1, 24, 30, 71] {
+            let (mut peer, receipts, reason) = ending.ended();
+            let mut written = peer.state.transmit(peer.now).share(2);
+            let len = taken.min(written.remaining());
+            written.advance(len);
+            assert_eq!(peer.events(), [], "the driver has not said what it has written");
+            peer.state.transmit(peer.now).advance(len);
+            let events = last_events(receipts, len / 24, reason);
+            assert_eq!(peer.events(), events, "{}", ending.name);
+            assert!(!peer.state.wants_write() && peer.transmit(usize::MAX).is_empty());
+        }
+    }
+}
+
+#[test]
+fn two_tries_that_write_nothing_end_it() {
+    for ending in by_the_remote() {
+        let (mut peer, receipts, reason) = ending.ended();
+        peer.transmit(0);
+        assert_eq!(peer.events(), []);
+        peer.transmit(0);
+        assert_eq!(peer.events(), last_events(receipts, 0, reason), "{}", ending.name);
+    }
+}
+
+#[test]
+fn a_driver_that_never_tries_is_told_of_the_end_a_second_later() {
+    for ending in by_the_remote() {
+        let (mut peer, receipts, reason) = ending.ended();
+        peer.advance(TRY - nanos(1));
+        assert_eq!(peer.events(), []);
+        peer.advance(nanos(1));
+        assert_eq!(peer.events(), last_events(receipts, 0, reason), "{}", ending.name);
+        assert_eq!(peer.due_in(), None);
+    }
+}
+
+#[test]
+fn a_close_and_a_broken_connection_end_the_try() {
+    let ends: [fn(&mut PeerState, Instant); 2] =
+        [PeerState::close, PeerState::handle_connection_lost];
+    for end in ends {
+        for ending in by_the_remote() {
+            let (mut peer, receipts, reason) = ending.ended();
+            end(&mut peer.state, peer.now);
+            // The first reason stands.
+            assert_eq!(peer.events(), last_events(receipts, 0, reason), "{}", ending.name);
+            assert!(!peer.state.wants_write());
+        }
+    }
+}
+
+#[test]
+fn a_remote_that_may_not_have_been_read_has_a_second_to_take_the_last_bytes() {
+    for ending in by_the_remote() {
+        let (mut peer, _, _) = ending.ended();
+        let expected = ending.lingers.then_some(peer.now + TRY);
+        assert_eq!(peer.state.linger_until(), expected, "{}", ending.name);
+        peer.sent();
+        assert_eq!(peer.state.linger_until(), expected, "{}", ending.name);
+        // The application wants it over at once.
+        peer.state.close(peer.now);
+        assert_eq!(peer.state.linger_until(), None);
+
+        // Where nothing is queued there is nothing to try.
+        let mut idle = Peer::established((ending.config)());
+        (ending.end)(&mut idle);
+        let reason = idle.state.close_reason().expect("it is the end").clone();
+        assert_eq!(idle.events(), [Event::Closed(reason)], "{}", ending.name);
+        assert_eq!(idle.state.linger_until(), ending.lingers.then_some(idle.now + TRY));
+        assert_eq!(idle.due_in(), None);
+    }
+}
+
+#[test]
+fn ends_of_our_own_and_broken_connections_have_no_try() {
+    let ends: [fn(&mut Peer); 4] = [
+        |peer| peer.state.close(peer.now),
+        |peer| peer.state.refuse_version(peer.now),
+        |peer| peer.state.handle_connection_lost(peer.now),
+        |peer| {
+            peer.transmit(0);
+            peer.advance(secs(21));
+        },
+    ];
+    for end in ends {
+        let (mut peer, mut receipts) = queued(quiet(EXCC));
+        end(&mut peer);
+        let reason = peer.state.close_reason().expect("it is the end").clone();
+        receipts.push(Event::Closed(reason));
+        assert_eq!(peer.events(), receipts);
+        assert!(!peer.state.wants_write() && peer.state.linger_until().is_none());
+        assert_eq!(peer.due_in(), None);
+    }
+}
+
+/// A node that gets our `version` and something fatal in one segment answers both, and so do we.
+#[test]
+fn fatal_input_behind_a_version_does_not_keep_our_own_version_back() {
+    for (network, number, sent) in [
+        (EXCC, 8, &[Command::Version, Command::VerAck][..]),
+        (DCR, 12, &[Command::Version, Command::VerAck]),
+    ] {
+        let mut bytes = frame(network, 8, version(number)).to_vec();
+        bytes.extend_from_slice(&[b'?'; 24]);
+        let mut peer = Peer::inbound(quiet(network));
+        let reason = peer.feed(&bytes).unwrap_err();
+        assert!(matches!(peer.events()[0], Event::VersionReceived(_)));
+        assert_eq!(peer.sent_commands(), sent);
+        assert_eq!(peer.events(), [Event::Closed(reason.clone())]);
+
+        // Our version was on its way in any case.
+        let mut peer = Peer::outbound(quiet(network));
+        assert_eq!(peer.feed(&bytes), Err(reason.clone()));
+        assert_eq!(peer.sent_commands()[0], Command::Version);
+        assert_eq!(peer.closed(), reason);
+    }
+}
+
+#[test]
+fn a_first_message_that_is_no_version_gets_ours_from_the_side_that_called() {
+    for (mut peer, sent) in
+        [(Peer::outbound(quiet(EXCC)), &[Command::Version][..]), (Peer::inbound(quiet(EXCC)), &[])]
+    {
+        let reason = CloseReason::NotVersion(Command::Ping);
+        assert_eq!(peer.receive(Message::Ping(Ping { nonce: 1 })), Err(reason.clone()));
+        assert_eq!(peer.sent_commands(), sent);
+        assert_eq!(peer.events(), [Event::Closed(reason)]);
+    }
+}
+
+/// What the remote is too old for, lacks, or is us is said by silence.
+#[test]
+fn a_version_that_is_refused_gets_no_answer() {
+    let connected_to_itself = |config: ConfigBuilder| {
+        let mut peer = Peer::outbound(config);
+        let sent = peer.sent();
+        let [Message::Version(own)] = &sent[..] else { panic!("{sent:?}") };
+        peer.receive((**own).clone()).unwrap_err();
+        peer
+    };
+    let mut refused = [
+        {
+            let mut peer = Peer::inbound(quiet(EXCC).min_remote_version(8));
+            peer.receive(version(7)).unwrap_err();
+            peer
+        },
+        {
+            let all = excc_peer::wire::Services::all();
+            let mut peer = Peer::inbound(quiet(EXCC).required_services(all));
+            peer.receive(version(8)).unwrap_err();
+            peer
+        },
+        connected_to_itself(quiet(EXCC)),
+    ];
+    for peer in &mut refused {
+        assert_eq!(peer.sent(), []);
+        assert!(matches!(peer.events().last(), Some(Event::Closed(_))));
+        assert_eq!(peer.state.linger_until(), None);
+    }
+}
+
+#[test]
+fn pongs_leave_in_the_try_as_well() {
+    let mut peer = Peer::established(quiet(EXCC));
+    peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
+    peer.eof();
+    assert_eq!(peer.events(), [unasked(Message::Ping(Ping { nonce: 7 }))]);
+    assert_eq!(peer.sent_commands(), [Command::Pong]);
+    assert_eq!(peer.events(), [Event::Closed(CloseReason::RemoteClosed)]);
+}
+
+#[test]
+fn what_waited_for_the_handshake_does_not_leave_in_the_try() {
+    let mut peer = Peer::inbound(quiet(DCR));
+    peer.receive(version(12)).unwrap();
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.events();
+    peer.eof();
+    assert_eq!(peer.sent_commands(), [Command::Version, Command::VerAck]);
+    assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(CloseReason::RemoteClosed)]);
+}
+
+#[test]
+fn nothing_is_taken_during_the_try() {
+    let (mut peer, _) = queued(quiet(EXCC));
+    peer.eof();
+    let reason = CloseReason::RemoteClosed;
+    let refused = excc_peer::SendErrorKind::Closed(reason.clone());
+    assert_eq!(peer.state.send(peer.now, Message::GetAddr).unwrap_err().kind, refused);
+    assert_eq!(peer.state.ping(peer.now), Err(refused));
+    assert_eq!(peer.receive(Message::GetAddr), Err(reason));
+    peer.state.shutdown(peer.now, secs(60));
+    assert_eq!(peer.due_in(), Some((Timer::Shutdown, TRY)));
+    assert!(!peer.state.is_shutting_down() && !peer.state.is_established());
+}
+
+#[test]
+fn a_shutdown_that_the_remote_ends_sends_the_rest_once() {
+    let (mut peer, receipts) = queued(quiet(EXCC));
+    _ = peer.state.announce(peer.now, tx(1), excc_peer::Relay::Trickle);
+    peer.state.shutdown(peer.now, secs(60));
+    assert_eq!(peer.state.stats().waiting_announcements, 0, "it leaves at once");
+    peer.eof();
+    assert_eq!(peer.sent().len(), 4);
+    assert_eq!(peer.events(), last_events(receipts, 3, CloseReason::RemoteClosed));
+}

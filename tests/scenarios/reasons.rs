@@ -1,0 +1,246 @@
+//! Why a peer ended: whose fault it was, whether nodes ban for it, and what was cut.
+
+use std::error::Error;
+
+use excc_peer::wire::{Command, EncodedMessage, Message, Ping, Services};
+use excc_peer::{Blame, Budget, Chain, CloseReason, Event, Network, Overflow, SendErrorKind};
+
+use crate::common::*;
+
+/// Whether the nodes of Exchangecoin and of Decred ban for it.
+const BY_NONE: [bool; 2] = [false; 2];
+const BY_DECRED: [bool; 2] = [false, true];
+const BY_BOTH: [bool; 2] = [true; 2];
+
+/// The reason for which an established peer refuses bytes.
+fn refused(network: Network, bytes: &[u8]) -> CloseReason {
+    let peer = config(network).trailing_bytes(excc_peer::wire::TrailingBytes::Reject);
+    Peer::established(peer).feed(bytes).unwrap_err()
+}
+
+fn cut(bytes: &[u8]) -> CloseReason {
+    let mut peer = Peer::established(config(EXCC));
+    peer.feed(bytes).unwrap();
+    peer.eof();
+    peer.closed()
+}
+
+/// Every reason there is, who is to blame for it, and who bans for it.
+fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
+    let encode = {
+        let request = excc_peer::wire::GetCFsV2 { start_hash: hash(1), end_hash: hash(2) };
+        EncodedMessage::new(&EXCC, 9, &Message::GetCFsV2(request)).unwrap_err()
+    };
+    let command = Command::Reject;
+    let services = Services::NODE_NETWORK;
+    let ours = [
+        CloseReason::Local,
+        CloseReason::VersionRefused,
+        CloseReason::PayloadTooLarge { command, len: 2, limit: 1 },
+        CloseReason::SelfConnection,
+        CloseReason::Encode(encode),
+    ];
+    let banned = [
+        refused(EXCC, &[0xff; 24]),
+        refused(EXCC, &raw_frame(DCR, b"ping", &[0; 8])),
+        refused(EXCC, &raw_frame(EXCC, b"pung", &[0; 8])),
+        refused(EXCC, &raw_frame(EXCC, b"p\x01ng", &[0; 8])),
+        refused(EXCC, &raw_frame(EXCC, b"ping", &[0; 9])),
+        refused(EXCC, &[&raw_header(EXCC, b"ping", 8, [7; 4])[..], &[0; 8]].concat()),
+        refused(EXCC, &raw_frame(EXCC, b"inv", &[0xfd, 1, 0])),
+        refused(EXCC, &raw_frame(EXCC, b"addrv2", &[])),
+    ];
+    let misbehaviour = [
+        // A payload that is complete and too short.
+        refused(EXCC, &raw_frame(EXCC, b"ping", &[0; 7])),
+        CloseReason::NotVersion(Command::Ping),
+        CloseReason::NotVerAck(Command::Ping),
+        CloseReason::DuplicateVersion,
+        CloseReason::DuplicateVerAck,
+        CloseReason::Unsolicited { command, len: 2, limit: 1 },
+        CloseReason::OverBudget { command },
+    ];
+    let incapacity = [
+        CloseReason::ProtocolVersionTooOld { advertised: 1, minimum: 3 },
+        CloseReason::MissingServices { offered: Services::empty(), required: services },
+        CloseReason::HandshakeTimeout,
+        CloseReason::VerAckTimeout,
+        CloseReason::IdleTimeout,
+        CloseReason::PongTimeout,
+        CloseReason::Stall { request: Command::GetData, vector: Some(block(1)) },
+        CloseReason::WriteStall,
+        CloseReason::OutputOverflow { queued: 2, limit: 1 },
+    ];
+    let network = [
+        CloseReason::RemoteClosed,
+        CloseReason::ConnectionLost,
+        cut(&[0xe1]),
+        cut(&raw_header(EXCC, b"ping", 8, [0; 4])),
+    ];
+    let trailing = refused(EXCC, &raw_frame(EXCC, b"inv", &[0, 0]));
+    let mut all = vec![(trailing, Blame::Misbehaviour, BY_DECRED)];
+    let mut add = |reasons: &[CloseReason], blame, banned| {
+        all.extend(reasons.iter().map(|reason| (reason.clone(), blame, banned)));
+    };
+    add(&ours, Blame::Ours, BY_NONE);
+    add(&banned, Blame::Misbehaviour, BY_BOTH);
+    add(&misbehaviour, Blame::Misbehaviour, BY_NONE);
+    add(&incapacity, Blame::Incapacity, BY_NONE);
+    add(&network, Blame::Network, BY_NONE);
+    all
+}
+
+#[test]
+fn each_reason_has_someone_to_blame_and_is_judged_by_chain() {
+    for (reason, blame, banned) in reasons() {
+        let judged = [Chain::Exchangecoin, Chain::Decred].map(|chain| reason.is_violation(chain));
+        assert_eq!((reason.blame(), judged), (blame, banned), "{reason}");
+        // Nobody is banned for what is not the remote's fault.
+        assert!(!judged[0] || blame == Blame::Misbehaviour, "{reason}");
+    }
+}
+
+#[test]
+fn everyone_to_blame_has_a_name() {
+    let names = [Blame::Ours, Blame::Misbehaviour, Blame::Incapacity, Blame::Network]
+        .map(|blame| blame.to_string());
+    assert_eq!(names, ["ours", "misbehaviour", "incapacity", "network"]);
+}
+
+/// The reasons that only come up in company of a peer.
+#[test]
+fn reasons_are_told_as_they_come_up() {
+    let mut peer = Peer::established(config(EXCC).max_queued_bytes(200).overflow(Overflow::Close));
+    _ = peer.state.send(peer.now, Message::Inv((0..9).map(tx).collect())).unwrap_err();
+    assert!(matches!(peer.closed(), CloseReason::OutputOverflow { .. }));
+
+    let budget = Budget::bytes(100, secs(1)).close();
+    let mut peer = Peer::established(config(EXCC).budget(Command::Inv, budget));
+    let over = CloseReason::OverBudget { command: Command::Inv };
+    assert_eq!(peer.receive(Message::Inv((0..9).map(tx).collect())), Err(over));
+
+    let mut peer = Peer::established(config(EXCC).max_unsolicited(Command::Inv, 100));
+    let header = raw_header(EXCC, b"inv", 101, [0; 4]);
+    let over = CloseReason::Unsolicited { command: Command::Inv, len: 101, limit: 100 };
+    assert_eq!(peer.feed(&header), Err(over));
+}
+
+/// A node that bans us closes after the header of its `version`, or with a reset.
+#[test]
+fn a_stream_that_ends_inside_a_frame_is_cut_and_no_violation() {
+    let bytes = frame(EXCC, 8, version(8));
+    for len in 1..bytes.len() {
+        for slowly in [false, true] {
+            let mut peer = Peer::inbound(config(EXCC));
+            for piece in bytes[..len].chunks(if slowly { 1 } else { len }) {
+                peer.feed(piece).unwrap();
+            }
+            peer.eof();
+            let Some(CloseReason::Cut(cut)) = peer.state.close_reason().cloned() else {
+                panic!("cut at {len}: {:?}", peer.state.close_reason());
+            };
+            let expected = match len {
+                0..24 => (None, len, 24),
+                _ => (Some(Command::Version), len - 24, bytes.len() - 24),
+            };
+            assert_eq!((cut.command, cut.received, cut.needed), expected);
+            let reason = CloseReason::Cut(cut);
+            let of = if len < 24 { "header" } else { "version" };
+            let expected = format!(
+                "stream ended inside a frame: {} of {} bytes of a {of} received",
+                cut.received, cut.needed
+            );
+            assert_eq!(reason.to_string(), expected);
+            assert_eq!(peer.events(), [Event::Closed(reason)]);
+        }
+    }
+}
+
+#[test]
+fn every_message_can_be_cut_anywhere() {
+    let frames = [
+        (EXCC, frame(EXCC, 8, Message::GetAddr)),
+        (EXCC, frame(EXCC, 8, Message::Ping(Ping { nonce: 1 }))),
+        (EXCC, frame(EXCC, 8, Message::Inv((0..9).map(tx).collect()))),
+        (DCR, frame(DCR, 12, Message::Tx(paying(Chain::Decred, 100)))),
+    ];
+    for (network, bytes) in &frames {
+        for len in 1..bytes.len() {
+            let mut peer = Peer::established(config(*network));
+            peer.feed(&bytes[..len]).unwrap();
+            peer.eof();
+            let CloseReason::Cut(cut) = peer.closed() else { panic!("cut at {len}") };
+            assert_eq!(cut.received, if len < 24 { len } else { len - 24 });
+        }
+        // A whole frame is no cut one, and neither is none.
+        let mut peer = Peer::established(config(*network));
+        peer.feed(bytes).unwrap();
+        peer.eof();
+        peer.sent();
+        assert_eq!(peer.closed(), CloseReason::RemoteClosed);
+    }
+}
+
+#[test]
+fn frames_that_wait_for_the_application_are_not_cut() {
+    let mut peer = Peer::established(config(EXCC).max_waiting_events(1, usize::MAX));
+    let bytes = frame(EXCC, 8, Message::Ping(Ping { nonce: 1 }));
+    peer.feed(&bytes.repeat(3)).unwrap();
+    peer.feed(&bytes[..30]).unwrap();
+    peer.eof();
+    let mut pings = 0;
+    while peer.state.close_reason().is_none() {
+        pings += peer.messages().len();
+        _ = peer.resume();
+    }
+    assert_eq!(pings + peer.messages().len(), 3);
+    let Some(CloseReason::Cut(cut)) = peer.state.close_reason() else { panic!("not cut") };
+    assert_eq!((cut.command, cut.received, cut.needed), (Some(Command::Ping), 6, 8));
+}
+
+/// A payload that is complete and too short was not cut.
+#[test]
+fn a_short_payload_is_malformed() {
+    let bytes = raw_frame(EXCC, b"ping", &[0; 7]);
+    let mut peer = Peer::established(config(EXCC));
+    assert_eq!(refusal(&peer.feed(&bytes).unwrap_err()), "Truncated");
+}
+
+/// The causes of an error, as a log would print them.
+fn chain(error: &dyn Error) -> Vec<String> {
+    let mut chain = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        chain.push(error.to_string());
+        cause = error.source();
+    }
+    chain
+}
+
+#[test]
+fn an_error_says_each_thing_once() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let not_ready = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
+    peer.shake_hands(version(8));
+    let handshake = peer.state.send(peer.now, Message::VerAck).unwrap_err();
+    let unwelcome = peer.state.send(peer.now, Message::GetCFTypes).unwrap_err();
+    let undefined = peer.state.send(peer.now, Message::AddrV2(vec![])).unwrap_err();
+    assert!(matches!(undefined.kind, SendErrorKind::Encode(_)));
+    peer.feed(&[0xff; 24]).unwrap_err();
+    let closed = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
+    for error in [not_ready, handshake, unwelcome, undefined, closed] {
+        let causes = chain(&error);
+        for (place, cause) in causes.iter().enumerate() {
+            let text = cause.strip_prefix("not sent: ").unwrap_or(cause);
+            let others = causes.iter().enumerate().filter(|&(other, _)| other != place);
+            for (_, other) in others {
+                assert!(!other.contains(text), "{causes:?}");
+            }
+        }
+        assert_eq!(causes[0], format!("not sent: {}", error.kind));
+    }
+    for (reason, _, _) in reasons() {
+        let causes = chain(&reason);
+        assert_eq!(causes.len(), 1, "{causes:?}");
+    }
+}
