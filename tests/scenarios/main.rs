@@ -7,7 +7,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answers;
 mod bad_input;
+mod budgets;
 mod deadlines;
 mod decred;
 mod display;
@@ -24,6 +26,7 @@ mod reasons;
 mod requests;
 mod sending;
 mod shutdown;
+mod sizes;
 mod stats;
 mod timers;
 mod writes;

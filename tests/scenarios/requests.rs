@@ -39,7 +39,7 @@ impl Peer {
 }
 
 /// A `block` and what names it.
-fn a_block(network: Network) -> (Message, InvVect) {
+pub(super) fn a_block(network: Network) -> (Message, InvVect) {
     let chain = network.chain();
     let header = header(chain);
     let vector = InvVect::block(header.block_hash());
@@ -49,13 +49,13 @@ fn a_block(network: Network) -> (Message, InvVect) {
     (Message::Block(block.expect("a valid block")), vector)
 }
 
-fn a_tx(network: Network) -> (Message, InvVect) {
+pub(super) fn a_tx(network: Network) -> (Message, InvVect) {
     let tx = paying(network.chain(), 20);
     let vector = InvVect::tx(tx.tx_hash());
     (Message::Tx(tx), vector)
 }
 
-fn a_mix() -> (Message, InvVect) {
+pub(super) fn a_mix() -> (Message, InvVect) {
     let message = Message::from(MixFactPoly {
         signature: [1; 64],
         identity: [2; 33],

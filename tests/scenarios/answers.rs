@@ -1,0 +1,267 @@
+//! Which messages were asked for, as far as the wire tells.
+
+use bytes::{Buf, Bytes};
+use excc_peer::wire::{
+    BlockHeader, CFilterV2, Command, GetCFilterV2, GetInitState, Headers, InitState, InvVect, List,
+    LocatorRequest, Message, MiningState, NetAddress, PeerAddress, Services,
+};
+use excc_peer::{Chain, ConfigBuilder, Event, Hash, Network};
+
+use super::requests::{a_block, a_mix, a_tx};
+use crate::common::*;
+
+fn peer(network: Network) -> Peer {
+    Peer::established(quiet(network))
+}
+
+fn quiet(network: Network) -> ConfigBuilder {
+    config(network).idle_timeout(None).ping_interval(None).send_unwelcome(true)
+}
+
+fn ask(peer: &mut Peer, request: impl Into<Message>) {
+    peer.state.send(peer.now, request).expect("may be sent");
+    peer.sent();
+    peer.events();
+}
+
+fn getdata(vectors: impl IntoIterator<Item = InvVect>) -> Message {
+    Message::GetData(vectors.into_iter().collect())
+}
+
+fn not_found(vectors: impl IntoIterator<Item = InvVect>) -> Message {
+    Message::NotFound(vectors.into_iter().collect())
+}
+
+/// Whether a message that comes is marked as asked for.
+#[track_caller]
+fn is_solicited(peer: &mut Peer, message: impl Into<Message>) -> bool {
+    peer.receive(message).expect("acceptable");
+    let solicited = peer.events().into_iter().find_map(|event| match event {
+        Event::Message { solicited, .. } => Some(solicited),
+        _ => None,
+    });
+    solicited.expect("a message has come")
+}
+
+/// The objects that a `getdata` asks for on a network.
+fn objects(network: Network) -> Vec<(Message, InvVect)> {
+    let mut objects = vec![a_block(network), a_tx(network)];
+    objects.extend((network == DCR).then(a_mix));
+    objects
+}
+
+#[test]
+fn an_object_is_marked_once_for_each_vector_asked_for() {
+    for network in [EXCC, DCR] {
+        for (object, vector) in objects(network) {
+            let mut peer = peer(network);
+            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: not asked for");
+            ask(&mut peer, getdata([vector, tx(1)]));
+            assert!(is_solicited(&mut peer, object.clone()), "{vector}");
+            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: a second time");
+            // Something else of the same kind was asked for.
+            ask(&mut peer, getdata([InvVect::new(vector.kind, hash(9))]));
+            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: another one");
+        }
+    }
+}
+
+#[test]
+fn an_object_is_marked_without_any_memory_of_inventory() {
+    for network in [EXCC, DCR] {
+        for (object, vector) in objects(network) {
+            let mut peer = Peer::established(quiet(network).known_inventory(0, secs(1)));
+            ask(&mut peer, getdata([vector]));
+            assert!(is_solicited(&mut peer, object.clone()));
+            assert!(!is_solicited(&mut peer, object));
+        }
+    }
+}
+
+#[test]
+fn what_was_not_found_is_marked_if_any_of_it_was_asked_for() {
+    for network in [EXCC, DCR] {
+        let mut peer = peer(network);
+        assert!(!is_solicited(&mut peer, not_found([tx(1)])));
+        ask(&mut peer, getdata([tx(1), block(2), tx(3)]));
+        assert!(!is_solicited(&mut peer, not_found([])));
+        assert!(!is_solicited(&mut peer, not_found([tx(4), tx(2), block(1)])));
+        assert!(is_solicited(&mut peer, not_found([tx(4), block(2)])));
+        assert!(!is_solicited(&mut peer, not_found([block(2)])));
+        assert!(is_solicited(&mut peer, not_found([tx(1), tx(3)])));
+        assert_eq!(peer.state.stats().requested, 0);
+    }
+}
+
+#[test]
+fn a_repeated_getdata_may_be_answered_twice() {
+    for network in [EXCC, DCR] {
+        for (object, vector) in objects(network) {
+            // No message of that kind is accepted that nobody asked for.
+            let mut peer = Peer::established(
+                quiet(network).max_unsolicited(object.command(), 0).known_inventory(0, secs(1)),
+            );
+            ask(&mut peer, getdata([vector]));
+            ask(&mut peer, getdata([vector]));
+            assert!(is_solicited(&mut peer, object.clone()));
+            assert!(!is_solicited(&mut peer, object.clone()), "it is there already");
+            assert!(peer.receive(object).is_err(), "twice is enough");
+        }
+    }
+}
+
+fn header_after(chain: Chain, prev_block: Hash) -> BlockHeader {
+    BlockHeader { prev_block, ..header(chain) }
+}
+
+fn headers(chain: Chain, headers: &[BlockHeader]) -> Message {
+    Message::Headers(Headers::new(chain, headers).expect("of the chain"))
+}
+
+fn get_headers(locator: impl Into<List<Hash>>, stop: Hash) -> Message {
+    Message::GetHeaders(LocatorRequest { stop, ..LocatorRequest::new(locator) })
+}
+
+#[test]
+fn headers_are_marked_if_they_continue_a_locator() {
+    for network in [EXCC, DCR] {
+        let chain = network.chain();
+        let after = |prev| headers(chain, &[header_after(chain, prev)]);
+        let stop = header_after(chain, hash(70));
+        let answers = [
+            ("after the first of the locator", after(hash(1))),
+            ("after another of the locator", after(hash(3))),
+            ("after the genesis block", after(network.genesis())),
+            ("none", headers(chain, &[])),
+            ("the stop hash", headers(chain, &[stop.clone()])),
+        ];
+        for (what, answer) in answers {
+            let mut peer = peer(network);
+            assert!(!is_solicited(&mut peer, answer.clone()), "{what}: before it is asked for");
+            ask(&mut peer, get_headers([hash(1), hash(2), hash(3)], stop.block_hash()));
+            assert!(is_solicited(&mut peer, answer.clone()), "{what}");
+            assert!(!is_solicited(&mut peer, answer), "{what}: a second time");
+        }
+    }
+}
+
+/// What hung a client: it took the announcement for the last answer.
+#[test]
+fn a_block_that_is_announced_during_a_synchronisation_is_no_answer() {
+    for network in [EXCC, DCR] {
+        let chain = network.chain();
+        let config = quiet(network).response_timeout(Command::GetHeaders, Some(secs(30)));
+        let mut peer = Peer::established(config);
+        ask(&mut peer, get_headers([hash(1)], Hash::ZERO));
+        peer.advance(secs(20));
+        let announcement = headers(chain, &[header_after(chain, hash(500))]);
+        assert!(!is_solicited(&mut peer, announcement));
+        // It answers nothing, so that the answer is still due.
+        let (timer, left) = peer.due_in().unwrap();
+        assert_eq!(timer, excc_peer::Timer::Stall);
+        assert!(left < secs(11));
+        let first = header_after(chain, hash(1));
+        let second = header_after(chain, first.block_hash());
+        assert!(is_solicited(&mut peer, headers(chain, &[first, second])));
+        assert_eq!(peer.due_in(), None);
+    }
+}
+
+#[test]
+fn an_announcement_before_the_request_was_offered_does_not_use_it_up() {
+    let chain = EXCC.chain();
+    let mut peer = peer(EXCC);
+    peer.state.send(peer.now, get_headers([hash(1)], Hash::ZERO)).unwrap();
+    // At the tip it looks like an answer, but nothing was asked yet.
+    let next = headers(chain, &[header_after(chain, hash(1))]);
+    assert!(!is_solicited(&mut peer, next.clone()));
+    peer.sent();
+    peer.events();
+    assert!(is_solicited(&mut peer, next));
+}
+
+#[test]
+fn headers_answer_the_request_that_they_continue_and_all_before_it() {
+    let chain = EXCC.chain();
+    let mut peer = peer(EXCC);
+    for n in 1..=3 {
+        ask(&mut peer, get_headers([hash(n)], Hash::ZERO));
+    }
+    let after = |n| headers(chain, &[header_after(chain, hash(n))]);
+    assert!(is_solicited(&mut peer, after(2)));
+    assert!(!is_solicited(&mut peer, after(1)), "nodes answer in order");
+    assert!(is_solicited(&mut peer, after(3)));
+}
+
+fn mining_state() -> MiningState {
+    MiningState { version: 1, height: 1, block_hashes: List::new(), vote_hashes: List::new() }
+}
+
+/// Requests whose answers bear nothing that names the request.
+fn by_command(network: Network) -> Vec<(Message, Message)> {
+    let inv = |vectors: &[InvVect]| Message::Inv(vectors.iter().copied().collect());
+    let address = NetAddress::new(1, PeerAddress::new(Services::empty(), remote()));
+    let mut pairs = vec![
+        (GetInitState::default().into(), InitState::default().into()),
+        (Message::GetBlocks(LocatorRequest::new([hash(1)])), inv(&[block(1)])),
+        (Message::MemPool, inv(&[tx(1)])),
+        (
+            Message::GetCFilterV2(GetCFilterV2 { block_hash: hash(1) }),
+            CFilterV2 {
+                block_hash: hash(1),
+                data: Bytes::new(),
+                proof_index: 0,
+                proof_hashes: List::new(),
+            }
+            .into(),
+        ),
+    ];
+    if network == EXCC {
+        pairs.push((Message::GetAddr, Message::Addr([address].into())));
+        pairs.push((Message::GetMinings, Message::MiningState(mining_state())));
+    }
+    pairs
+}
+
+#[test]
+fn other_answers_are_marked_one_for_each_request() {
+    for network in [EXCC, DCR] {
+        for (request, answer) in by_command(network) {
+            let command = request.command();
+            let mut peer = peer(network);
+            assert!(!is_solicited(&mut peer, answer.clone()), "{command}: not asked for");
+            ask(&mut peer, request.clone());
+            ask(&mut peer, request);
+            assert!(is_solicited(&mut peer, answer.clone()), "{command}");
+            assert!(is_solicited(&mut peer, answer.clone()), "{command}: asked for twice");
+            assert!(!is_solicited(&mut peer, answer), "{command}: one more");
+        }
+    }
+}
+
+#[test]
+fn messages_that_answer_nothing_are_never_marked() {
+    let mut peer = peer(EXCC);
+    for (request, _) in by_command(EXCC) {
+        ask(&mut peer, request);
+    }
+    ask(&mut peer, getdata([tx(1)]));
+    for message in [Message::GetAddr, Message::SendHeaders, Message::MemPool, getdata([tx(1)])] {
+        assert!(!is_solicited(&mut peer, message));
+    }
+}
+
+#[test]
+fn an_answer_may_overtake_the_report_that_its_request_was_written() {
+    for network in [EXCC, DCR] {
+        for (request, answer) in by_command(network) {
+            let command = request.command();
+            let mut peer = peer(network);
+            peer.state.send(peer.now, request).unwrap();
+            let written = peer.state.transmit(peer.now).share(1).remaining();
+            assert!(is_solicited(&mut peer, answer.clone()), "{command}");
+            peer.state.transmit(peer.now).advance(written);
+            assert!(!is_solicited(&mut peer, answer), "{command}");
+        }
+    }
+}
