@@ -13,14 +13,20 @@
 mod commands;
 #[path = "peer/demo.rs"]
 mod demo;
+#[path = "peer/fields.rs"]
+mod fields;
 #[path = "peer/json.rs"]
 mod json;
+#[path = "peer/modes.rs"]
+mod modes;
 #[path = "peer/report.rs"]
 mod report;
 #[path = "peer/runtime.rs"]
 mod runtime;
 #[path = "peer/session.rs"]
 mod session;
+#[path = "peer/store.rs"]
+mod store;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -32,8 +38,17 @@ use excc_peer::{Config, ConfigBuilder, Network};
 use runtime::{Runtime, RuntimeName};
 
 /// A peer of the Exchangecoin and Decred networks.
+///
+/// `connect` and `listen` take commands from standard input; `help` lists them. They answer what
+/// nodes disconnect for if it is not answered: `getdata` with what the command `make` has made,
+/// or with `notfound`, and `getinitstate` with an empty `initstate`. With `--services 1`,
+/// `getheaders` and `getblocks` are answered from the blocks that were made.
+///
+/// Do not offer service 1 to a node that is behind: it chooses such a peer to synchronise from,
+/// and disconnects after 10 s without new headers. An empty `headers` does not help, and made-up
+/// headers have no proof of work. A synchronised node keeps the connection.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     mode: Option<Mode>,
@@ -62,28 +77,28 @@ struct Options {
     /// {excc,dcr}-{mainnet,testnet,simnet,regnet}
     #[arg(long, global = true, default_value = "excc-mainnet")]
     network: Network,
-    /// What drives the peers: tokio is there with the feature of that name.
+    /// The driver of the peers; tokio needs the feature of that name.
     #[arg(long, global = true, value_name = "NAME", default_value_t = RuntimeName::Std)]
     runtime: RuntimeName,
-    /// The highest protocol version to speak.
+    /// The highest protocol version to advertise.
     #[arg(long, global = true, value_name = "N")]
     protocol_version: Option<u32>,
-    /// The software to present.
+    /// The software to advertise.
     #[arg(long, global = true, value_name = "NAME:VERSION", value_parser = parse_user_agent)]
     user_agent: Option<(String, String)>,
-    /// The services to offer, as a number.
+    /// The services to offer, as a number. 1 serves headers and blocks that were made here.
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     services: u64,
-    /// The height of the best block to tell of.
+    /// The height of the best block to advertise.
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     height: i32,
-    /// Ask not to be told of transactions.
+    /// Ask for no announcements of transactions.
     #[arg(long, global = true)]
     no_relay: bool,
     /// End after so many seconds.
     #[arg(long, global = true, value_name = "N")]
     seconds: Option<u64>,
-    /// Each event as one JSON object a line; everything else on standard error.
+    /// Print each event as one JSON object a line, and everything else on standard error.
     #[arg(long, global = true)]
     json: bool,
 }
@@ -94,9 +109,13 @@ fn parse_user_agent(text: &str) -> Result<(String, String), String> {
 }
 
 impl Options {
+    fn services(&self) -> Services {
+        Services::from_bits_retain(self.services)
+    }
+
     fn config(&self) -> ConfigBuilder {
         let mut builder = Config::builder(self.network)
-            .services(Services::from_bits_retain(self.services))
+            .services(self.services())
             .start_height(self.height)
             .relay(!self.no_relay);
         if let Some(version) = self.protocol_version {
@@ -123,7 +142,7 @@ fn run(Arguments { mode, options }: Arguments) -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::new(options.runtime)?;
     match mode.unwrap_or(Mode::Demo) {
         Mode::Demo => demo::run(&options, &runtime),
-        Mode::Connect { address } => session::connect(&options, &runtime, &address),
-        Mode::Listen { address } => session::listen(&options, &runtime, &address),
+        Mode::Connect { address } => modes::connect(&options, &runtime, &address),
+        Mode::Listen { address } => modes::listen(&options, &runtime, &address),
     }
 }

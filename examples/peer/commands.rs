@@ -1,86 +1,132 @@
 //! Commands from standard input.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use excc_peer::Hash;
-use excc_peer::wire::InvVect;
+use excc_peer::wire::{GetInitState, InvType, InvVect, Reject, RejectCode};
 
 pub(crate) const HELP: &str = "\
-commands: ping | inv tx|block HASH [HASH...] [now] | getdata tx|block HASH [HASH...] |
-getheaders HASH [HASH...] | getaddr | addr N | stats | raw HEX |
-shutdown | close | help";
+ping                             measure the round trip
+make tx|block N [now]            make N up, serve and announce them
+inv tx|block HASH [HASH...] [now]
+                                 announce what this program has made
+getdata tx|block HASH [HASH...]  request transactions or blocks
+getheaders HASH [HASH...]        request the headers after a block locator
+getblocks HASH [HASH...]         request the hashes of the blocks after a block locator
+getcfilterv2 HASH                request the committed filter of a block
+getinitstate [TYPE...]           request the state for a starting node, all of it by default
+mempool                          request the transactions of the pool; nodes ban for four at once
+getaddr                          request addresses
+addr N                           send N made-up addresses
+feefilter ATOMS                  ask for transactions of that fee per kilobyte only
+reject COMMAND CODE REASON       say that a message was not accepted
+reject tx|block HASH CODE REASON the same for a transaction or a block
+raw HEX                          write bytes past the peer
+stats                            print the statistics
+shutdown                         end after everything queued was sent
+close                            end at once
+help                             print this list
+Nodes disconnect a peer whose made-up blocks they receive.";
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Ping,
+    Make { kind: InvType, count: usize, now: bool },
     Inv { vectors: Vec<InvVect>, now: bool },
     GetData(Vec<InvVect>),
     GetHeaders(Vec<Hash>),
+    GetBlocks(Vec<Hash>),
+    GetCFilterV2(Hash),
+    GetInitState(GetInitState),
+    MemPool,
     GetAddr,
     Addr(usize),
-    Stats,
+    FeeFilter(i64),
+    Reject(Reject),
     Raw(Vec<u8>),
+    Stats,
     Shutdown,
     Close,
     Help,
 }
 
-/// The command in a line; none in an empty one.
+/// Parses a line. Returns `None` if it is empty.
 pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
-    let mut words: Vec<&str> = line.split_whitespace().collect();
-    if words.is_empty() {
-        return Ok(None);
-    }
-    let command = match words.remove(0) {
-        "ping" => Command::Ping,
-        "inv" => {
-            let now = words.last() == Some(&"now");
-            if now {
-                words.pop();
-            }
-            return Ok(Some(Command::Inv { vectors: vectors(&words)?, now }));
-        }
-        "getdata" => return Ok(Some(Command::GetData(vectors(&words)?))),
-        "getheaders" => return Ok(Some(Command::GetHeaders(hashes(&words)?))),
-        "getaddr" => Command::GetAddr,
-        "addr" => {
-            let [count] = words[..] else { return Err("addr takes one number".into()) };
-            return match count.parse() {
-                Ok(count) => Ok(Some(Command::Addr(count))),
-                Err(error) => Err(format!("{count}: {error}")),
-            };
-        }
-        "stats" => Command::Stats,
-        "raw" => {
-            return match hex::decode(words.concat()) {
-                Ok(bytes) => Ok(Some(Command::Raw(bytes))),
-                Err(error) => Err(error.to_string()),
-            };
-        }
-        "shutdown" => Command::Shutdown,
-        "close" => Command::Close,
-        "help" => Command::Help,
-        other => return Err(format!("no command {other}: try help")),
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let Some((&name, words)) = words.split_first() else { return Ok(None) };
+    let (rest, now) = match words {
+        [rest @ .., "now"] => (rest, true),
+        rest => (rest, false),
     };
-    match words[..] {
-        [] => Ok(Some(command)),
-        _ => Err(format!(
-            "{} takes nothing after it",
-            line.split_whitespace().next().unwrap_or_default()
-        )),
+    Ok(Some(match (name, words) {
+        ("ping", []) => Command::Ping,
+        ("make", [kind, count, ..]) if rest.len() == 2 => {
+            Command::Make { kind: inv_type(kind)?, count: parsed(count)?, now }
+        }
+        ("inv", [_, _, ..]) => Command::Inv { vectors: vectors(rest)?, now },
+        ("getdata", words @ [_, _, ..]) => Command::GetData(vectors(words)?),
+        ("getheaders", words @ [_, ..]) => Command::GetHeaders(hashes(words)?),
+        ("getblocks", words @ [_, ..]) => Command::GetBlocks(hashes(words)?),
+        ("getcfilterv2", [hash]) => Command::GetCFilterV2(parsed(hash)?),
+        ("getinitstate", types) => Command::GetInitState(init_state(types)),
+        ("mempool", []) => Command::MemPool,
+        ("getaddr", []) => Command::GetAddr,
+        ("addr", [count]) => Command::Addr(parsed(count)?),
+        ("feefilter", [atoms]) => Command::FeeFilter(parsed(atoms)?),
+        ("reject", [command @ ("tx" | "block"), hash, code, reason @ ..]) => {
+            Command::Reject(reject(command, code, reason, Some(parsed(hash)?))?)
+        }
+        ("reject", [command, code, reason @ ..]) => {
+            Command::Reject(reject(command, code, reason, None)?)
+        }
+        ("raw", words) => Command::Raw(hex::decode(words.concat()).map_err(|e| e.to_string())?),
+        ("stats", []) => Command::Stats,
+        ("shutdown", []) => Command::Shutdown,
+        ("close", []) => Command::Close,
+        ("help", []) => Command::Help,
+        _ => return Err(format!("{line}: no such command, try help")),
+    }))
+}
+
+fn parsed<T: FromStr<Err: Display>>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|error| format!("{word}: {error}"))
+}
+
+fn hashes(words: &[&str]) -> Result<Vec<Hash>, String> {
+    words.iter().map(|word| parsed(word)).collect()
+}
+
+fn inv_type(word: &str) -> Result<InvType, String> {
+    match word {
+        "tx" => Ok(InvType::TX),
+        "block" => Ok(InvType::BLOCK),
+        _ => Err(format!("{word}: neither tx nor block")),
     }
 }
 
 fn vectors(words: &[&str]) -> Result<Vec<InvVect>, String> {
-    let make = match words.first() {
-        Some(&"tx") => InvVect::tx,
-        Some(&"block") => InvVect::block,
-        _ => return Err("tx or block, and then hashes".into()),
-    };
-    Ok(hashes(&words[1..])?.into_iter().map(make).collect())
+    let kind = inv_type(words.first().copied().unwrap_or_default())?;
+    let hashes = hashes(&words[1..])?;
+    if hashes.is_empty() {
+        return Err("a hash is missing".into());
+    }
+    Ok(hashes.into_iter().map(|hash| InvVect::new(kind, hash)).collect())
 }
 
-fn hashes(words: &[&str]) -> Result<Vec<Hash>, String> {
-    if words.is_empty() {
-        return Err("at least one hash".into());
-    }
-    words.iter().map(|word| word.parse().map_err(|error| format!("{word}: {error}"))).collect()
+fn init_state(types: &[&str]) -> GetInitState {
+    const ALL: [&str; 3] =
+        [GetInitState::HEAD_BLOCKS, GetInitState::HEAD_BLOCK_VOTES, GetInitState::TSPENDS];
+    let types = if types.is_empty() { &ALL } else { types };
+    GetInitState { types: types.iter().collect() }
+}
+
+fn reject(
+    command: &str,
+    code: &str,
+    reason: &[&str],
+    hash: Option<Hash>,
+) -> Result<Reject, String> {
+    let code = RejectCode(parsed(code)?);
+    Ok(Reject { command: command.into(), code, reason: reason.join(" "), hash })
 }

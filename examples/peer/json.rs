@@ -1,9 +1,9 @@
-//! Events, messages and statistics as JSON. Field names are those of the Go nodes;
-//! 64-bit numbers are strings, hashes are in the displayed order.
+//! Events and statistics as JSON.
 
-use excc_peer::wire::{InvVect, Message, NetAddress, PeerAddress, Version};
 use excc_peer::{Chain, Event, Stats};
 use serde_json::{Value, json};
+
+use crate::fields::{fields, version_fields};
 
 pub(crate) fn event(event: &Event, chain: Chain) -> Value {
     match event {
@@ -33,6 +33,7 @@ pub(crate) fn event(event: &Event, chain: Chain) -> Value {
             "event": "closed",
             "reason": reason.to_string(),
             "violation": reason.is_violation(chain),
+            "blame": reason.blame().to_string(),
         }),
         other => json!({"event": "other", "text": format!("{other:?}")}),
     }
@@ -40,90 +41,6 @@ pub(crate) fn event(event: &Event, chain: Chain) -> Value {
 
 fn micros(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn fields(message: &Message) -> Value {
-    match message {
-        Message::Ping(ping) => json!({"nonce": ping.nonce.to_string()}),
-        Message::Pong(pong) => json!({"nonce": pong.nonce.to_string()}),
-        Message::Addr(list) => json!({"addr_list": list.iter().map(address).collect::<Vec<_>>()}),
-        Message::Inv(list) | Message::GetData(list) | Message::NotFound(list) => {
-            json!({"inv_list": list.iter().map(vector).collect::<Vec<_>>()})
-        }
-        Message::GetBlocks(request) | Message::GetHeaders(request) => json!({
-            "protocol_version": request.protocol_version,
-            "block_locator_hashes": request.locator.iter().map(|h| h.to_string()).collect::<Vec<_>>(),
-            "hash_stop": request.stop.to_string(),
-        }),
-        Message::Headers(headers) => {
-            let header = |header: excc_peer::wire::BlockHeaderRef<'_>| {
-                json!({
-                    "block_hash": header.block_hash().to_string(),
-                    "prev_block": header.prev_block().to_string(),
-                    "height": header.height(),
-                    "timestamp": header.timestamp(),
-                })
-            };
-            json!({"headers": headers.iter().map(header).collect::<Vec<_>>()})
-        }
-        Message::FeeFilter(filter) => json!({"min_fee": filter.min_fee.to_string()}),
-        Message::Reject(reject) => json!({
-            "cmd": reject.command,
-            "code": reject.code.0,
-            "reason": reject.reason,
-            "hash": reject.hash.map(|hash| hash.to_string()),
-        }),
-        Message::Tx(tx) => json!({
-            "tx_hash": tx.tx_hash().to_string(),
-            "len": tx.raw().len(),
-        }),
-        Message::Block(block) => json!({
-            "block_hash": block.block_hash().to_string(),
-            "height": block.header().height(),
-            "transactions": block.transactions().len(),
-            "stransactions": block.stake_transactions().len(),
-            "len": block.raw().len(),
-        }),
-        Message::GetAddr
-        | Message::MemPool
-        | Message::SendHeaders
-        | Message::GetMinings
-        | Message::GetCFTypes => json!({}),
-        // What no command of this program asks for; the example `frames` shows every field.
-        _ => Value::Null,
-    }
-}
-
-fn version_fields(version: &Version) -> Value {
-    json!({
-        "protocol_version": version.protocol_version,
-        "services": version.services.bits().to_string(),
-        "timestamp": version.timestamp.to_string(),
-        "addr_you": peer_address(&version.receiver),
-        "addr_me": peer_address(&version.sender),
-        "nonce": version.nonce.to_string(),
-        "user_agent": version.user_agent,
-        "last_block": version.start_height,
-        "disable_relay_tx": !version.relay,
-    })
-}
-
-fn peer_address(address: &PeerAddress) -> Value {
-    json!({
-        "services": address.services().bits().to_string(),
-        "ip": address.ip().to_string(),
-        "port": address.port(),
-    })
-}
-
-fn address(address: &NetAddress) -> Value {
-    let mut value = peer_address(address.address());
-    value["timestamp"] = address.timestamp().to_string().into();
-    value
-}
-
-fn vector(vector: &InvVect) -> Value {
-    json!({"type": vector.kind.number(), "hash": vector.hash.to_string()})
 }
 
 pub(crate) fn stats(stats: &Stats) -> Value {

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use excc_peer::wire::{InvType, InvVect, Message, Version};
 use excc_peer::{Chain, Event, Stats};
+use serde_json::Value;
 
+use crate::fields::fields;
 use crate::json;
 
 /// Where events go: to people, or as JSON to a program.
@@ -26,6 +28,9 @@ impl Report {
             self.print_json(peer, json::event(event, self.chain));
         } else {
             self.line(&peer.to_string(), &describe(event));
+            if let Event::Message { message, .. } = event {
+                details(message).iter().for_each(|line| println!("{:10}{line}", ""));
+            }
         }
     }
 
@@ -59,7 +64,10 @@ pub(crate) fn describe(event: &Event) -> String {
             "established at protocol version {}, clocks {} s apart",
             terms.version, terms.time_offset
         ),
-        Event::Message { message, .. } => format!("<- {}", describe_message(message)),
+        Event::Message { message, solicited } => {
+            let requested = if *solicited { ", as requested" } else { "" };
+            format!("<- {}{requested}", describe_message(message))
+        }
         Event::RoundTrip { time, .. } => format!("round trip in {time:.0?}"),
         Event::Sent(id) => format!("message {id} sent"),
         Event::NotSent(id) => format!("message {id} not sent"),
@@ -94,12 +102,28 @@ fn describe_message(message: &Message) -> String {
         Message::GetBlocks(request) | Message::GetHeaders(request) => {
             format!("{command}: {} locator hashes", request.locator.len())
         }
+        Message::GetInitState(request) => {
+            format!("getinitstate: {}", request.types.iter().collect::<Vec<_>>().join(", "))
+        }
         Message::Headers(headers) => match headers.iter().last() {
             Some(last) => format!("headers: {} up to {}", headers.len(), last.block_hash()),
             None => "headers: none".into(),
         },
         Message::FeeFilter(filter) => format!("feefilter: {}", filter.min_fee),
-        Message::Reject(reject) => format!("reject of {}: {}", reject.command, reject.reason),
+        Message::Reject(reject) => {
+            let hash = reject.hash.map_or_else(String::new, |hash| format!(" {hash}"));
+            let (command, code) = (&reject.command, reject.code.0);
+            format!("reject of {command}{hash}: {:?} ({code:#04x})", reject.reason)
+        }
+        Message::InitState(state) => format!(
+            "initstate: {} blocks, {} votes, {} treasury spends",
+            state.block_hashes.len(),
+            state.vote_hashes.len(),
+            state.tspend_hashes.len()
+        ),
+        Message::CFilterV2(filter) => {
+            format!("cfilterv2 of {}, {} bytes", filter.block_hash, filter.data.len())
+        }
         Message::Tx(tx) => format!("tx: {}, {} bytes", tx.tx_hash(), tx.raw().len()),
         Message::Block(block) => format!(
             "block: {}, {} + {} transactions, {} bytes",
@@ -121,6 +145,43 @@ fn describe_vectors(vectors: &[InvVect]) -> String {
             let (txs, blocks) = (of(InvType::TX), of(InvType::BLOCK));
             format!("{} vectors, {txs} of transactions, {blocks} of blocks", vectors.len())
         }
+    }
+}
+
+/// The items of lists and byte strings, a line each, that the description leaves out.
+fn details(message: &Message) -> Vec<String> {
+    let is_described = match message {
+        Message::Inv(list) | Message::GetData(list) | Message::NotFound(list) => list.len() == 1,
+        Message::GetInitState(_) => true,
+        _ => false,
+    };
+    let fields = if is_described { Value::Null } else { fields(message) };
+    let Value::Object(fields) = fields else { return Vec::new() };
+    let mut lines = Vec::new();
+    for (name, value) in fields {
+        match value {
+            Value::Array(items) => {
+                lines.extend(items.iter().map(|item| format!("{name}: {}", plain(item))));
+            }
+            value if matches!(message, Message::CFilterV2(_)) => {
+                lines.push(format!("{name}: {}", plain(&value)));
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// A value of JSON without quotes and brackets.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} {}", plain(value)));
+            fields.collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
     }
 }
 
