@@ -1,8 +1,8 @@
 //! Prints how fast each adapter receives over a loopback socket, beside a socket that is read
 //! and nothing else.
 //!
-//! What is compared is measured in turns, and of each the fastest turn counts, so that it
-//! hardly matters what else the machine does at the time.
+//! Everything is measured in turns, and the fastest turn of each counts, so that other load on the
+//! machine hardly matters.
 
 mod shapes;
 
@@ -28,11 +28,11 @@ const SHAPES: [Shape; 5] =
 
 const TURNS: usize = 7;
 
-/// Bytes that a turn takes at least. Of small messages fewer will do, as each takes longer.
+/// Minimum number of bytes of a turn. Fewer will do for small messages, which take longer.
 const LARGE_TURN: usize = 256 * 1024 * 1024;
 const SMALL_TURN: usize = 16 * 1024 * 1024;
 
-/// What receives. Each gives the messages that came, or nothing if it does not know them.
+/// A receiver. It returns the number of messages, if it knows it.
 #[derive(Clone, Copy)]
 enum Receiver {
     Socket,
@@ -80,7 +80,7 @@ async fn count(mut events: Events) -> usize {
     messages
 }
 
-/// What a remote sends: its opening, and a run of messages, so many times.
+/// The bytes of a remote: its opening, and a run of messages, repeated.
 struct Stream {
     opening: Vec<u8>,
     run: Vec<u8>,
@@ -121,7 +121,7 @@ fn measure(stream: &Arc<Stream>, receiver: Receiver, runtime: &Runtime) -> io::R
     let near = TcpStream::connect(listener.local_addr()?)?;
     let (far, _) = listener.accept()?;
     let mut pongs = near.try_clone()?;
-    // Pongs that nobody reads would hold back who answers.
+    // Unread pongs would fill the socket.
     let drain = thread::spawn(move || io::copy(&mut pongs, &mut io::sink()));
     let started = Instant::now();
     let sent = stream.clone();
@@ -129,14 +129,14 @@ fn measure(stream: &Arc<Stream>, receiver: Receiver, runtime: &Runtime) -> io::R
     let messages = receiver.receive(far, runtime)?;
     let seconds = started.elapsed().as_secs_f64();
     send.join().expect("no panic")?;
-    // It ends with the connection, in whatever way that ended.
+    // Ends with the connection, with or without an error.
     let _ = drain.join().expect("no panic");
     assert!(messages.is_none_or(|messages| messages == stream.messages), "{messages:?}");
     Ok(stream.len() as f64 / seconds / 1e6)
 }
 
 fn main() -> io::Result<()> {
-    // Anything but `cargo bench` only wants to know whether it works.
+    // Anything but `cargo bench` only checks that it works.
     let is_bench = env::args().any(|arg| arg == "--bench");
     let runtime = Runtime::new()?;
     println!("Received over loopback, in MB/s, and as a part of what the socket alone brings:\n");

@@ -1,9 +1,8 @@
-//! Prints how the costs of receiving and sending compare, as the table in the README.
+//! Prints the costs of receiving and sending as ratios: the table in the README.
 //!
-//! What is compared is measured in turns, over and over, and of each the fastest turn
-//! counts, so that it hardly matters what else the machine does at the time. Ratios say
-//! more of another machine than times do, though it matters whether its processor has
-//! instructions for SHA-256.
+//! Everything is measured in turns, and the fastest turn of each counts, so that other load on the
+//! machine hardly matters. Ratios carry over to other machines better than times, though it
+//! matters whether the processor has instructions for SHA-256.
 
 mod shapes;
 
@@ -13,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use shapes::{Case, bitcoin_crate as theirs, cases, work};
 
-/// How long each message is measured.
+/// Time for which each message is measured.
 const TIME: Duration = Duration::from_secs(2);
 
-/// A turn takes as many inputs as have so many bytes, or one: the clock cannot tell the
-/// time that a single small message takes.
+/// Bytes of the inputs of a turn, which has one input at least. The clock is too coarse for a
+/// single small message.
 const TURN: usize = 16 * 1024;
 
-/// One turn. Gives the seconds that each input took.
+/// One turn. Returns the seconds for each input.
 type Turn = Box<dyn FnMut() -> f64>;
 
 fn main() {
-    // Anything but `cargo bench` only wants to know whether it works.
+    // Anything but `cargo bench` only checks that it works.
     let time = if env::args().any(|arg| arg == "--bench") { TIME } else { Duration::ZERO };
 
     println!("Speed of the checksum alone = 1, then speed of the `bitcoin` crate = 1:\n");
@@ -70,7 +69,7 @@ fn row(case: Case, time: Duration) -> String {
     format!("| {} |", columns.join(" | "))
 }
 
-/// The fastest turn of each; they take turns for `time`, and once at least.
+/// The fastest turn of each. They take turns for `time`, once at least.
 fn fastest<const N: usize>(mut turns: [Turn; N], time: Duration) -> [f64; N] {
     let mut fastest = [f64::INFINITY; N];
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! What it costs to receive, beside the one thing that cannot be saved: the checksum over
-//! every byte; and beside the `bitcoin` crate. Compare one message across the groups.
+//! The cost of receiving, beside the checksum over every byte, which is the minimum, and beside the
+//! `bitcoin` crate. Compare one message across the groups.
 
 mod shapes;
 
@@ -7,8 +7,8 @@ use divan::{AllocProfiler, Bencher};
 
 use shapes::{Case, SHAPES, Shape, bitcoin_crate as theirs, cases, work};
 
-/// Shows which of them allocate. It makes allocating slower, so that those which do should
-/// be compared by the benchmark `ratios`, which goes without.
+/// Counts allocations, which makes them slower. The benchmark `ratios` goes without, for a fair
+/// comparison.
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 

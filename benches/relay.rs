@@ -1,4 +1,4 @@
-//! What it costs to pass something on to many peers. An item is a peer.
+//! The cost of relaying to many peers. An item is a peer.
 
 mod shapes;
 
@@ -9,7 +9,7 @@ use excc_peer::{Announced, Event, Instant, PeerState, Relay};
 
 use shapes::{Case, number_bytes, work};
 
-/// Shows what they allocate. It makes allocating slower.
+/// Counts allocations, which makes them slower.
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
@@ -19,7 +19,7 @@ fn main() {
     divan::main();
 }
 
-/// Has each peer send a frame, and lets it leave.
+/// Queues a frame and sends it.
 fn send(peer: &mut PeerState, frame: EncodedMessage) {
     peer.send_encoded(Instant::ZERO, frame).expect("room in the queue");
     work::drain(peer);
@@ -38,7 +38,7 @@ fn block(bencher: Bencher<'_, '_>, peers: usize) {
     });
 }
 
-/// A block that is encoded for each peer, to compare with.
+/// A block that is encoded for each peer, for comparison.
 #[divan::bench(args = PEERS, sample_size = 1, sample_count = 5)]
 fn block_encoded_for_each(bencher: Bencher<'_, '_>, peers: usize) {
     let case = Case::EXCC_BLOCK;
@@ -49,25 +49,25 @@ fn block_encoded_for_each(bencher: Bencher<'_, '_>, peers: usize) {
     });
 }
 
-/// One transaction, in an `inv` for itself.
+/// One transaction, in an `inv` of its own.
 #[divan::bench(args = PEERS, sample_size = 1)]
 fn announce_at_once(bencher: Bencher<'_, '_>, peers: usize) {
     announce(bencher, peers, Relay::Immediate, 1);
 }
 
-/// One transaction, with the time passing that its announcement waits for others.
+/// One transaction, with the wait for the next batch.
 #[divan::bench(args = PEERS, sample_size = 1)]
 fn announce_by_trickle(bencher: Bencher<'_, '_>, peers: usize) {
     announce(bencher, peers, Relay::Trickle, 1);
 }
 
-/// A hundred transactions, which leave together; an item is one of them for one peer.
+/// A hundred transactions in one batch. An item is one of them for one peer.
 #[divan::bench(args = PEERS, sample_size = 1)]
 fn announce_100_by_trickle(bencher: Bencher<'_, '_>, peers: usize) {
     announce(bencher, peers, Relay::Trickle, 100);
 }
 
-/// Announces `count` transactions to `peers`, other ones each time, until all have left.
+/// Announces `count` new transactions to `peers` each time, until all are sent.
 fn announce(bencher: Bencher<'_, '_>, peers: usize, relay: Relay, count: u32) {
     let mut all = work::many_established(Case::EXCC_BLOCK, peers);
     let mut numbers = 0_u32..;

@@ -1,6 +1,5 @@
-//! What it costs to make the frames that are sent, beside the one thing that cannot be
-//! saved: the checksum over every byte; and beside the `bitcoin` crate. Compare one message
-//! across the groups.
+//! The cost of making frames, beside the checksum over every byte, which is the minimum, and beside
+//! the `bitcoin` crate. Compare one message across the groups.
 
 mod shapes;
 
@@ -8,8 +7,8 @@ use divan::{AllocProfiler, Bencher};
 
 use shapes::{Case, SHAPES, Shape, bitcoin_crate as theirs, cases, work};
 
-/// Shows which of them allocate. It makes allocating slower, so that those which do should
-/// be compared by the benchmark `ratios`, which goes without.
+/// Counts allocations, which makes them slower. The benchmark `ratios` goes without, for a fair
+/// comparison.
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
@@ -26,7 +25,7 @@ fn checksum_only(bencher: Bencher<'_, '_>, case: &Case) {
         .bench_local_refs(work::checksum(*case));
 }
 
-/// Messages that are there: lists of a `Vec`, transactions and blocks as bytes.
+/// Existing messages: lists of a `Vec`, transactions and blocks as bytes.
 #[divan::bench(args = cases())]
 fn encode(bencher: Bencher<'_, '_>, case: &Case) {
     let message = case.message();
@@ -37,8 +36,8 @@ fn encode(bencher: Bencher<'_, '_>, case: &Case) {
         .bench_local_refs(work::encode(*case));
 }
 
-/// Messages that are first made from their parts: headers, transactions and blocks become
-/// bytes, lists are those of a `Vec` again.
+/// Messages that are built from their parts first: headers, transactions and blocks become bytes,
+/// lists are those of a `Vec` again.
 #[divan::bench(args = cases())]
 fn build_and_encode(bencher: Bencher<'_, '_>, case: &Case) {
     let parts = case.parts();
@@ -49,7 +48,7 @@ fn build_and_encode(bencher: Bencher<'_, '_>, case: &Case) {
         .bench_local_refs(work::build(*case));
 }
 
-/// Builds and encodes always, as its messages are values.
+/// Always builds and encodes, because its messages are values.
 #[divan::bench(args = SHAPES)]
 fn bitcoin_crate(bencher: Bencher<'_, '_>, shape: Shape) {
     let message = theirs::message(shape);

@@ -1,12 +1,12 @@
-//! Crawls a network: visits every node that any other tells of, and draws who knows whom.
+//! Crawls a network: visits every node that another one knows, and draws which knows which.
 //!
 //! ```text
 //! cargo run --release --features tokio --example crawler
 //! cargo run --release --features tokio --example crawler -- --nodes 1000 --svg network.svg
 //! ```
 //!
-//! The network is made for it and all in this process, so that nothing leaves the machine and
-//! what the crawl found can be checked.
+//! The network runs in this process, so that nothing leaves the machine and the result can be
+//! checked.
 
 #[path = "crawler/crawl.rs"]
 mod crawl;
@@ -38,18 +38,18 @@ const NETWORK: Network = Network::EXCC_SIMNET;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// How many nodes there are. Each listens on a socket of its own.
+    /// Number of nodes. Each listens on a socket of its own.
     #[arg(long, value_name = "N", default_value_t = 300)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     nodes: u16,
-    /// The number that the network is made from.
+    /// Seed of the network.
     #[arg(long, value_name = "N", default_value_t = 3)]
     seed: u64,
-    /// How many nodes are visited at a time.
+    /// Maximum number of visits at a time.
     #[arg(long, value_name = "N", default_value_t = 32)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
-    /// Where to draw the network; a file for temporary ones by default.
+    /// Path of the drawing; a temporary file by default.
     #[arg(long, value_name = "PATH")]
     svg: Option<PathBuf>,
 }

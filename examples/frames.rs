@@ -1,11 +1,11 @@
-//! Shows what is in captured frames.
+//! Shows the contents of captured frames.
 //!
 //! ```text
 //! echo excc-mainnet 8 e1d7... | cargo run --release --example frames --features serde
 //! ```
 //!
-//! Takes frames in hexadecimal from standard input, a stream of them a line, and tells of
-//! each as a line of JSON, or with `--pretty` as text; `--help` has the details.
+//! Reads frames in hexadecimal from standard input, any number of them a line, and prints each as
+//! a line of JSON, or with `--pretty` as text. `--help` has the details.
 
 #[path = "frames/inspect.rs"]
 mod inspect;
@@ -23,7 +23,7 @@ use excc_peer::Network;
 use inspect::Defaults;
 use lines::Form;
 
-/// Shows what is in captured frames of the Exchangecoin and Decred networks.
+/// Shows the contents of captured frames of the Exchangecoin and Decred networks.
 ///
 /// Reads standard input. Each line is a run of frames in hexadecimal, which may follow the
 /// name of a network, a protocol version or both, with white space between:
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     let output = BufWriter::new(io::stdout().lock());
     match lines::run(io::stdin().lock(), output, Defaults { network, version }, form) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has seen enough.
+        // The reader of the output has closed it.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

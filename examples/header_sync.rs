@@ -5,7 +5,7 @@
 //! cargo run --release --example header_sync -- --network dcr-mainnet --headers 200000
 //! ```
 //!
-//! The node that has them is a thread of this program, so that nothing leaves the machine.
+//! The node is a thread of this program, so that nothing leaves the machine.
 
 #[path = "header_sync/chain.rs"]
 mod chain;
@@ -27,10 +27,10 @@ use rand_core::UnwrapErr;
 use chain::HashChain;
 use node::Node;
 
-/// Whatever goes wrong, in whichever thread.
+/// Any error of either thread.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long the node may take to accept, to answer, and to hang up.
+/// Time limit for connecting, for each answer, and for the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Downloads block headers from a node in this process, and checks that they are a chain.
@@ -40,7 +40,7 @@ struct Arguments {
     /// {excc,dcr}-{mainnet,testnet,simnet,regnet}
     #[arg(long, default_value = "excc-mainnet")]
     network: Network,
-    /// How many headers the node has.
+    /// Number of headers that the node has.
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(..=10_000_000))]
     headers: u32,
@@ -74,11 +74,11 @@ fn run(&Arguments { network, headers }: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// The chain that the node at `address` has, and how many messages brought it.
+/// Downloads the chain of the node at `address`. Returns the number of messages, too.
 fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize), Error> {
     let config = Config::builder(network)
         .user_agent("header-sync", "1.0.0")
-        // Nodes need not answer, so that without this nobody would notice.
+        // A `getheaders` has no deadline by default, because nodes may ignore it.
         .response_timeout(Command::GetHeaders, Some(PATIENCE))
         .build()?;
     let started = Instant::now();
@@ -87,13 +87,13 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
 
     let mut chain = HashChain::new(network);
     let mut messages = 0;
-    // Nothing is drawn where standard error is no terminal.
+    // Draws nothing if standard error is no terminal.
     let style = "{bar:40.cyan/blue} {human_pos}/{human_len} headers, {eta} left";
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
     for event in events {
         match event {
             Event::VersionReceived(version) => {
-                // A claim: good for a progress bar, and for nothing else.
+                // A claim, good enough for a progress bar.
                 bar.set_length(version.start_height.try_into().unwrap_or(0));
             }
             Event::Established(_) => request(&peer, &chain)?,
@@ -103,7 +103,7 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
                     chain.push(&header)?;
                 }
                 bar.set_position(chain.height().into());
-                // A node that has more fills its message.
+                // A node that has more headers fills the message.
                 if headers.len() == MAX_HEADERS {
                     request(&peer, &chain)?;
                 } else {
@@ -123,12 +123,12 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
     Ok((chain, messages))
 }
 
-/// Asks for what follows the chain.
+/// Requests the headers after the chain.
 fn request(peer: &Handle, chain: &HashChain) -> Result<(), Error> {
     let locator = chain.locator();
     match peer.with(|peer, now| peer.push_getheaders(now, locator, Hash::ZERO))? {
         Some(_) => Ok(()),
-        // The same question would get the same answer, and this would never end.
+        // The same request would get the same answer for ever.
         None => Err("the tip is where it was".into()),
     }
 }

@@ -1,6 +1,6 @@
 //! The same shapes in Bitcoin's wire form, for the `bitcoin` crate.
 //!
-//! What is compared is a message of as many items, as both crates hand it to an
+//! The messages have equal numbers of items, as both crates hand them to an
 //! application: `bitcoin` makes values of its own types, this crate lends views of the
 //! received bytes. Lists of addresses and vectors have the same bytes in both forms, and
 //! transactions are made as long as ours; but a header has 80 bytes in Bitcoin, 180 in
@@ -54,23 +54,23 @@ pub(crate) fn bytes_count(shape: Shape) -> BytesCount {
     BytesCount::new(frame(shape).len() - HEADER_LEN)
 }
 
-/// Makes the receive buffer that holds the whole frame and nothing else.
+/// Makes buffers with one whole frame each.
 pub(crate) fn received(shape: Shape) -> impl FnMut() -> BytesMut {
     let frame = frame(shape);
     move || BytesMut::from(&frame[..])
 }
 
-/// What its checksum costs.
+/// Computes its checksum.
 pub(crate) fn checksum(buffer: &mut BytesMut) -> sha256d::Hash {
     sha256d::Hash::hash(&buffer[HEADER_LEN..])
 }
 
-/// From a frame to a message.
+/// Decodes a frame to a message.
 pub(crate) fn decode(buffer: &mut BytesMut) -> RawNetworkMessage {
     deserialize(buffer).expect("a valid frame")
 }
 
-/// From a payload to a message, without its checksum.
+/// Decodes a payload to a message, without the checksum.
 pub(crate) fn parse(shape: Shape) -> impl FnMut(&mut BytesMut) -> NetworkMessage {
     move |buffer| {
         let mut payload = &buffer[HEADER_LEN..];
@@ -80,7 +80,7 @@ pub(crate) fn parse(shape: Shape) -> impl FnMut(&mut BytesMut) -> NetworkMessage
             Shape::Addr(_) => deserialize(payload).map(NetworkMessage::Addr),
             Shape::Inv(_) => deserialize(payload).map(NetworkMessage::Inv),
             Shape::Block(_) => deserialize(payload).map(NetworkMessage::Block),
-            // As the crate does it, but for itself only.
+            // As the crate does it, where it is private.
             Shape::Headers(_) => VarInt::consensus_decode(&mut payload).and_then(|count| {
                 let mut headers = Vec::with_capacity(count.0 as usize);
                 for _ in 0..count.0 {
@@ -94,7 +94,7 @@ pub(crate) fn parse(shape: Shape) -> impl FnMut(&mut BytesMut) -> NetworkMessage
     }
 }
 
-/// From a message, which it takes, to a frame.
+/// Encodes a message, which it takes, to a frame.
 pub(crate) fn encode(message: &mut NetworkMessage) -> Vec<u8> {
     let message = std::mem::replace(message, NetworkMessage::Verack);
     serialize(&RawNetworkMessage::new(Magic::BITCOIN, message))
@@ -120,7 +120,7 @@ fn header(height: u32) -> Header {
     }
 }
 
-/// As ours: two outputs, and one input with a script that makes up the length.
+/// As ours: two outputs, and one input with a script of the remaining length.
 fn transaction(number: u32, len: usize) -> Transaction {
     let output = TxOut { value: Amount::ONE_SAT, script_pubkey: PK_SCRIPT.to_vec().into() };
     let input = TxIn {

@@ -1,4 +1,4 @@
-//! What the benchmarks measure: messages of some shapes, and what is done to them.
+//! The messages that the benchmarks measure.
 
 #![allow(dead_code, reason = "each benchmark uses a part of this")]
 
@@ -50,7 +50,7 @@ pub(crate) const BLOCK_TX_LEN: usize = 300;
 pub(crate) const PK_SCRIPT: [u8; 25] = [0x51; 25];
 
 impl Shape {
-    /// How many of what the message is a list of.
+    /// Number of items in the message.
     pub(crate) fn items(self) -> u32 {
         match self {
             Self::Ping | Self::Tx => 1,
@@ -95,7 +95,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// What an application has before it has a message.
+/// The values that an application makes a message of.
 #[derive(Clone)]
 pub(crate) enum Parts {
     Ping(u64),
@@ -107,7 +107,7 @@ pub(crate) enum Parts {
 }
 
 impl Parts {
-    /// The message of these parts, which takes what it can keep of them.
+    /// Builds the message. It takes the lists out of the parts.
     pub(crate) fn build(&mut self, protocol: Protocol) -> Message {
         let chain = protocol.chain;
         match self {
@@ -124,7 +124,7 @@ impl Parts {
 }
 
 impl Case {
-    /// The largest message that many peers are sent.
+    /// The largest message that is sent to many peers.
     pub(crate) const EXCC_BLOCK: Self =
         Self { network: Network::EXCC_MAINNET, shape: Shape::Block(4_000) };
 
@@ -145,8 +145,7 @@ impl Case {
         self.numbered_parts(0)
     }
 
-    /// Parts in which every item is another than at any other `first`, if these are far
-    /// enough from each other.
+    /// Parts whose items differ from those at any other `first` that is far enough away.
     fn numbered_parts(self, first: u32) -> Parts {
         let chain = self.chain();
         let numbers = first..first + self.shape.items();
@@ -186,16 +185,15 @@ impl Case {
         self.frame(0).len() - HEADER_LEN
     }
 
-    /// Makes the receive buffer that holds the whole frame and nothing else.
+    /// Makes input buffers with one whole frame each.
     ///
-    /// Two frames take turns, so that a peer is not told what it was told before: what a
-    /// remote announces is new to us as a rule.
+    /// Two frames alternate, because announced inventory is new to a peer as a rule.
     pub(crate) fn received(self) -> impl FnMut() -> InputBuffer {
         let mut frames = self.alternate();
         move || InputBuffer::from(&frames()[..])
     }
 
-    /// Makes the bytes of such a frame, in memory of their own.
+    /// Makes the bytes of such frames, each in memory of its own.
     pub(crate) fn frames(self) -> impl FnMut() -> Bytes {
         let mut frames = self.alternate();
         move || Bytes::copy_from_slice(&frames())
@@ -209,19 +207,19 @@ impl Case {
         }
     }
 
-    /// Makes the payload of such a frame.
+    /// Makes the payloads of such frames.
     pub(crate) fn received_payload(self) -> impl FnMut() -> Bytes {
         let mut frames = self.frames();
         move || frames().slice(HEADER_LEN..)
     }
 
-    /// Throughput counts the payload, in all groups alike.
+    /// The payload, which the throughput of all groups counts.
     pub(crate) fn bytes_count(self) -> BytesCount {
         BytesCount::new(self.payload_len())
     }
 }
 
-/// Accepts the messages that are otherwise refused unless they were asked for.
+/// Accepts messages that are refused by default unless they were requested.
 pub(crate) fn accept_unsolicited(config: ConfigBuilder) -> ConfigBuilder {
     config
         .max_unsolicited(Command::Block, MAX_PAYLOAD)
@@ -261,8 +259,7 @@ fn header(chain: Chain, height: u32) -> BlockHeader {
     }
 }
 
-/// A transaction of `len` bytes: two outputs, and one input with a script that is as long
-/// as that takes.
+/// A transaction of `len` bytes: two outputs, and one input with a script of the remaining length.
 fn transaction(number: u32, len: usize) -> Transaction {
     let output = TxOut { value: 1, version: 0, pk_script: PK_SCRIPT.to_vec().into() };
     let mut transaction = Transaction {

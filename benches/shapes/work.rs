@@ -1,4 +1,4 @@
-//! What is done to messages, as functions that do it to one input after the other.
+//! The measured work, as functions of one input.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use rand_core::SeedableRng;
 
 use super::{Case, Parts, Shape, accept_unsolicited};
 
-/// What cannot be saved: the checksum over every byte of the payload.
+/// Computes the checksum of the payload, the minimum for every message.
 pub(crate) fn checksum(case: Case) -> impl FnMut(&mut Bytes) -> [u8; 4] {
     let function = case.chain().hash_function();
     move |frame| function.checksum(&[&frame[HEADER_LEN..]])
 }
 
-/// From a frame to a message.
+/// Decodes a frame to a message.
 pub(crate) fn decode(case: Case) -> impl FnMut(&mut InputBuffer) -> Frame {
     let mut decoder = Decoder::new(case.network, case.protocol().version);
     move |buffer| decoder.decode(buffer).expect("valid").expect("whole")
 }
 
-/// From a payload to a message, without its checksum.
+/// Decodes a payload to a message, without the checksum.
 pub(crate) fn parse(case: Case) -> impl FnMut(&mut Bytes) -> Message {
     let (command, protocol) = (case.message().command(), case.protocol());
     move |payload| {
@@ -33,7 +33,7 @@ pub(crate) fn parse(case: Case) -> impl FnMut(&mut Bytes) -> Message {
     }
 }
 
-/// From a frame to a peer's event. The answer to a ping leaves, too.
+/// Takes a frame to an event of a peer. The answer to a ping is sent, too.
 pub(crate) fn receive(case: Case) -> impl FnMut(&mut InputBuffer) -> Message {
     let mut peer = established(case, &config(case));
     move |buffer| {
@@ -48,23 +48,23 @@ pub(crate) fn receive(case: Case) -> impl FnMut(&mut InputBuffer) -> Message {
     }
 }
 
-/// From a message to a frame.
+/// Encodes a message to a frame.
 pub(crate) fn encode(case: Case) -> impl FnMut(&mut Message) -> EncodedMessage {
     move |message| case.encode(message)
 }
 
-/// From the parts of a message to a frame.
+/// Builds a message from its parts and encodes it.
 pub(crate) fn build(case: Case) -> impl FnMut(&mut Parts) -> EncodedMessage {
     move |parts| case.encode(&parts.build(case.protocol()))
 }
 
-/// Peers that share a configuration, with their handshakes done.
+/// Established peers that share a configuration.
 pub(crate) fn many_established(case: Case, count: usize) -> Vec<PeerState> {
     let config = config(case);
     (0..count).map(|_| established(case, &config)).collect()
 }
 
-/// A configuration for peers that do nothing but what they are asked for.
+/// A configuration for peers that send nothing by themselves.
 pub(crate) fn config(case: Case) -> Arc<Config> {
     let config = accept_unsolicited(Config::builder(case.network))
         .protocol_version(case.protocol().version)
@@ -74,7 +74,7 @@ pub(crate) fn config(case: Case) -> Arc<Config> {
     Arc::new(config.expect("a valid configuration"))
 }
 
-/// A peer with its handshake done, and nothing left to be taken or sent.
+/// An established peer without events or bytes to be sent.
 pub(crate) fn established(case: Case, config: &Arc<Config>) -> PeerState {
     let remote = "203.0.113.7:9666".parse().expect("an address");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -97,7 +97,7 @@ pub(crate) fn established(case: Case, config: &Arc<Config>) -> PeerState {
     peer
 }
 
-/// Lets all leave that is queued.
+/// Sends everything that is queued.
 pub(crate) fn drain(peer: &mut PeerState) {
     let mut out = peer.transmit(Instant::ZERO);
     while out.has_remaining() {

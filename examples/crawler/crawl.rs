@@ -1,4 +1,4 @@
-//! The crawl: what any crawler of the real network does, too.
+//! The crawl. A crawler of the real network does the same.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -13,30 +13,30 @@ use tokio::task::JoinSet;
 
 use crate::{Error, NETWORK};
 
-/// How long a node may take to accept, for the handshake, and for each answer.
+/// Time limit for connecting, for the handshake, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a visit to a node found, or why it came to nothing.
+/// The result of a visit to a node, or why it failed.
 pub(crate) type Visit = Result<Found, String>;
 
-/// All visits, by where they went.
+/// All visits, by address.
 pub(crate) type Crawl = HashMap<SocketAddr, Visit>;
 
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) version: Arc<Version>,
     pub(crate) round_trip: Option<Duration>,
-    /// Whom the node told of.
+    /// The addresses that the node sent.
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
-/// Visits the node at `first`, and every other that is told of, some at a time.
+/// Visits the node at `first` and every other that is found, some at a time.
 pub(crate) async fn run(first: SocketAddr, connections: usize) -> Result<Crawl, Error> {
     let config = Config::builder(NETWORK)
         .user_agent("crawler", "1.0.0")
-        // A node that is called says no more than the caller.
+        // A listener advertises at most the caller's version.
         .protocol_version(NETWORK.chain().newest_version())
-        // Nothing is announced to who is gone in a moment.
+        // The connections are too short for announcements.
         .relay(false)
         .handshake_timeout(PATIENCE)
         .response_timeout(Command::GetAddr, Some(PATIENCE))
@@ -75,12 +75,12 @@ async fn visit(config: Arc<Config>, address: SocketAddr) -> Visit {
         match event {
             Event::Established(_) => {
                 version = peer.with(|peer, _| peer.remote_version().cloned());
-                // Either fails only if the peer is closed, and then that is an event.
+                // Both fail only if the peer is closed, which an event reports.
                 let _ = peer.ping();
                 let _ = peer.send(Message::GetAddr);
             }
             Event::RoundTrip { time, .. } => round_trip = Some(time),
-            // Decred's nodes would say `addrv2`.
+            // Decred's nodes would send `addrv2`.
             Event::Message { message: Message::Addr(list), .. } => {
                 addresses.extend(list.iter().map(|entry| entry.address().socket_addr()));
             }
@@ -91,7 +91,7 @@ async fn visit(config: Arc<Config>, address: SocketAddr) -> Visit {
         }
     }
     let reason = peer.closed().await;
-    // A node that is there is found, even if it knows of nobody and so does not answer.
+    // A node that knows no others does not answer, but it is found.
     let version = version.ok_or_else(|| reason.to_string())?;
     Ok(Found { version, round_trip, addresses })
 }

@@ -1,4 +1,4 @@
-//! What a crawl found, as a graph of who knows whom.
+//! The result of a crawl as a graph.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,17 +7,17 @@ use crate::crawl::{Crawl, Found, Visit};
 
 pub(crate) struct Node<'a> {
     pub(crate) visit: &'a Visit,
-    /// The fewest steps from where the crawl began.
+    /// Number of steps from the first node.
     pub(crate) hops: usize,
-    /// A node that told of this one, on such a way; none for the first.
+    /// A node on the shortest way that knows this one; `None` for the first.
     pub(crate) parent: Option<usize>,
     pub(crate) knows: Vec<usize>,
-    /// How many nodes told of this one.
+    /// Number of nodes that know this one.
     pub(crate) known_by: usize,
 }
 
-/// The nodes, from near to far. The order is that in which nodes tell of others, which unlike
-/// their ports, and unlike the order of the visits, is the same each time.
+/// The nodes, from near to far. The order is that of the received addresses, which is the same each
+/// time, unlike the ports and the order of the visits.
 pub(crate) struct Graph<'a>(pub(crate) Vec<Node<'a>>);
 
 impl<'a> Graph<'a> {
@@ -48,7 +48,7 @@ impl<'a> Graph<'a> {
         self.0.iter().filter_map(|node| node.visit.as_ref().ok())
     }
 
-    /// How many nodes are so many steps away.
+    /// Number of nodes by their number of steps.
     pub(crate) fn rings(&self) -> Vec<usize> {
         let mut rings = vec![0; self.0.last().map_or(0, |last| last.hops + 1)];
         self.0.iter().for_each(|node| rings[node.hops] += 1);

@@ -19,27 +19,27 @@ use tokio::task::JoinSet;
 use crate::crawl::{Crawl, Found};
 use crate::{Error, NETWORK};
 
-/// When the nodes were last seen, as they tell one another.
+/// The time at which the nodes were last seen, in their `addr` messages.
 const SEEN: u64 = 1_700_000_000;
 
-/// Connections that wait to be accepted.
+/// Maximum number of connections to be accepted.
 const BACKLOG: u32 = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
-    /// Shakes hands and tells whom it knows.
+    /// Completes the handshake and answers `getaddr`.
     Answering,
     /// Refuses connections.
     Refusing,
-    /// Accepts connections and says nothing.
+    /// Accepts connections and sends nothing.
     Silent,
-    /// Accepts connections and hangs up.
+    /// Accepts connections and closes them.
     HangingUp,
-    /// Speaks a protocol version that nobody speaks any more.
+    /// Has a protocol version that is too old.
     Outdated,
 }
 
-/// A node as it is made, and as it must be found.
+/// A node, as a crawl must find it.
 struct Node {
     behaviour: Behaviour,
     config: Arc<Config>,
@@ -47,14 +47,14 @@ struct Node {
     knows: BTreeSet<usize>,
 }
 
-/// The nodes, which run until this is dropped.
+/// The running nodes. They end when this is dropped.
 pub(crate) struct Nodes {
     nodes: Vec<(SocketAddr, Node)>,
     _tasks: JoinSet<()>,
 }
 
 impl Nodes {
-    /// The same nodes for the same seed, on whichever ports are free.
+    /// Starts the nodes of a seed, on free ports.
     pub(crate) async fn start(count: usize, seed: u64) -> Result<Self, Error> {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let mut nodes = Vec::new();
@@ -65,7 +65,7 @@ impl Nodes {
             nodes.push((socket.local_addr()?, Node::draw(index, count, rng)?));
             sockets.push(socket);
         }
-        // Each is known to one that was there before, so that there is a way to it.
+        // An earlier node knows each of them, so that all can be found.
         for index in 1..count {
             let earlier = rng.random_range(index / 4..index);
             let answers = |&earlier: &usize| nodes[earlier].1.behaviour == Behaviour::Answering;
@@ -91,12 +91,12 @@ impl Nodes {
         Ok(Self { nodes, _tasks: tasks })
     }
 
-    /// Where a crawl begins.
+    /// The node at which a crawl begins.
     pub(crate) fn first(&self) -> SocketAddr {
         self.nodes[0].0
     }
 
-    /// Checks that a crawl found each node that there is a way to, as it is, and nothing else.
+    /// Checks that a crawl found each node that can be found, and nothing else.
     pub(crate) fn check(&self, crawl: &Crawl) -> Result<(), String> {
         let mut known = BTreeSet::from([0]);
         let mut waiting = vec![0];
@@ -136,7 +136,7 @@ impl Nodes {
 impl Node {
     fn draw(index: usize, count: usize, rng: &mut ChaCha8Rng) -> Result<Self, ConfigError> {
         let behaviour = match rng.random_range(0..100) {
-            // A crawl has to begin somewhere.
+            // The first node of a crawl must answer.
             _ if index == 0 => Behaviour::Answering,
             0..2 => Behaviour::Refusing,
             2 => Behaviour::Silent,
@@ -155,7 +155,7 @@ impl Node {
         let software = ["2.7.6", "2.7.6", "2.7.6", "2.7.5", "2.7.5", "2.7.4", "2.6.0"];
         let heights = [120_000, 120_000, 120_000, 120_000, 119_999, 119_998, 96_431];
 
-        // Those around it, and one of those that have long been there.
+        // Some neighbours, and one of the oldest nodes.
         let mut knows = BTreeSet::from([(count as f64 * rng.random::<f64>().powi(4)) as usize]);
         for _ in 0..rng.random_range(1..=4) {
             knows.insert((index + 8 * count + rng.random_range(0..=16) - 8) % count);
@@ -182,13 +182,13 @@ async fn serve(listener: TcpListener, config: Arc<Config>, addresses: Arc<[NetAd
 async fn answer(peer: Handle, mut events: Events, addresses: Arc<[NetAddressV2]>) {
     while let Some(event) = events.recv().await {
         if let Event::Message { message: Message::GetAddr, .. } = event {
-            // It fails only if the peer is closed, and then that is an event.
+            // Fails only if the peer is closed, which an event reports.
             let _ = peer.with(|peer, now| peer.push_addrs(now, &addresses));
         }
     }
 }
 
-/// Keeps a port from becoming another's.
+/// Keeps a port in use.
 async fn keep<S>(_socket: S) {
     future::pending().await
 }
@@ -196,7 +196,7 @@ async fn keep<S>(_socket: S) {
 async fn hang_up(listener: TcpListener) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let _ = stream.shutdown().await;
-        // With input that nobody has read, some systems reset the connection instead.
+        // Unread input would reset the connection on some systems.
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What people read.
+//! The result of a crawl as text.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::graph::Graph;
 
-/// The longest bar.
+/// Length of the longest bar.
 const WIDTH: usize = 32;
 
 pub(crate) fn print(graph: &Graph<'_>, time: Duration) {
@@ -31,7 +31,7 @@ pub(crate) fn print(graph: &Graph<'_>, time: Duration) {
     }
 }
 
-/// How often there is what, the most frequent first.
+/// Counts equal items. The most frequent ones come first.
 fn table<T: Display + Ord>(title: &str, items: impl Iterator<Item = T>) {
     let mut counts = BTreeMap::new();
     items.for_each(|item| *counts.entry(item).or_insert(0) += 1);

@@ -1,4 +1,4 @@
-//! The picture: nodes in rings by their hops from the first, each near who told of it.
+//! The drawing: nodes in rings by their hops from the first, each near a node that knows it.
 
 use std::f64::consts::TAU;
 use std::fmt::{self, Write};
@@ -11,7 +11,7 @@ const BACKGROUND: &str = "#10141f";
 const TEXT: &str = "#c9d1e0";
 const NOT_REACHED: &str = "#ff5d5d";
 
-/// By hops; what is farther away has the last.
+/// Colours by hops. The last one is for all nodes farther away.
 const COLOURS: [&str; 9] = [
     "#ffffff", "#ffe07a", "#ffb454", "#ff8663", "#f0679e", "#b674ec", "#7d8bff", "#4fb8ff",
     "#45dcc0",
@@ -40,7 +40,7 @@ pub(crate) fn draw(graph: &Graph<'_>) -> Result<String, fmt::Error> {
         for &other in node.knows.iter().filter(|&&other| nodes[other].parent != Some(index)) {
             let (x, y) = place(index);
             let (to_x, to_y) = place(other);
-            // Bent towards the middle, where fewer nodes are in the way.
+            // Bent towards the centre, where there are fewer nodes.
             let (bend_x, bend_y) = (0.3 * (x + to_x), 0.3 * (y + to_y));
             writeln!(
                 svg,
@@ -86,9 +86,9 @@ pub(crate) fn draw(graph: &Graph<'_>) -> Result<String, fmt::Error> {
     Ok(svg)
 }
 
-/// Where on its ring each node is: every node has as much room as those beyond it need.
+/// Places each node on its ring. A node has as much room as the nodes behind it need.
 fn angles(nodes: &[Node<'_>]) -> Vec<f64> {
-    // Parents come before their children, so that from the end on all children are done.
+    // Parents come before their children, so that the reverse order visits children first.
     let mut leaves = vec![0.0_f64; nodes.len()];
     for (index, node) in nodes.iter().enumerate().rev() {
         leaves[index] = leaves[index].max(1.0);
@@ -153,7 +153,7 @@ fn not_reached() -> String {
     format!(r#"fill="{BACKGROUND}" stroke="{NOT_REACHED}" stroke-width="1.5""#)
 }
 
-/// User agents are the nodes' own words.
+/// Escapes text that nodes have sent.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,4 +1,4 @@
-//! A line: what it says, and the frames that are in it.
+//! Parses a line and decodes its frames.
 
 use excc_peer::wire::{
     CutFrame, Decoder, EncodedMessage, Frame, InputBuffer, Message, Transactions,
@@ -6,7 +6,7 @@ use excc_peer::wire::{
 use excc_peer::{Hash, Network, UnknownNetwork};
 use serde::Serialize;
 
-/// What holds for a line that does not say it.
+/// The network and version of lines that name none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Defaults {
     pub(crate) network: Network,
@@ -14,7 +14,7 @@ pub(crate) struct Defaults {
     pub(crate) version: Option<u32>,
 }
 
-/// What there is to say of a frame, or of what is wrong with a line.
+/// A report about a frame, or about an error in a line.
 ///
 /// Serialised with its keys in the order of the fields.
 #[derive(Debug, Serialize)]
@@ -44,7 +44,7 @@ pub(crate) struct ErrorReport {
     pub(crate) detail: String,
 }
 
-/// The hashes that a message does not hold and is known by.
+/// The hashes that name a message and are no part of it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Hashes {
@@ -75,7 +75,7 @@ impl Hashes {
     }
 }
 
-/// The frames of a line up to the first error, which ends it. None of a blank line.
+/// Reports the frames of a line up to the first error. A blank line has none.
 pub(crate) fn line(
     number: u64,
     text: &[u8],
@@ -91,14 +91,14 @@ pub(crate) fn line(
     frames.chain(error.map(Report::Error))
 }
 
-/// What a line says.
+/// The contents of a line.
 struct Capture {
     network: Network,
     version: u32,
     bytes: Vec<u8>,
 }
 
-/// What is wrong with a line, apart from the frames in it.
+/// An error in a line outside of its frames.
 struct LineError {
     name: &'static str,
     detail: String,
@@ -120,10 +120,10 @@ impl LineError {
 }
 
 impl Capture {
-    /// A line of up to three words, of which all but the last may be left out: the network,
-    /// the version and the bytes. Nothing for a line of none.
+    /// Parses up to three words: the network, the version and the bytes. All but the last may be
+    /// missing. Returns `None` for a blank line.
     fn parse(line: &[u8], defaults: Defaults) -> Result<Option<Self>, LineError> {
-        // One word more than there may be, as it is known to be too many.
+        // One word more than allowed is enough to see that there are too many.
         let words: Vec<_> = words(line).take(4).collect();
         let named = words.first().and_then(|word| network(word));
         let (version, hex) = match (named, &words[usize::from(named.is_some())..]) {
@@ -164,13 +164,13 @@ fn network(word: &[u8]) -> Option<Network> {
 }
 
 fn version(word: &[u8]) -> Option<u32> {
-    // A number may be parsed with a sign, which a version has not.
+    // Rust parses a sign as well, which a version does not have.
     let digits = word.iter().all(u8::is_ascii_digit);
     str::from_utf8(word).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Whether a word where bytes should be is rather a version without any: no frame is a byte
-/// long, and versions have one digit or two.
+/// Whether a word is a version without bytes. No frame is one byte long, and versions have one
+/// or two digits.
 const fn is_lone_version(word: &[u8]) -> bool {
     matches!(word, [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'])
 }
@@ -185,7 +185,7 @@ fn unhex(word: &[u8]) -> Result<Vec<u8>, LineError> {
     })
 }
 
-/// A word as it is shown: no more of it than is needed to find it.
+/// The beginning of a word, in quotes.
 fn quoted(word: &[u8]) -> String {
     const SHOWN: usize = 32;
     let dots = if word.len() > SHOWN { "..." } else { "" };
@@ -197,7 +197,7 @@ struct Frames {
     line: u64,
     capture: Capture,
     decoder: Decoder,
-    /// What of the bytes is not taken yet.
+    /// Bytes that are not decoded yet.
     rest: InputBuffer,
     ended: bool,
 }

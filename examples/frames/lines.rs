@@ -1,11 +1,11 @@
-//! Lines in, reports out.
+//! Reads lines and writes reports.
 
 use std::io::{self, BufRead, Write};
 
 use crate::inspect::{self, Defaults};
 use crate::text;
 
-/// How reports are written.
+/// The form of the output.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
     /// One JSON object a line.
@@ -21,7 +21,7 @@ pub(crate) fn run(
     defaults: Defaults,
     form: Form,
 ) -> io::Result<()> {
-    // Bytes, as a line that is no text is not the end of the others.
+    // Bytes, because a line that is not UTF-8 must not end the program.
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -37,7 +37,7 @@ pub(crate) fn run(
                 Form::Text => text::write(&mut output, &report)?,
             }
         }
-        // The next line may be long in coming.
+        // The next line may take long.
         output.flush()?;
     }
     Ok(())

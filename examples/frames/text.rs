@@ -1,4 +1,4 @@
-//! Reports as people read them.
+//! Reports as text.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::inspect::{FrameReport, Hashes, Report};
 
-/// One line about the frame or the error; under that of a frame, what is in it.
+/// Writes a line about the frame or the error, and the fields below that of a frame.
 pub(crate) fn write(mut output: impl Write, report: &Report) -> io::Result<()> {
     match report {
         Report::Frame(report) => {

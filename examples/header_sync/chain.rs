@@ -1,10 +1,9 @@
-//! Chains of headers: how one is made, and what is kept of one that is downloaded.
+//! Chains of headers: made-up ones, and the hashes of downloaded ones.
 
 use excc_peer::wire::{BlockHeader, BlockHeaderRef};
 use excc_peer::{Hash, Network};
 
-/// So many headers on top of the network's first block. They are linked as a chain's must be,
-/// but nobody has worked for them.
+/// Makes `count` headers on top of the genesis block. They are linked, but have no proof of work.
 pub(crate) fn make(network: Network, count: u32) -> Vec<BlockHeader> {
     let hash_function = network.chain().hash_function();
     let mut prev_block = network.genesis();
@@ -23,7 +22,7 @@ pub(crate) fn make(network: Network, count: u32) -> Vec<BlockHeader> {
     (1..=count).map(next).collect()
 }
 
-/// The hashes of a chain's blocks by height, beginning with the network's first.
+/// The hashes of a chain's blocks by height, beginning with the genesis block.
 pub(crate) struct HashChain(Vec<Hash>);
 
 impl HashChain {
@@ -39,8 +38,8 @@ impl HashChain {
         self.0[self.0.len() - 1]
     }
 
-    /// Takes the next header, if it is. A node would check the proof of work, too: without it
-    /// a chain costs nothing and can go on for ever.
+    /// Checks that a header is the next one and adds it. A node would check the proof of work, too:
+    /// without it a chain costs nothing.
     pub(crate) fn push(&mut self, header: &BlockHeaderRef<'_>) -> Result<(), String> {
         let (height, tip) = (self.height() + 1, self.tip());
         if header.prev_block() != tip {
@@ -54,8 +53,7 @@ impl HashChain {
         Ok(())
     }
 
-    /// The last ten hashes, then ever wider apart, and the first: enough to find where chains
-    /// part, near the tip to the block, far from it nearly so.
+    /// A block locator: the last ten hashes, then hashes at growing distances, and the first.
     pub(crate) fn locator(&self) -> Vec<Hash> {
         let mut locator = Vec::new();
         let (mut height, mut step) = (self.0.len() - 1, 1);

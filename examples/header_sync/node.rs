@@ -1,4 +1,4 @@
-//! A node with headers, and nothing else.
+//! A node that has headers only.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ pub(crate) struct Node {
     network: Network,
     headers: Vec<BlockHeader>,
     tip: Hash,
-    /// For each block where in `headers` the next one is, or would be.
+    /// The place in `headers` after each block.
     next: HashMap<Hash, usize>,
 }
 
@@ -30,7 +30,7 @@ impl Node {
         self.tip
     }
 
-    /// Answers one peer until it hangs up.
+    /// Answers one peer until it disconnects.
     pub(crate) fn serve(&self, listener: &TcpListener) -> Result<(), Error> {
         let config = Config::builder(self.network)
             .user_agent("header-node", "1.0.0")
@@ -47,8 +47,7 @@ impl Node {
         Ok(())
     }
 
-    /// The headers after the newest block that both sides know: all of them for a peer that
-    /// is on another chain altogether.
+    /// The headers after the first known hash of the locator. All of them if no hash is known.
     fn following(&self, request: &LocatorRequest) -> Result<Headers, Error> {
         let next = |hash| self.next.get(hash).copied();
         let start = request.locator.iter().find_map(next).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Two peers in one process, over a loopback socket: what a connection looks like.
+//! Two peers in one process, over a loopback socket.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,10 +14,10 @@ use crate::Options;
 use crate::report::{self, Report};
 use crate::runtime::Runtime;
 
-/// How long anything here may take.
+/// Time limit of each step.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Transactions that are announced.
+/// Number of transactions to announce.
 const TRANSACTIONS: u32 = 300;
 
 struct Player {
@@ -28,12 +28,12 @@ struct Player {
 }
 
 impl Player {
-    /// Reports events up to the one wanted, and returns it.
+    /// Reports events up to a wanted one and returns it.
     fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Box<dyn Error>> {
         loop {
             let event = self.events.recv_timeout(PATIENCE);
             let event = event.ok_or_else(|| format!("{}: nothing happened in time", self.name))?;
-            // Receipts are for programs.
+            // Receipts say nothing to the reader.
             if !matches!(event, Event::Sent(_)) {
                 self.report.line(self.name, &report::describe(&event));
             }

@@ -1,4 +1,4 @@
-//! What people read: events, messages and statistics as text.
+//! Events, messages and statistics as text.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::fields::fields;
 use crate::json;
 
-/// Where events go: to people, or as JSON to a program.
+/// Prints events, as text or as JSON.
 #[derive(Clone, Copy)]
 pub(crate) struct Report {
     chain: Chain,
@@ -50,7 +50,7 @@ impl Report {
         println!("{value}");
     }
 
-    /// A line for people, with the time since the start and who it is about.
+    /// Prints a line of text, with the time since the start and the name of the peer.
     pub(crate) fn line(&self, who: &str, text: &str) {
         println!("{:8.3}  {who:<21} {text}", self.started.elapsed().as_secs_f64());
     }

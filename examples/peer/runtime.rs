@@ -1,4 +1,4 @@
-//! What drives the peers. Everything else here is the same for all of them.
+//! The drivers of the peers. Everything else is the same for all of them.
 
 use std::fmt;
 use std::io;
