@@ -178,3 +178,45 @@ pub use peer::{
     SendError, SendErrorKind, SendId, SentNonce, SentNonces, Stats, Timer, Traffic, Transmit,
 };
 pub use time::Instant;
+
+/// Everything here may be moved between threads and shared by them.
+const _: () = {
+    const fn assert_send_sync<T: Send + Sync>() {}
+
+    assert_send_sync::<AddressHiding>();
+    assert_send_sync::<Announced>();
+    assert_send_sync::<Blake256>();
+    assert_send_sync::<Blame>();
+    assert_send_sync::<Budget>();
+    assert_send_sync::<Chain>();
+    assert_send_sync::<CloseReason>();
+    assert_send_sync::<CommandStats>();
+    assert_send_sync::<Config>();
+    assert_send_sync::<ConfigBuilder>();
+    assert_send_sync::<ConfigError>();
+    assert_send_sync::<Direction>();
+    assert_send_sync::<Established>();
+    assert_send_sync::<Event>();
+    assert_send_sync::<Hash>();
+    assert_send_sync::<HashFunction>();
+    assert_send_sync::<Instant>();
+    assert_send_sync::<Network>();
+    assert_send_sync::<Outgoing>();
+    assert_send_sync::<Overflow>();
+    assert_send_sync::<ParseHashError>();
+    assert_send_sync::<PeerState>();
+    assert_send_sync::<PushedAddrs>();
+    assert_send_sync::<Relay>();
+    assert_send_sync::<SendError<wire::Message>>();
+    assert_send_sync::<SendErrorKind>();
+    assert_send_sync::<SendId>();
+    assert_send_sync::<SentNonce>();
+    assert_send_sync::<SentNonces>();
+    assert_send_sync::<Stats>();
+    assert_send_sync::<Timer>();
+    assert_send_sync::<Traffic>();
+    assert_send_sync::<Transmit<'_>>();
+    assert_send_sync::<UnknownNetwork>();
+    #[cfg(feature = "sim")]
+    assert_send_sync::<sim::Simulation>();
+};
