@@ -7,7 +7,7 @@ mod common;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use excc_peer::wire::Message;
+use excc_peer::wire::{Message, Version};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -92,4 +92,25 @@ fn a_breach_of_protocol_is_told_as_one() {
     });
     let end = told.last().expect("something happened");
     assert!(end.contains("bogus") && end.contains("violation=true"), "{end}");
+}
+
+/// A remote that names itself like the fields of a line.
+#[test]
+fn text_of_the_remotes_cannot_pass_for_a_field() {
+    for text in ["/a:1/ violation=true", "/a:1/\" violation=true \"", "/\\\"/"] {
+        let told = lines(|| {
+            let mut peer = Peer::inbound(config(EXCC));
+            peer.receive(Version { user_agent: text.into(), ..version(8) }).unwrap();
+        });
+        let line = told.iter().find(|line| line.contains("user_agent=")).expect("told");
+        let (_, rest) = line.split_once("user_agent=").expect("as found");
+        let (quoted, rest) = rest.rsplit_once(" height=").expect("the next field");
+        assert_eq!((quoted, rest), (&format!("{text:?}")[..], "100"));
+    }
+    let told = lines(|| {
+        let mut peer = Peer::inbound(config(EXCC));
+        peer.feed(&raw_frame(EXCC, b"a violation=", b"")).unwrap_err();
+    });
+    let end = told.last().expect("something happened");
+    assert!(end.contains("reason=frame: ") && end.contains("\"a violation=\""), "{end}");
 }

@@ -287,3 +287,40 @@ fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
     let reason = peer.closed();
     assert!(matches!(reason, CloseReason::OutputOverflow { limit: LIMIT, .. }), "{reason}");
 }
+
+#[test]
+fn a_vector_that_waits_already_takes_no_further_place() {
+    let mut peer = peer(config(EXCC).max_waiting_announcements(2));
+    for _ in 0..60_000 {
+        assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    }
+    assert_eq!(peer.state.stats().waiting_announcements, 1);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(3), Relay::Trickle), Announced::Full);
+    // One that waits is queued, however full the queue is.
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    peer.advance(millis(500));
+    assert_eq!(peer.sent_invs(), [[tx(1), tx(2)]]);
+    // Then it is known.
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
+}
+
+#[test]
+fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
+    let mut peer = peer(config(EXCC));
+    for kind in [InvType::TX, InvType::BLOCK, InvType::new(9)] {
+        let vector = InvVect::new(kind, hash(1));
+        assert_eq!(peer.announce(vector, Relay::Trickle), Announced::Queued);
+    }
+    assert_eq!(peer.state.stats().waiting_announcements, 3);
+}
+
+#[test]
+fn a_vector_that_is_announced_at_once_leaves_the_waiting_ones() {
+    let mut peer = peer(config(EXCC));
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Sent(_)));
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
+    peer.advance(millis(500));
+    assert_eq!(peer.sent_invs(), [[tx(1)]], "it is told once");
+}

@@ -6,6 +6,9 @@
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[path = "../round_trip/strategies.rs"]
+mod strategies;
 
 mod answers;
 mod bad_input;
@@ -20,13 +23,16 @@ mod hostile;
 mod inventory;
 mod last_try;
 mod opening;
+mod ourselves;
 mod pair;
 mod pings;
 mod reasons;
+mod remote;
 mod requests;
 mod sending;
 mod shutdown;
 mod sizes;
 mod stats;
 mod timers;
+mod welcome;
 mod writes;

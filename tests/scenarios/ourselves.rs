@@ -1,0 +1,162 @@
+//! Connections of a process to itself, found by the nonces of its `version`s, and nothing more
+//! that anybody could find out by these.
+
+use excc_peer::wire::{Message, Version};
+use excc_peer::{CloseReason, ConfigBuilder, Direction, Network, SentNonces};
+
+use crate::common::*;
+
+/// Peers of one process: their configuration, which shares its nonces.
+struct Process {
+    config: ConfigBuilder,
+    network: Network,
+    peers: u64,
+}
+
+impl Process {
+    fn new(network: Network) -> Self {
+        Self { config: config(network).sent_nonces(SentNonces::new()), network, peers: 0 }
+    }
+
+    fn peer(&mut self, direction: Direction) -> Peer {
+        self.peers += 1;
+        Peer::new(self.config.clone(), direction, self.peers)
+    }
+
+    /// A peer that has called, and the nonce of the `version` that it sent.
+    fn call(&mut self) -> (Peer, u64) {
+        let mut peer = self.peer(Direction::Outbound);
+        let sent = peer.sent();
+        let [Message::Version(version)] = &sent[..] else { panic!("not a version: {sent:?}") };
+        (peer, version.nonce)
+    }
+
+    /// Whether somebody who calls with that nonce is taken for the process itself.
+    fn is_ourselves(&mut self, nonce: u64) -> bool {
+        let mut peer = self.peer(Direction::Inbound);
+        match peer.receive(Version { nonce, ..their_version(self.network) }) {
+            Ok(()) => false,
+            Err(CloseReason::SelfConnection) => true,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn their_version(network: Network) -> Version {
+    version(network.chain().advertised_version().cast_signed())
+}
+
+#[test]
+fn a_call_to_ourselves_is_found_by_either_end() {
+    for network in [EXCC, DCR] {
+        let mut process = Process::new(network);
+        let (mut caller, nonce) = process.call();
+        assert!(process.is_ourselves(nonce));
+        assert!(!process.is_ourselves(nonce ^ 1));
+        let ours = Version { nonce, ..their_version(network) };
+        assert_eq!(caller.receive(ours), Err(CloseReason::SelfConnection));
+    }
+}
+
+/// Whoever got our `version` could otherwise find out that two addresses are one node.
+#[test]
+fn a_nonce_that_comes_back_after_the_handshake_shows_nothing() {
+    for network in [EXCC, DCR] {
+        let mut process = Process::new(network);
+        let (mut caller, nonce) = process.call();
+        caller.shake_hands(their_version(network));
+        assert!(!process.is_ourselves(nonce));
+        // A day later, with the peer long gone, neither.
+        drop(caller);
+        assert!(!process.is_ourselves(nonce));
+    }
+}
+
+#[test]
+fn a_nonce_counts_until_the_handshake_is_done() {
+    // Decred's handshake ends with the remote's verack.
+    let mut process = Process::new(DCR);
+    let (mut caller, nonce) = process.call();
+    caller.receive(their_version(DCR)).unwrap();
+    assert!(process.is_ourselves(nonce));
+    caller.receive(Message::VerAck).unwrap();
+    assert!(!process.is_ourselves(nonce));
+}
+
+#[test]
+fn a_nonce_is_forgotten_with_a_peer_that_ends_in_its_handshake() {
+    let ends: [fn(Peer) -> Option<Peer>; 5] = [
+        |_| None,
+        |mut peer| {
+            peer.state.close(peer.now);
+            Some(peer)
+        },
+        |mut peer| {
+            peer.state.handle_connection_lost(peer.now);
+            Some(peer)
+        },
+        |mut peer| {
+            peer.eof();
+            Some(peer)
+        },
+        |mut peer| {
+            peer.advance(secs(31));
+            Some(peer)
+        },
+    ];
+    for network in [EXCC, DCR] {
+        for end in ends {
+            let mut process = Process::new(network);
+            let (caller, nonce) = process.call();
+            let _ended = end(caller);
+            assert!(!process.is_ourselves(nonce));
+        }
+    }
+}
+
+#[test]
+fn two_peers_that_are_dialled_at_once_are_both_found() {
+    let mut process = Process::new(EXCC);
+    let (mut first, first_nonce) = process.call();
+    let (_second, second_nonce) = process.call();
+    assert_ne!(first_nonce, second_nonce);
+    assert!(process.is_ourselves(first_nonce) && process.is_ourselves(second_nonce));
+    first.shake_hands(their_version(EXCC));
+    assert!(!process.is_ourselves(first_nonce) && process.is_ourselves(second_nonce));
+}
+
+#[test]
+fn thousands_that_are_dialled_at_once_are_all_found() {
+    let mut process = Process::new(EXCC);
+    let mut calls: Vec<_> = (0..5_000).map(|_| process.call()).collect();
+    for (_, nonce) in &calls {
+        assert!(process.config_contains(*nonce));
+    }
+    // Every other one completes its handshake.
+    for (place, (peer, _)) in calls.iter_mut().enumerate() {
+        if place % 2 == 0 {
+            peer.shake_hands(their_version(EXCC));
+        }
+    }
+    for (place, (_, nonce)) in calls.iter().enumerate() {
+        assert_eq!(process.config_contains(*nonce), place % 2 == 1);
+    }
+    assert!(process.is_ourselves(calls[4_999].1));
+    assert!(!process.is_ourselves(calls[4_998].1));
+    let nonces: Vec<u64> = calls.iter().map(|(_, nonce)| *nonce).collect();
+    drop(calls);
+    assert!(nonces.iter().all(|&nonce| !process.config_contains(nonce)));
+}
+
+impl Process {
+    fn config_contains(&self, nonce: u64) -> bool {
+        self.config.clone().build().expect("valid").sent_nonces().contains(nonce)
+    }
+}
+
+#[test]
+fn processes_do_not_take_each_other_for_themselves() {
+    let (mut one, mut other) = (Process::new(EXCC), Process::new(EXCC));
+    let (_caller, nonce) = one.call();
+    assert!(one.is_ourselves(nonce) && !other.is_ourselves(nonce));
+}

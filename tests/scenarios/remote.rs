@@ -1,0 +1,114 @@
+//! What is known of the remote: where it is and how high its chain.
+
+use std::net::SocketAddr;
+
+use excc_peer::wire::{
+    BlockHeader, BlockParts, Headers, HostAddress, Message, NetAddressV2, Protocol, Version,
+};
+use excc_peer::{Chain, Instant, Network, PeerState};
+
+use crate::common::*;
+
+fn at_height(chain: Chain, height: u32) -> BlockHeader {
+    BlockHeader { height, ..header(chain) }
+}
+
+fn headers(chain: Chain, heights: &[u32]) -> Message {
+    let headers: Vec<_> = heights.iter().map(|&height| at_height(chain, height)).collect();
+    Message::Headers(Headers::new(chain, &headers).expect("of the chain"))
+}
+
+fn a_block(network: Network, height: u32) -> Message {
+    let chain = network.chain();
+    let parts = BlockParts {
+        header: at_height(chain, height),
+        transactions: vec![paying(chain, 10)],
+        stake_transactions: vec![],
+    };
+    let protocol = Protocol::new(chain, chain.advertised_version());
+    Message::Block(parts.encode(protocol).expect("a valid block"))
+}
+
+#[test]
+fn the_last_block_follows_what_the_remote_sends() {
+    for network in [EXCC, DCR] {
+        let chain = network.chain();
+        let mut peer = Peer::established(config(network));
+        let mut after = |message: Message| {
+            peer.receive(message).unwrap();
+            assert_eq!(peer.state.stats().last_block, peer.state.last_block());
+            peer.state.last_block().expect("the remote said it")
+        };
+        // The version said 100.
+        assert_eq!(after(headers(chain, &[])), 100);
+        assert_eq!(after(headers(chain, &[99, 100])), 100);
+        assert_eq!(after(headers(chain, &[101])), 101);
+        assert_eq!(after(headers(chain, &[102, 103, 104])), 104);
+        assert_eq!(after(a_block(network, 90)), 104);
+        assert_eq!(after(a_block(network, 105)), 105);
+        // Its height is no part of what announces a block by its hash.
+        assert_eq!(after(Message::Inv([block(1)].into())), 105);
+        peer.state.update_last_block(peer.now, 104);
+        assert_eq!(peer.state.last_block(), Some(105));
+        peer.state.update_last_block(peer.now, 110);
+        assert_eq!(peer.state.last_block(), Some(110));
+        assert_eq!(peer.state.stats().start_height, Some(100));
+    }
+}
+
+#[test]
+fn there_is_no_last_block_before_the_version() {
+    let mut peer = Peer::outbound(config(EXCC));
+    peer.state.update_last_block(peer.now, 500);
+    assert_eq!(peer.state.last_block(), None);
+    peer.receive(Version { start_height: -1, ..version(8) }).unwrap();
+    assert_eq!(peer.state.last_block(), Some(0));
+}
+
+fn both(remote: SocketAddr) -> [PeerState; 2] {
+    [PeerState::outbound, PeerState::inbound].map(|make| {
+        let config = config(EXCC).build().unwrap();
+        make(config, remote, Instant::ZERO, UNIX_TIME, &mut rng(1))
+    })
+}
+
+/// So that ban lists and address books find it.
+#[test]
+fn an_address_of_ipv4_in_ipv6_is_one_of_ipv4() {
+    let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
+    for peer in both(mapped) {
+        assert_eq!((peer.remote(), peer.stats().remote), (remote(), remote()));
+        assert!(peer.to_string().starts_with("203.0.113.7:9666 "));
+    }
+    // Others stay as they are.
+    for address in ["[2001:db8::7]:9666", "[::1]:1", "[::]:0", "0.0.0.0:0"] {
+        let address: SocketAddr = address.parse().unwrap();
+        assert!(both(address).iter().all(|peer| peer.remote() == address));
+    }
+}
+
+#[test]
+fn an_address_of_ipv4_in_ipv6_is_told_as_one_of_ipv4() {
+    let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
+    let [mut plain, mut told] = [remote(), mapped].map(|remote| {
+        let config = config(EXCC).build().unwrap();
+        PeerState::outbound(config, remote, Instant::ZERO, UNIX_TIME, &mut rng(1))
+    });
+    let bytes = |peer: &mut PeerState| {
+        let mut out = peer.transmit(Instant::ZERO);
+        let len = bytes::Buf::remaining(&out);
+        bytes::Buf::copy_to_bytes(&mut out, len)
+    };
+    assert_eq!(bytes(&mut plain), bytes(&mut told));
+
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::established(config(network));
+        let address = NetAddressV2 {
+            addr: HostAddress::Ipv6("::ffff:203.0.113.7".parse().unwrap()),
+            ..NetAddressV2::new(1, Default::default(), remote())
+        };
+        let pushed = peer.state.push_addrs(peer.now, &[address]).unwrap();
+        let ipv4 = NetAddressV2::new(1, Default::default(), remote());
+        assert_eq!(pushed.addresses, [ipv4]);
+    }
+}

@@ -1,0 +1,289 @@
+//! What nodes ban the sender for, never answer or hang on: each item of the list "never send" of
+//! the protocol document, Appendix D, and of the pacing below it.
+//!
+//! Each is given back, or is harmless and the test says why it may be sent.
+
+use excc_peer::wire::{
+    Command, EncodedMessage, GetInitState, HostAddress, InitState, InvType, InvVect, List, Message,
+    MiningState, NetAddressV2, Protocol, Reject, RejectCode, Services,
+};
+use excc_peer::{Chain, ConfigBuilder, Network, SendErrorKind};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use crate::common::*;
+use crate::strategies;
+
+fn quiet(network: Network) -> ConfigBuilder {
+    let config = config(network).idle_timeout(None).ping_interval(None);
+    config.max_requested(usize::MAX).response_timeout(Command::GetInitState, None)
+}
+
+/// A message of that name.
+fn sample(command: Command, chain: Chain) -> Message {
+    let tree = strategies::message(command, chain).new_tree(&mut TestRunner::deterministic());
+    tree.expect("there are messages of every name").current()
+}
+
+/// The protocol versions that can be negotiated by default.
+fn versions(network: Network) -> std::ops::RangeInclusive<u32> {
+    let newest = network.chain().advertised_version();
+    if network == EXCC { 3..=newest } else { 9..=newest }
+}
+
+fn peer_at(network: Network, number: u32) -> Peer {
+    let mut peer = Peer::inbound(quiet(network));
+    peer.shake_hands(version(number.cast_signed()));
+    assert_eq!(peer.state.protocol_version(), number);
+    peer
+}
+
+/// A message is given back as one that nodes do not put up with, and sent if the application
+/// insists.
+#[track_caller]
+fn assert_unwelcome(peer: &mut Peer, message: &Message) {
+    let unwelcome = SendErrorKind::Unwelcome(message.command());
+    let error = peer.state.send(peer.now, message.clone()).unwrap_err();
+    assert_eq!((&error.kind, &error.message), (&unwelcome, message));
+    let network = *peer.state.config().network();
+    let encoded = EncodedMessage::new(&network, peer.state.protocol_version(), message).unwrap();
+    let error = peer.state.send_encoded(peer.now, encoded.clone()).unwrap_err();
+    assert_eq!((error.kind, error.message), (unwelcome, encoded));
+    assert_eq!((peer.sent(), peer.events()), (vec![], vec![]));
+
+    let mut bold = Peer::established(
+        quiet(network).send_unwelcome(true).protocol_version(peer.state.protocol_version()),
+    );
+    bold.state.send(bold.now, message.clone()).unwrap();
+    assert_eq!(bold.sent(), std::slice::from_ref(message));
+}
+
+#[track_caller]
+fn assert_welcome(peer: &mut Peer, message: Message) {
+    peer.state.send(peer.now, message.clone()).unwrap();
+    assert_eq!(peer.sent(), [message]);
+    peer.events();
+}
+
+/// Never send: anything with a protocol version above the negotiated one. On Decred, among these:
+/// `addr` at version 12 and `addrv2` below.
+#[test]
+fn what_the_version_in_force_lacks() {
+    for network in [EXCC, DCR] {
+        let chain = network.chain();
+        for number in versions(network) {
+            let mut peer = peer_at(network, number);
+            let defined = |&command: &Command| command.is_defined(Protocol::new(chain, number));
+            let opening = [Command::Version, Command::VerAck];
+            let lacking = Command::ALL.iter().copied().filter(|command| !defined(command));
+            for command in lacking.filter(|command| !opening.contains(command)) {
+                let message = sample(command, chain);
+                let error = peer.state.send(peer.now, message.clone()).unwrap_err();
+                assert!(matches!(error.kind, SendErrorKind::Encode(_)), "{command}: {error}");
+                assert_eq!(error.message, message);
+            }
+            if network == DCR {
+                let [addr, addr_v2] = [Command::Addr, Command::AddrV2].map(|it| defined(&it));
+                assert_eq!((addr, addr_v2), (number < 12, number >= 12));
+            }
+            assert_eq!((peer.sent(), peer.events()), (vec![], vec![]));
+        }
+    }
+}
+
+/// The handshake is the peer's own: a second `version` or `verack` ends the connection.
+#[test]
+fn messages_of_the_handshake() {
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::established(quiet(network));
+        for message in [version(8).into(), Message::VerAck] {
+            let command = message.command();
+            let error = peer.state.send(peer.now, message).unwrap_err();
+            assert_eq!(error.kind, SendErrorKind::Handshake(command));
+        }
+    }
+}
+
+/// Never send: `reject`. Decred has none. Exchangecoin's nodes have one up to version 8 and pass
+/// over it, so that it is harmless there.
+#[test]
+fn a_reject() {
+    let reject = |command: &str| Reject {
+        command: command.into(),
+        code: RejectCode::DUST,
+        reason: "too little".into(),
+        hash: None,
+    };
+    for number in versions(DCR) {
+        let mut peer = peer_at(DCR, number);
+        let error = peer.state.send(peer.now, reject("addr")).unwrap_err();
+        assert!(matches!(error.kind, SendErrorKind::Encode(_)));
+    }
+    assert_welcome(&mut peer_at(EXCC, 8), reject("addr").into());
+}
+
+/// Never send: requests for the filters of version 1, for which nodes disconnect.
+#[test]
+fn requests_for_filters_that_are_gone() {
+    let requests = [Command::GetCFilter, Command::GetCFHeaders, Command::GetCFTypes];
+    for network in [EXCC, DCR] {
+        for number in versions(network).filter(|&number| number >= 6) {
+            for command in requests {
+                let mut peer = peer_at(network, number);
+                assert_unwelcome(&mut peer, &sample(command, network.chain()));
+            }
+        }
+    }
+}
+
+/// Never send: an `inv`, `getdata` or `addr` of nothing, for which nodes ban.
+#[test]
+fn lists_of_nothing() {
+    for network in [EXCC, DCR] {
+        for number in versions(network) {
+            let mut peer = peer_at(network, number);
+            assert_unwelcome(&mut peer, &Message::Inv(List::new()));
+            assert_unwelcome(&mut peer, &Message::GetData(List::new()));
+            if network == EXCC || number < 12 {
+                assert_unwelcome(&mut peer, &Message::Addr(List::new()));
+            }
+            // A `notfound` of nothing is passed over, and `addrv2` of nothing is not encoded.
+            assert_welcome(&mut peer, Message::NotFound(List::new()));
+        }
+    }
+    let mut peer = peer_at(DCR, 12);
+    let error = peer.state.send(peer.now, Message::AddrV2(Vec::new())).unwrap_err();
+    assert!(matches!(error.kind, SendErrorKind::Encode(_)));
+}
+
+/// Never send: types in a `getdata` that are not served. As the last vector one hangs the reader
+/// of Exchangecoin's node for ever.
+#[test]
+fn types_that_nobody_serves() {
+    for network in [EXCC, DCR] {
+        for number in versions(network) {
+            let mut peer = peer_at(network, number);
+            for kind in (0..20).chain([u32::MAX]).map(InvType::new) {
+                let request = Message::GetData([tx(1), InvVect::new(kind, hash(1))].into());
+                let is_served = match kind {
+                    InvType::TX | InvType::BLOCK => true,
+                    InvType::MIX => network == DCR && number >= 10,
+                    _ => false,
+                };
+                if is_served {
+                    assert_welcome(&mut peer, request);
+                } else {
+                    assert_unwelcome(&mut peer, &request);
+                }
+            }
+        }
+    }
+}
+
+/// Never send, on Decred: `getminings` and `miningstate`, at any version that can be negotiated.
+/// On Exchangecoin both are harmless, as often as they are sent.
+#[test]
+fn the_mining_state_of_old_versions() {
+    let state = Message::MiningState(MiningState {
+        version: 1,
+        height: 1,
+        block_hashes: List::new(),
+        vote_hashes: List::new(),
+    });
+    for number in versions(DCR) {
+        let mut peer = peer_at(DCR, number);
+        assert_unwelcome(&mut peer, &Message::GetMinings);
+        assert_unwelcome(&mut peer, &state);
+    }
+    for number in versions(EXCC) {
+        let mut peer = peer_at(EXCC, number);
+        for _ in 0..2 {
+            assert_welcome(&mut peer, Message::GetMinings);
+            assert_welcome(&mut peer, state.clone());
+        }
+    }
+}
+
+/// Never send, on Decred: a second `getinitstate` or `initstate`. The first of each is fine.
+/// Exchangecoin's nodes ignore a second one.
+#[test]
+fn a_second_initial_state() {
+    let messages = || [Message::from(GetInitState::default()), Message::from(InitState::default())];
+    for number in versions(DCR) {
+        let mut peer = peer_at(DCR, number);
+        for message in messages() {
+            assert_welcome(&mut peer, message.clone());
+            assert_unwelcome_again(&mut peer, &message);
+            // At any later time too.
+            peer.advance(secs(100_000));
+            assert_unwelcome_again(&mut peer, &message);
+        }
+    }
+    let mut peer = peer_at(EXCC, 8);
+    for message in messages() {
+        assert_welcome(&mut peer, message.clone());
+        assert_welcome(&mut peer, message);
+    }
+}
+
+/// A message that was welcome once is given back.
+#[track_caller]
+fn assert_unwelcome_again(peer: &mut Peer, message: &Message) {
+    let error = peer.state.send(peer.now, message.clone()).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::Unwelcome(message.command()));
+    assert_eq!(peer.sent(), []);
+}
+
+/// What was not queued does not count as sent.
+#[test]
+fn an_initial_state_that_was_given_back_may_be_sent_later() {
+    let mut peer = Peer::established(quiet(DCR).max_queued_bytes(200));
+    let filler = Message::Inv([tx(1)].into());
+    peer.state.send(peer.now, filler.clone()).unwrap();
+    let error = peer.state.send(peer.now, GetInitState::default()).unwrap_err();
+    assert!(matches!(error.kind, SendErrorKind::QueueFull { .. }));
+    peer.sent();
+    assert_welcome(&mut peer, GetInitState::default().into());
+}
+
+/// Pacing: `mempool` costs 33 points of a score that halves each minute, and above 100 nodes ban.
+#[test]
+fn more_mempools_than_nodes_put_up_with() {
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::established(quiet(network));
+        for _ in 0..3 {
+            assert_welcome(&mut peer, Message::MemPool);
+        }
+        assert_unwelcome_again(&mut peer, &Message::MemPool);
+        // 99 points fall to 67 in 34 s, or by the line above the curve in 39 s.
+        peer.advance(secs(38));
+        assert_unwelcome_again(&mut peer, &Message::MemPool);
+        peer.advance(secs(1));
+        assert_welcome(&mut peer, Message::MemPool);
+        assert_unwelcome_again(&mut peer, &Message::MemPool);
+        // One every minute is fine for ever.
+        for _ in 0..100 {
+            peer.advance(secs(60));
+            assert_welcome(&mut peer, Message::MemPool);
+        }
+        let mut bold = Peer::established(quiet(network).send_unwelcome(true));
+        for _ in 0..10 {
+            assert_welcome(&mut bold, Message::MemPool);
+        }
+    }
+}
+
+/// Decred's nodes ban for an address in `addrv2` whose type does not fit its form: an IPv4
+/// address written as one of IPv6.
+#[test]
+fn an_address_of_the_wrong_form() {
+    let mapped = HostAddress::from("::ffff:203.0.113.9".parse::<std::net::IpAddr>().unwrap());
+    let address =
+        NetAddressV2 { timestamp: 1, services: Services::empty(), addr: mapped, port: 9_108 };
+    let canonical = NetAddressV2 { addr: mapped.to_canonical(), ..address };
+    assert!(matches!(canonical.addr, HostAddress::Ipv4(_)));
+    let mut peer = Peer::established(quiet(DCR));
+    let pushed = peer.state.push_addrs(peer.now, &[address]).unwrap();
+    assert_eq!(pushed.addresses, [canonical]);
+    assert_eq!(peer.sent(), [Message::AddrV2(vec![canonical])]);
+}
