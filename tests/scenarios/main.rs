@@ -22,6 +22,7 @@ mod helpers;
 mod hostile;
 mod inventory;
 mod last_try;
+mod lines;
 mod opening;
 mod ourselves;
 mod pair;

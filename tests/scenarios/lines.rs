@@ -1,0 +1,107 @@
+//! Remotes on slow and busy lines, as they were seen to be closed though nothing was wrong.
+
+use excc_peer::wire::{BlockHeader, BlockParts, Command, InvVect, Message, Ping, Pong, Protocol};
+use excc_peer::{Event, Instant};
+
+use crate::common::*;
+
+/// Bytes that arrive at a steady rate, in ten pieces a second.
+struct Line {
+    bytes_per_second: usize,
+}
+
+impl Line {
+    fn feed(&self, peer: &mut Peer, bytes: &[u8]) {
+        for piece in bytes.chunks(self.bytes_per_second / 10) {
+            peer.advance(millis(100));
+            peer.feed(piece).unwrap_or_else(|reason| panic!("{reason} at {:?}", peer.now));
+        }
+    }
+}
+
+/// The pong stands behind all of it, as those of the reference nodes do.
+#[test]
+fn a_pong_behind_twenty_long_messages_is_not_late() {
+    let config = config(EXCC).pong_timeout(Some(secs(20))).ping_interval(Some(secs(30)));
+    let mut peer = Peer::established(config);
+    let line = Line { bytes_per_second: 200_000 };
+    let inv = frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()));
+    let mut nonces = Vec::new();
+    for _ in 0..20 {
+        line.feed(&mut peer, &inv);
+        peer.events();
+        nonces.extend(peer.sent().into_iter().map(|message| match message {
+            Message::Ping(Ping { nonce }) => nonce,
+            other => panic!("not a ping: {other:?}"),
+        }));
+    }
+    assert_eq!(peer.now, Instant::from_millis(20 * 9_100));
+    assert!(nonces.len() >= 5, "{} pings", nonces.len());
+    for nonce in nonces {
+        peer.receive(Message::Pong(Pong { nonce })).unwrap();
+        assert!(peer.events().iter().any(|event| matches!(event, Event::RoundTrip { .. })));
+    }
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+}
+
+/// Blocks of a length, and what names them.
+fn blocks(count: u32, script_len: usize) -> Vec<(Vec<u8>, InvVect)> {
+    let chain = EXCC.chain();
+    let transactions = vec![paying(chain, script_len)];
+    let block = |nonce| {
+        let header = BlockHeader { nonce, ..header(chain) };
+        let vector = InvVect::block(header.block_hash());
+        let parts =
+            BlockParts { header, transactions: transactions.clone(), stake_transactions: vec![] };
+        let block = parts.encode(Protocol::new(chain, 8)).expect("a valid block");
+        (frame(EXCC, 8, Message::Block(block)).to_vec(), vector)
+    };
+    (0..count).map(block).collect()
+}
+
+#[test]
+fn forty_blocks_asked_for_at_once_may_take_longer_than_one() {
+    let blocks = blocks(40, 1_200_000);
+    let mut peer = Peer::established(config(EXCC));
+    let vectors: Vec<_> = blocks.iter().map(|(_, vector)| *vector).collect();
+    peer.state.send(peer.now, Message::GetData(vectors.into())).unwrap();
+    peer.sent();
+    peer.events();
+    let line = Line { bytes_per_second: 1_000_000 };
+    for (bytes, _) in &blocks {
+        line.feed(&mut peer, bytes);
+        let events = peer.events();
+        assert!(matches!(events[..], [Event::Message { solicited: true, .. }]));
+        peer.sent();
+    }
+    assert!(peer.now > Instant::from_secs(48));
+    assert_eq!(peer.state.stats().requested, 0);
+}
+
+#[test]
+fn one_large_block_may_take_half_a_minute_and_more() {
+    for bytes_per_second in [43_000, 11_000, 10_240] {
+        let [(bytes, vector)] = &blocks(1, 1_290_000)[..] else { unreachable!() };
+        let mut peer = Peer::established(config(EXCC));
+        peer.state.send(peer.now, Message::GetData([*vector].into())).unwrap();
+        peer.sent();
+        peer.events();
+        Line { bytes_per_second }.feed(&mut peer, bytes);
+        assert!(peer.now >= Instant::from_secs(1_290_000 / bytes_per_second as u64));
+        assert!(matches!(peer.events()[..], [Event::Message { solicited: true, .. }]));
+    }
+}
+
+/// The same line, on which the block comes first and then nothing.
+#[test]
+fn a_line_that_falls_silent_after_a_long_message_is_cut_off() {
+    let [(bytes, vector)] = &blocks(1, 1_000_000)[..] else { unreachable!() };
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.send(peer.now, Message::GetData([*vector, block(1)].into())).unwrap();
+    peer.sent();
+    peer.events();
+    Line { bytes_per_second: 50_000 }.feed(&mut peer, bytes);
+    let reason = peer.closed_after(secs(30));
+    let stall = excc_peer::CloseReason::Stall { request: Command::GetData, vector: Some(block(1)) };
+    assert_eq!(reason, stall);
+}
