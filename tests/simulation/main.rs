@@ -1,6 +1,8 @@
 //! A network of a thousand nodes: what one of them has, all have in the end. And what becomes
 //! of messages at the end of a connection.
 
+mod progress;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 use std::sync::Arc;
