@@ -424,7 +424,8 @@ impl Simulation {
         } else if side.peer.close_reason().is_some() && !remote.incoming.has_ended() {
             remote.incoming.end(now, &mut self.random);
         } else {
-            return false;
+            // The end of a peer comes after a last try to write, even if there is no room.
+            return side.peer.has_events();
         }
         self.expect_arrival(id.remote());
         true

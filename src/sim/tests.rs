@@ -141,6 +141,19 @@ fn a_stream_that_was_shut_down_ends() {
 }
 
 #[test]
+fn a_peer_that_cannot_send_its_queue_ends_all_the_same() {
+    let (mut sim, caller, listener) = established(Pipe::new());
+    sim.shut_down(listener);
+    send(&mut sim, listener, not_found(1)).expect("the peer is open");
+    sim.shut_down(caller);
+    let events = sim.run(Duration::from_secs(5));
+    for peer in [caller, listener] {
+        let (_, reason) = closed_at(&events, peer).expect("the end comes");
+        assert_eq!(reason, CloseReason::RemoteClosed);
+    }
+}
+
+#[test]
 fn a_reader_that_stops_blocks_the_writer_until_it_goes_on() {
     let (mut sim, caller, listener) = established(Pipe::new().capacity(100));
     sim.set_reading(listener, false);
