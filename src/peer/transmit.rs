@@ -37,10 +37,11 @@ impl<'a> Transmit<'a> {
         let at = now.max(peer.offered_at);
         peer.offered_at = at;
         peer.encode_pongs();
-        if !peer.timers.is_set(Timer::Write) && peer.outbox.is_sendable() {
-            if let (None, Some(timeout)) = (&peer.closed, peer.config.write_timeout) {
-                peer.timers.set(Timer::Write, at + timeout);
-            }
+        if !peer.timers.is_set(Timer::Write)
+            && peer.outbox.is_sendable()
+            && let (None, Some(timeout)) = (&peer.closed, peer.config.write_timeout)
+        {
+            peer.timers.set(Timer::Write, at + timeout);
         }
         // In case this is never dropped.
         peer.outbox.lend_all();

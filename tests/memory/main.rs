@@ -4,7 +4,9 @@
 //! holds, the receive buffer, and the events that wait. Each test states its bounds.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[path = "../common/mod.rs"]
 mod common;
+mod input;
 
 use std::sync::Arc;
 use std::time::Duration;

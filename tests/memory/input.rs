@@ -1,0 +1,230 @@
+//! What the input buffer, and the messages that were taken from it, keep alive.
+
+use allocation_counter::measure;
+use bytes::Bytes;
+use excc_peer::Event;
+use excc_peer::wire::{CFilterV2, CFiltersV2, List};
+
+use super::*;
+
+/// How a driver fills the input buffer.
+#[derive(Debug, Clone, Copy)]
+enum Reads {
+    /// It appends what it has read, in pieces of that size.
+    Appends(usize),
+    /// It reads into the room that the buffer makes, from a socket that holds so much.
+    IntoRoom(usize),
+    /// It lets the buffer read.
+    FromStream,
+}
+
+const ALL_READS: [Reads; 5] = [
+    Reads::Appends(READ),
+    Reads::Appends(1_448),
+    Reads::IntoRoom(1_448),
+    Reads::IntoRoom(256 * 1024),
+    Reads::FromStream,
+];
+
+impl Counted {
+    /// Reads all of `bytes`, and hands every event to `keep`.
+    fn read_all(&mut self, bytes: &[u8], reads: Reads, mut keep: impl FnMut(Event)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let now = self.now;
+            self.count(|peer, buffer, _| {
+                let len = match reads {
+                    Reads::Appends(most) => {
+                        let piece = &rest[..most.min(rest.len())];
+                        buffer.extend_from_slice(piece);
+                        piece.len()
+                    }
+                    Reads::IntoRoom(most) => {
+                        let room = buffer.reserve();
+                        let len = (room.capacity() - room.len()).min(most).min(rest.len());
+                        room.extend_from_slice(&rest[..len]);
+                        len
+                    }
+                    Reads::FromStream => buffer.read_from(&mut &*rest).expect("a slice is read"),
+                };
+                assert!(len > 0, "there is always room");
+                rest = &rest[len..];
+                peer.handle_input(now, buffer).expect("valid");
+                while let Some(event) = peer.poll_event() {
+                    keep(event);
+                    if peer.can_resume() {
+                        peer.handle_input(now, buffer).expect("valid");
+                    }
+                }
+            });
+        }
+        assert!(self.buffer.is_empty());
+    }
+}
+
+/// A peer that remembers no inventory, so that a message leaves nothing behind.
+fn forgetful(network: Network) -> Counted {
+    Counted::established(config(network).known_inventory(0, secs(1)))
+}
+
+/// The largest messages: an `inv`, and on Decred 25 MB of filters.
+fn largest() -> [(Network, Bytes); 2] {
+    let filter = |n: u32| CFilterV2 {
+        block_hash: hash(n),
+        data: vec![0; 250_000].into(),
+        proof_index: 0,
+        proof_hashes: List::new(),
+    };
+    let filters = Message::CFiltersV2(CFiltersV2 { filters: (0..100).map(filter).collect() });
+    [
+        (EXCC, frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()))),
+        (DCR, frame(DCR, 12, filters)),
+    ]
+}
+
+#[test]
+fn a_large_message_that_was_taken_leaves_nothing_behind() {
+    for (network, bytes) in largest() {
+        for reads in ALL_READS {
+            let mut peer = forgetful(network);
+            // What an idle buffer may keep, and the row of the statistics.
+            peer.read_all(&frame(network, 8, Message::GetAddr), reads, drop);
+            let before = peer.live;
+            let rounds = if network == EXCC { 3 } else { 1 };
+            for _ in 0..rounds {
+                peer.read_all(&bytes, reads, drop);
+                let left = peer.live - before;
+                assert!(left <= 4 * KIB, "{reads:?}: {left} left of {}", bytes.len());
+                peer.read_all(&frame(network, 8, Message::GetAddr), reads, drop);
+                let left = peer.live - before;
+                assert!(left <= 4 * KIB, "{reads:?}: {left} after a small one");
+            }
+            // While it came it was there twice at most, for as long as it took to copy it.
+            let most = 2 * bytes.len() as i64 + 128 * KIB;
+            assert!(peer.most - before <= most, "{reads:?}: {} of {most}", peer.most - before);
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_holds_four_times_its_size_at_most() {
+    let large = frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()));
+    // Copied, shared with little around it, and as they come.
+    for vectors in [1, 110, 120, 500, 1_500, 5_000] {
+        let small = frame(EXCC, 8, Message::Inv((0..vectors).map(tx).collect()));
+        for reads in ALL_READS {
+            let mut peer = forgetful(EXCC);
+            peer.read_all(&large, reads, drop);
+            let before = peer.live;
+            let mut kept = Vec::with_capacity(100);
+            let stream = [&large[..], &small, &small].concat();
+            let rounds = if vectors == 120 { 50 } else { 5 };
+            for _ in 0..rounds {
+                peer.read_all(&stream, reads, |event| match event {
+                    Event::Message { message: Message::Inv(list), .. } => {
+                        if list.len() < 50_000 {
+                            kept.push(list);
+                        }
+                    }
+                    other => panic!("{other:?}"),
+                });
+            }
+            assert_eq!(kept.len(), 2 * rounds);
+            let size = (kept.len() * small.len()) as i64;
+            // A short one may hold what a small buffer has, and one small buffer may be left.
+            let most = (4 * size).max(kept.len() as i64 * 4 * KIB) + 4 * KIB;
+            let held = peer.live - before;
+            assert!(held <= most, "{vectors} vectors, {reads:?}: {held} for {size}");
+        }
+    }
+}
+
+#[test]
+fn single_bytes_are_copied_a_few_times_only() {
+    let bytes = frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()));
+    let mut peer = forgetful(EXCC);
+    let mut messages = 0;
+    let taken = measure(|| {
+        for byte in &*bytes {
+            peer.buffer.extend_from_slice(&[*byte]);
+            peer.peer.handle_input(peer.now, &mut peer.buffer).expect("valid");
+            messages += u64::from(peer.peer.poll_event().is_some());
+        }
+    });
+    assert_eq!(messages, 1);
+    assert!(taken.count_total <= 40, "{taken:?}");
+    assert!(taken.bytes_total <= 4 * bytes.len() as u64, "{taken:?}");
+    assert!(taken.bytes_current <= 4 * KIB, "{taken:?}");
+}
+
+#[test]
+fn many_small_messages_take_no_memory_each() {
+    let pings: Vec<u8> =
+        (0..10_000).flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect();
+    for reads in ALL_READS {
+        let mut peer = forgetful(EXCC);
+        peer.read_all(&pings, reads, drop);
+        let taken = measure(|| peer.read_all(&pings, reads, drop));
+        // Room for reads is made anew as it is given back, and not for each message.
+        assert!(taken.count_total <= 500, "{reads:?}: {taken:?}");
+        assert!(taken.bytes_current.abs() <= 4 * KIB, "{reads:?}: {taken:?}");
+    }
+}
+
+#[test]
+fn room_for_a_read_does_not_follow_a_length_that_is_claimed() {
+    for (network, command, len) in claims() {
+        let mut peer = Counted::established(config(network));
+        let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
+        peer.feed(&header).expect("acceptable");
+        let mut received = 0;
+        while received < len as usize / 2 {
+            let room = peer.buffer.reserve();
+            let spare = room.capacity() - room.len();
+            // As much again as was received, and one read at least.
+            assert!(spare <= received.max(READ) + KIB as usize, "{spare} after {received}");
+            room.extend_from_slice(&vec![0; spare]);
+            received += spare;
+            peer.feed(&[]).expect("not whole");
+        }
+    }
+}
+
+/// Beyond its end begins another message, which shall not hold the large one.
+#[test]
+fn room_ends_with_a_large_frame() {
+    for (network, command, len) in claims() {
+        let mut peer = Counted::established(config(network));
+        let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
+        peer.feed(&header).expect("acceptable");
+        let mut rest = len as usize;
+        loop {
+            let room = peer.buffer.reserve();
+            let spare = room.capacity() - room.len();
+            assert!(spare <= rest.max(READ), "{spare} where {rest} are missing");
+            if spare >= rest {
+                break;
+            }
+            room.extend_from_slice(&vec![0; spare]);
+            rest -= spare;
+            peer.feed(&[]).expect("not whole");
+        }
+    }
+}
+
+/// What the remote is asked for often is accepted, and its allowance costs nothing.
+#[test]
+fn requests_that_are_answered_leave_nothing_behind() {
+    let mut peer = forgetful(EXCC);
+    let before = peer.live;
+    for round in 0..100_u32 {
+        let vectors: Vec<_> = (round * 1_000..(round + 1) * 1_000).map(tx).collect();
+        let request = Message::GetData(vectors.clone().into());
+        peer.count(|peer, _, now| drop(peer.send(now, request)));
+        peer.drain();
+        peer.feed(&frame(EXCC, 8, Message::NotFound(vectors.into()))).expect("valid");
+        peer.drain();
+    }
+    assert_eq!(peer.peer.stats().requested, 0);
+    assert!(peer.live - before <= 16 * KIB, "{}", peer.live - before);
+}
