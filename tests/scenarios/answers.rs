@@ -133,7 +133,7 @@ fn headers_are_marked_if_they_continue_a_locator() {
             ("after another of the locator", after(hash(3))),
             ("after the genesis block", after(network.genesis())),
             ("none", headers(chain, &[])),
-            ("the stop hash", headers(chain, &[stop.clone()])),
+            ("the stop hash", headers(chain, std::slice::from_ref(&stop))),
         ];
         for (what, answer) in answers {
             let mut peer = peer(network);
