@@ -138,10 +138,17 @@ impl PeerState {
 
     fn on_ping_sent(&mut self, nonce: u64, at: Instant, answered_at: Option<Instant>) {
         let is_first = self.pinger.on_sent(nonce, at);
-        match (answered_at, self.config.pong_timeout) {
-            (Some(answered_at), _) => _ = self.on_pong(nonce, answered_at.max(at)),
-            (None, Some(timeout)) if is_first => self.timers.set_after(Timer::Pong, at, timeout),
-            _ => {}
+        match answered_at {
+            Some(answered_at) => _ = self.on_pong(nonce, answered_at.max(at)),
+            None if is_first => self.set_pong_timer(at),
+            None => {}
+        }
+    }
+
+    /// Sets the deadline of the next `pong`. In the last try of a closed peer none is awaited.
+    fn set_pong_timer(&mut self, from: Instant) {
+        if let (None, Some(timeout)) = (&self.closed, self.config.pong_timeout) {
+            self.timers.set_after(Timer::Pong, from, timeout);
         }
     }
 
@@ -149,9 +156,9 @@ impl PeerState {
     pub(super) fn on_pong(&mut self, nonce: u64, at: Instant) -> bool {
         let Some(time) = self.pinger.on_pong(nonce, at) else { return false };
         self.timers.clear(Timer::Pong);
-        if let (false, Some(timeout)) = (self.pinger.is_answered(), self.config.pong_timeout) {
+        if !self.pinger.is_answered() {
             // Answers come in order, so that the next one may have waited behind this one.
-            self.timers.set_after(Timer::Pong, self.now, timeout);
+            self.set_pong_timer(self.now);
         }
         self.emit(Event::RoundTrip { nonce, time }, 0);
         true

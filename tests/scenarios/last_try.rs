@@ -87,6 +87,17 @@ fn last_events(mut receipts: Vec<Event>, sent: usize, reason: CloseReason) -> Ve
 }
 
 #[test]
+fn a_ping_that_leaves_in_the_last_try_awaits_no_pong() {
+    let mut peer = Peer::established(quiet(EXCC).pong_timeout(Some(secs(1))));
+    peer.state.ping(peer.now).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.eof();
+    peer.state.transmit(peer.now).advance(32);
+    let end = (Timer::Shutdown, peer.now + TRY);
+    assert_eq!(peer.state.deadlines().collect::<Vec<_>>(), [end]);
+}
+
+#[test]
 fn what_was_queued_may_leave_once_more() {
     for ending in by_the_remote() {
         let (mut peer, receipts, reason) = ending.ended();
