@@ -11,7 +11,6 @@ use super::outbox::{OVERHEAD, Purpose};
 use super::stall::{self, Requests};
 use super::timers::Timer;
 use crate::network::Chain;
-use crate::time::Instant;
 use crate::wire::{
     Command, EncodeError, EncodedMessage, HEADER_LEN, InvType, InvVect, Message, PeerAddress,
     Protocol, Version,
@@ -131,14 +130,14 @@ impl PeerState {
         }
     }
 
-    /// The last byte of a message was sent at `at`. If it is a request, its answer may be due.
-    pub(super) fn on_request_sent(&mut self, frame: &EncodedMessage, at: Instant, answered: bool) {
+    /// The last byte of a message was sent. If it is a request, its answer may be due.
+    pub(super) fn on_request_sent(&mut self, frame: &EncodedMessage, answered: bool) {
         let command = frame.command();
         if let Some(requests) = &mut self.requests
             && !stall::answers(command).is_empty()
         {
             let timeout = self.config.response_timeout(command);
-            let due = timeout.map(|timeout| self.timers.remote_clock(at) + timeout);
+            let due = timeout.map(|timeout| self.timers.remote_clock(self.now) + timeout);
             requests.on_sent(command, due, answered);
             self.set_stall_timer();
         }

@@ -129,7 +129,7 @@ impl PeerState {
         self.counters.sent(command, frame.len(), at);
         match frame.ping_nonce() {
             Some(nonce) => self.on_ping_sent(nonce, at, answered_at),
-            None => self.on_request_sent(&frame, at, answered_at.is_some()),
+            None => self.on_request_sent(&frame, answered_at.is_some()),
         }
         if let Purpose::Receipt(id) = purpose {
             self.emit(Event::Sent(id), 0);
@@ -140,15 +140,16 @@ impl PeerState {
         let is_first = self.pinger.on_sent(nonce, at);
         match answered_at {
             Some(answered_at) => _ = self.on_pong(nonce, answered_at.max(at)),
-            None if is_first => self.set_pong_timer(at),
+            None if is_first => self.set_pong_timer(),
             None => {}
         }
     }
 
-    /// Sets the deadline of the next `pong`. In the last try of a closed peer none is awaited.
-    fn set_pong_timer(&mut self, from: Instant) {
+    /// Sets the deadline of the next `pong`: from now, because the `ping` may have been sent by a
+    /// write that blocked for a while. In the last try of a closed peer none is awaited.
+    fn set_pong_timer(&mut self) {
         if let (None, Some(timeout)) = (&self.closed, self.config.pong_timeout) {
-            self.timers.set_after(Timer::Pong, from, timeout);
+            self.timers.set_after(Timer::Pong, self.now, timeout);
         }
     }
 
@@ -158,7 +159,7 @@ impl PeerState {
         self.timers.clear(Timer::Pong);
         if !self.pinger.is_answered() {
             // Answers come in order, so that the next one may have waited behind this one.
-            self.set_pong_timer(self.now);
+            self.set_pong_timer();
         }
         self.emit(Event::RoundTrip { nonce, time }, 0);
         true
