@@ -7,9 +7,9 @@ use super::error::CloseReason;
 use super::event::{Direction, Established, Event};
 use super::handshake::{Phase, VerAckRule};
 use super::outbox::Purpose;
-use super::stall::answers;
+use super::stall::{answers, continues};
 use super::timers::Timer;
-use crate::wire::{Command, HEADER_LEN, InputBuffer, InvVect, Message, Version};
+use crate::wire::{Command, HEADER_LEN, Headers, InputBuffer, InvVect, Message, Version};
 
 impl PeerState {
     /// Takes frames while there is room for what they bring.
@@ -214,30 +214,44 @@ impl PeerState {
     }
 
     /// A message came that may answer a request other than `getdata`. Returns whether it does.
+    ///
+    /// Where frames are written from a shared buffer, an answer may come before the driver tells
+    /// that its request was sent.
     fn on_answer(&mut self, message: &Message) -> bool {
         let Some(requests) = &mut self.requests else { return false };
-        let mut locator = None;
-        if let Message::Headers(headers) = message {
-            locator = requests.locator_before(headers, &self.config.network.genesis());
-            if locator.is_none() {
-                return false;
-            }
-        }
         let command = message.command();
-        // Where frames are written from a shared buffer, an answer may come before the driver
-        // tells that its request was sent.
-        let is_answer = requests.on_answer(command)
-            || self.outbox.answer_lent(self.now, |frame| match frame.command() {
-                Command::GetData => false,
-                request => answers(request).contains(&command),
-            });
-        if is_answer {
-            if let Some(place) = locator {
-                requests.drop_locators(place);
+        let is_answer = match message {
+            Message::Headers(headers) => self.on_headers(headers),
+            _ => {
+                requests.on_answer(command)
+                    || self.outbox.answer_lent(self.now, |frame| match frame.command() {
+                        Command::GetData => false,
+                        request => answers(request).contains(&command),
+                    })
             }
+        };
+        if is_answer {
             self.set_stall_timer();
         }
         is_answer
+    }
+
+    /// Headers came. Returns whether they answer a `getheaders`.
+    fn on_headers(&mut self, headers: &Headers) -> bool {
+        let Some(requests) = &mut self.requests else { return false };
+        let genesis = self.config.network.genesis();
+        let protocol = self.decoder.protocol();
+        if requests.on_headers(headers, &genesis) {
+            return true;
+        }
+        let is_lent = self.outbox.answer_lent(self.now, |frame| {
+            let request = frame.locator_request(protocol);
+            request.is_some_and(|request| continues(headers, &request, &genesis))
+        });
+        if is_lent {
+            requests.on_later_headers();
+        }
+        is_lent
     }
 
     /// The remote has the inventory that it announces. Of a long list only the end is read, as

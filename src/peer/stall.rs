@@ -72,8 +72,11 @@ pub(super) struct Requests {
     /// When the next answer to these is due.
     due: Option<Instant>,
     others: Vec<Other>,
-    /// The latest `getheaders` that were queued and not answered.
-    locators: VecDeque<LocatorRequest>,
+    /// The latest `getheaders` that were queued and not answered, with their numbers.
+    locators: VecDeque<(u64, LocatorRequest)>,
+    /// How many `getheaders` were queued, and how many of these were sent.
+    headers_queued: u64,
+    headers_sent: u64,
     /// How many more large answers were asked for, by command.
     allowed: Vec<(Command, u32)>,
 }
@@ -104,6 +107,8 @@ impl Requests {
             due: None,
             others: Vec::new(),
             locators: VecDeque::new(),
+            headers_queued: 0,
+            headers_sent: 0,
             allowed: Vec::new(),
         }
     }
@@ -126,7 +131,8 @@ impl Requests {
             if self.locators.len() == MAX_LOCATORS {
                 self.locators.pop_front();
             }
-            self.locators.push_back(locator);
+            self.locators.push_back((self.headers_queued, locator));
+            self.headers_queued += 1;
         }
     }
 
@@ -183,7 +189,14 @@ impl Requests {
             if vectors > 0 {
                 self.due = self.due.or(due);
             }
-        } else if !answers(request).is_empty() && !is_answered {
+            return;
+        }
+        if request == Command::GetHeaders {
+            let number = self.headers_sent;
+            self.headers_sent += 1;
+            self.locators.retain(|(other, _)| !is_answered || *other != number);
+        }
+        if !answers(request).is_empty() && !is_answered {
             let place = match self.others.iter().position(|other| other.request == request) {
                 Some(place) => place,
                 None => {
@@ -218,34 +231,52 @@ impl Requests {
         true
     }
 
-    /// A message came that may answer other requests than `getdata`. Returns whether one was
-    /// sent: then no request of that command is due any more, as nodes need not answer each.
+    /// A message came that may answer other requests than `getdata` and `getheaders`. Returns
+    /// whether one was sent. It answers one request, but no request of its kind is due any more:
+    /// nodes need not answer each, and an `inv` does not tell a `getblocks` from a `mempool`.
     pub(super) fn on_answer(&mut self, answer: Command) -> bool {
-        let is_answered = |other: &&mut Other| answers(other.request).contains(&answer);
-        let Some(other) = self.others.iter_mut().find(is_answered) else { return false };
-        other.outstanding = other.outstanding.saturating_sub(1);
-        other.due = None;
+        let mut is_answer = false;
+        for other in &mut self.others {
+            if answers(other.request).contains(&answer) {
+                other.due = None;
+                if !is_answer {
+                    other.outstanding = other.outstanding.saturating_sub(1);
+                    is_answer = true;
+                }
+            }
+        }
         self.others.retain(|other| other.outstanding > 0);
-        true
+        is_answer
     }
 
-    /// The place of the first locator that `headers` continue. A node answers a `getheaders`
-    /// with the headers that follow the first hash it knows, or that follow the genesis block, or
-    /// with the one of the stop hash, or with none. An announcement follows a block that need
-    /// not be in any locator.
-    pub(super) fn locator_before(&self, headers: &Headers, genesis: &Hash) -> Option<usize> {
-        let Some(first) = headers.iter().next() else {
-            return (!self.locators.is_empty()).then_some(0);
-        };
-        let (previous, own) = (first.prev_block(), first.block_hash());
-        self.locators.iter().position(|request| {
-            previous == *genesis || request.stop == own || request.locator.contains(&previous)
-        })
+    /// Headers came. Returns whether they answer a `getheaders` that was sent. It is forgotten
+    /// then with all before it, as nodes answer in order.
+    pub(super) fn on_headers(&mut self, headers: &Headers, genesis: &Hash) -> bool {
+        let sent = self.locators.iter().take_while(|(number, _)| *number < self.headers_sent);
+        let place = sent
+            .map(|(_, request)| request)
+            .position(|request| continues(headers, request, genesis));
+        if let Some(place) = place {
+            self.drop_headers(place + 1);
+        }
+        place.is_some()
     }
 
-    /// Forgets a locator that was answered, and all before it.
-    pub(super) fn drop_locators(&mut self, place: usize) {
-        self.locators.drain(..=place);
+    /// Headers came that answer a `getheaders` which is under way, and so after all those that
+    /// were sent.
+    pub(super) fn on_later_headers(&mut self) {
+        let is_sent = |(number, _): &&(u64, _)| *number < self.headers_sent;
+        self.drop_headers(self.locators.iter().take_while(is_sent).count());
+    }
+
+    fn drop_headers(&mut self, count: usize) {
+        self.locators.drain(..count);
+        let rest = self.locators.iter().filter(|(number, _)| *number < self.headers_sent).count();
+        for other in self.others.iter_mut().filter(|other| other.request == Command::GetHeaders) {
+            other.due = None;
+            other.outstanding = u32::try_from(rest).unwrap_or(u32::MAX);
+        }
+        self.others.retain(|other| other.outstanding > 0);
     }
 
     /// Bytes of the remote's came: all deadlines are put off by what they are worth.
@@ -285,6 +316,18 @@ impl Requests {
         let first = sent.min_by_key(|wanted| (wanted.number, wanted.vector));
         Some((Command::GetData, first.map(|wanted| wanted.vector)))
     }
+}
+
+/// Whether headers answer a request. A node answers with the headers that follow the first hash
+/// of the locator it knows, or that follow the genesis block, or with the one of the stop hash, or
+/// with none. An announcement follows a block that need not be in any locator.
+pub(super) fn continues(headers: &Headers, request: &LocatorRequest, genesis: &Hash) -> bool {
+    headers.iter().next().is_none_or(|first| {
+        let previous = first.prev_block();
+        previous == *genesis
+            || request.stop == first.block_hash()
+            || request.locator.contains(&previous)
+    })
 }
 
 /// The command by which large answers are counted: one for all messages of a mix, as a vector
