@@ -243,10 +243,18 @@ impl Outbox {
         &'a self,
         slices: &mut [std::io::IoSlice<'a>],
     ) -> (usize, usize) {
-        // A slice is a frame or a part of one.
         let count = self.count_to_lend(slices.len());
         let frames = self.queue.iter().take(count).map(|queued| &queued.frame);
-        (fill(chunks(frames, self.offset), slices), count)
+        let used = fill(chunks(frames, self.offset), slices);
+        // A slice is a frame or a part of one.
+        let mut bytes: usize = slices[..used].iter().map(|slice| slice.len()).sum();
+        let mut offset = self.offset;
+        let covered = self.queue.iter().take_while(|queued| {
+            let is_covered = bytes > 0;
+            bytes = bytes.saturating_sub(queued.frame.len() - core::mem::take(&mut offset));
+            is_covered
+        });
+        (used, covered.count())
     }
 
     /// The first frames, without the bytes of the first one that were sent.
