@@ -410,6 +410,7 @@ impl PeerState {
     pub fn refuse_version(&mut self, now: Instant) {
         self.set_now(now);
         self.close_with(CloseReason::VersionRefused);
+        self.end_last_try();
     }
 
     /// Makes it known that the remote has something, other than by announcing it to us.
