@@ -42,6 +42,7 @@ impl PeerState {
         now: Instant,
         addresses: &[NetAddressV2],
     ) -> Result<PushedAddrs, SendErrorKind> {
+        self.set_now(now);
         let is_v2 = Command::AddrV2.is_defined(self.decoder.protocol());
         self.check_sendable(if is_v2 { Command::AddrV2 } else { Command::Addr })?;
 
