@@ -123,10 +123,12 @@ impl Rate {
     /// Takes some of a burst that is available in full at `full_at`. Returns when it is again;
     /// `None` if not as many are available.
     fn take(&self, count: u64, full_at: Instant, now: Instant) -> Option<Instant> {
-        let nanos = self.time.as_nanos() * u128::from(count) / u128::from(self.burst);
-        let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let full_at = full_at.max(now) + cost;
-        (full_at <= now + self.time).then_some(full_at)
+        // A time that no clock can show is as long as a clock lasts.
+        let time = self.time.as_nanos().min(u64::MAX.into());
+        let cost = time * u128::from(count) / u128::from(self.burst);
+        let taken = (full_at - now).as_nanos();
+        let cost = Some(cost).filter(|cost| taken + cost <= time)?;
+        Some(full_at.max(now) + Duration::from_nanos(u64::try_from(cost).ok()?))
     }
 }
 
@@ -162,5 +164,13 @@ mod tests {
         let sent = [(0, 600), (0, 600), (0, 400), (0, 1), (6, 600), (6, 1)];
         assert_eq!(exceeded(budget, sent), [false, true, false, true, false, true]);
         assert_eq!(exceeded(budget, [(0, 1_001)]), [true]);
+    }
+
+    #[test]
+    fn a_burst_that_never_becomes_available_again_is_used_up() {
+        let sent = [0, 1, 2, 1_000_000_000].map(|secs| (secs, 24));
+        let budget = Budget::messages(2, Duration::MAX);
+        assert_eq!(exceeded(budget, sent), [false, false, true, true]);
+        assert_eq!(exceeded(Budget::bytes(23, Duration::MAX), sent), [true; 4]);
     }
 }
