@@ -103,11 +103,6 @@ impl State {
     /// Hands received bytes to the peer. An error is reported by the event that closes the peer.
     pub(super) fn handle_input(&mut self, now: Instant, buffer: &mut InputBuffer) {
         let _ = self.peer.handle_input(now, buffer);
-        if buffer.is_empty() {
-            // The next bytes may be long in coming, and must not find 64 KiB reserved because
-            // the last ones were many.
-            *buffer = InputBuffer::new();
-        }
     }
 
     pub(super) fn lose_connection(&mut self, now: Instant, error: io::Error) {
