@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Buf;
 
@@ -305,7 +306,7 @@ fn fill<'a>(chunks: impl Iterator<Item = &'a [u8]>, slices: &mut [std::io::IoSli
 /// A [`Buf`] like [`Transmit`](crate::Transmit), for adapters that must not hold the
 /// peer while they write. The peer is told separately of what has left. Advancing past
 /// the end stops at the end.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct Outgoing {
     frames: Vec<EncodedMessage>,
@@ -316,6 +317,16 @@ pub struct Outgoing {
 impl Outgoing {
     fn rest(&self) -> impl Iterator<Item = &EncodedMessage> {
         self.frames.iter().skip(self.first)
+    }
+}
+
+/// Shows the numbers of frames and bytes only.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("frames", &self.rest().count())
+            .field("remaining", &self.remaining())
+            .finish()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bytes that were received and not decoded yet.
 
+use core::fmt;
+
 use bytes::{Buf, BytesMut};
 
 /// Room for one read at rest. An empty buffer keeps no more than this.
@@ -41,7 +43,6 @@ const MAX_SHARE: usize = 4;
 /// assert_eq!(decoder.decode(&mut buffer)?.map(|frame| frame.message), Some(ping));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct InputBuffer {
     bytes: BytesMut,
     /// The size of the allocation in which `bytes` lies, at least.
@@ -139,7 +140,8 @@ impl InputBuffer {
 
     /// Counts the bytes that were appended since the last call.
     pub(crate) fn take_new(&mut self) -> usize {
-        let new = self.bytes.len() - self.seen;
+        // The caller may have taken bytes out of what was lent to it.
+        let new = self.bytes.len().saturating_sub(self.seen);
         if new > 0 {
             let size = if new >= self.read_size { 2 * self.read_size } else { self.read_size / 2 };
             self.read_size = size.clamp(MIN_READ, MAX_READ);
@@ -194,6 +196,13 @@ impl InputBuffer {
             self.allocated = bytes.capacity();
             self.bytes = bytes;
         }
+    }
+}
+
+/// Shows the number of bytes only.
+impl fmt::Debug for InputBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InputBuffer").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
