@@ -1,5 +1,7 @@
 //! `Debug` output is bounded, whatever the remote sent.
 
+#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+mod common;
 #[allow(dead_code, reason = "shared with the golden tests, which use all of it")]
 #[path = "golden/large.rs"]
 mod large;
@@ -13,15 +15,16 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use excc_peer::wire::{
     BlockHeader, BlockParts, CFTypes, Command, FilterType, GetInitState, HEADER_LEN, Headers,
-    InitState, InvVect, List, MAX_ADDRS, MAX_FILTER_TYPES, MAX_HEADERS, MAX_MIX_MESSAGES,
-    MAX_MIX_PEERS, MAX_MIX_PUB_KEY, MAX_MIX_SCRIPT, MAX_MIX_SCRIPT_CLASS, MAX_MIX_SIGNATURE,
-    MAX_MIX_UTXOS, MAX_MIX_VALUE, MAX_STATE_BLOCKS, MAX_STATE_TSPENDS, MAX_STATE_VOTES,
-    MAX_USER_AGENT, MAX_VECTORS, Message, MiningState, MixConfirm, MixFactPoly, MixPairReq,
-    MixUtxo, NetAddress, OutPoint, PeerAddress, Protocol, Reject, RejectCode, Services,
+    InitState, InputBuffer, InvVect, List, MAX_ADDRS, MAX_FILTER_TYPES, MAX_HEADERS,
+    MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_PUB_KEY, MAX_MIX_SCRIPT, MAX_MIX_SCRIPT_CLASS,
+    MAX_MIX_SIGNATURE, MAX_MIX_UTXOS, MAX_MIX_VALUE, MAX_STATE_BLOCKS, MAX_STATE_TSPENDS,
+    MAX_STATE_VOTES, MAX_USER_AGENT, MAX_VECTORS, Message, MiningState, MixConfirm, MixFactPoly,
+    MixPairReq, MixUtxo, NetAddress, OutPoint, PeerAddress, Protocol, Reject, RejectCode, Services,
     TrailingBytes, Transaction, Tx, TxIn, TxOut, Version,
 };
 use excc_peer::{Chain, Hash};
 
+use common::{EXCC, Peer, config};
 use vectors::{Expected, Line};
 
 /// Maximum length of the output for any message.
@@ -241,6 +244,29 @@ fn parts_and_views_are_bounded() {
         assert_bounded(&block.header());
         assert_bounded(&block.transactions());
     }
+}
+
+#[test]
+fn peers_and_what_belongs_to_them_are_bounded() {
+    let mut peer = Peer::established(config(EXCC));
+    for _ in 0..10_000 {
+        peer.state.send(peer.now, Message::GetAddr).expect("there is room");
+    }
+    let inv = Message::Inv(vec![InvVect::tx(Hash::ZERO); MAX_VECTORS].into());
+    peer.receive(inv.clone()).expect("valid");
+    assert_bounded(&peer.state);
+    assert_bounded(&peer.state.stats());
+    assert_bounded(&peer.state.transmit(peer.now));
+    let outgoing = peer.state.transmit(peer.now).share(usize::MAX);
+    assert_bounded(&outgoing);
+    assert_eq!(format!("{outgoing:?}"), "Outgoing { frames: 10000, remaining: 240000 }");
+    peer.events().iter().for_each(|event| assert_bounded(event));
+    peer.state.close(peer.now);
+    assert_bounded(&peer.state.send(peer.now, inv).expect_err("it is closed"));
+
+    let buffer = InputBuffer::from(&[0; 1_000_000][..]);
+    assert_bounded(&buffer);
+    assert_eq!(format!("{buffer:?}"), "InputBuffer { len: 1000000, .. }");
 }
 
 #[test]

@@ -348,3 +348,19 @@ fn messages_that_precede_a_verack_do_not_escape_the_bounds() {
     assert_eq!(peer.state.stats().waiting_events, 4);
     assert_eq!(peer.buffer.len(), 98 * 24);
 }
+
+/// What a buffer lends is to be appended to. A driver that does otherwise breaks its stream, and
+/// nothing else.
+#[test]
+fn a_driver_may_spoil_its_buffer() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.feed(&frames(1)[..20]).unwrap();
+    peer.buffer.reserve().clear();
+    peer.feed(&[]).unwrap();
+    peer.feed(&frames(2)).unwrap();
+    assert_eq!(peer.messages(), [Message::GetAddr, Message::GetAddr]);
+    peer.buffer.reserve().extend_from_slice(&frames(1)[..20]);
+    peer.buffer = Default::default();
+    peer.feed(&frames(1)).unwrap();
+    assert_eq!(peer.messages(), [Message::GetAddr]);
+}
