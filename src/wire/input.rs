@@ -1,8 +1,9 @@
 //! The bytes that were received and not decoded yet.
 
+use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Room for one read at rest. An empty buffer keeps no more than this.
 const MIN_READ: usize = 4 * 1024;
@@ -78,7 +79,7 @@ impl InputBuffer {
         let spare = self.bytes.capacity() - len;
         if self.is_large() {
             if spare == 0 {
-                self.reallocate(self.missing().min(len.max(MAX_READ)));
+                self.grow(self.missing().min(len.max(MAX_READ)));
             }
         } else {
             let size = self.read_size.max(self.missing());
@@ -129,6 +130,16 @@ impl InputBuffer {
     /// Whether the frame at the front is incomplete and does not fit into one read.
     fn is_large(&self) -> bool {
         self.missing() > 0 && self.bytes.len() + self.missing() > MAX_READ
+    }
+
+    /// Makes more room, in place if the allocator can: fresh pages for every size that a large
+    /// frame goes through would cost more than its checksum. Unlike `BytesMut::reserve`, this
+    /// reserves no more than `additional` bytes.
+    fn grow(&mut self, additional: usize) {
+        let mut bytes = Vec::from(core::mem::take(&mut self.bytes));
+        bytes.reserve_exact(additional);
+        self.bytes = BytesMut::from(Bytes::from(bytes));
+        self.allocated = self.bytes.capacity();
     }
 
     fn reallocate(&mut self, additional: usize) {
