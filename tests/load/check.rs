@@ -123,12 +123,14 @@ fn check_book(book: &Book, who: &str) {
 fn check_end(kind: Kind, near: &Peer, far: &Peer, who: &str) {
     let (near, far) = (near.book(), far.book());
     let reason = near.closed.as_ref().expect("checked");
-    let is_expected = match (kind, reason) {
-        (Kind::Honest | Kind::Slow, CloseReason::Local) => true,
-        (Kind::Slow | Kind::Stuck(_), CloseReason::WriteStall) => true,
-        (Kind::Cut(_), CloseReason::RemoteClosed | CloseReason::ConnectionLost) => true,
-        (Kind::Cut(_), CloseReason::Cut(_)) => true,
-        _ => false,
+    let is_expected = match kind {
+        Kind::Honest => matches!(reason, CloseReason::Local),
+        Kind::Slow => matches!(reason, CloseReason::Local | CloseReason::WriteStall),
+        Kind::Stuck(_) => matches!(reason, CloseReason::WriteStall),
+        Kind::Cut(_) => matches!(
+            reason,
+            CloseReason::RemoteClosed | CloseReason::ConnectionLost | CloseReason::Cut(_)
+        ),
     };
     assert!(is_expected, "{reason:?}: {who}");
     if kind == Kind::Honest {

@@ -366,6 +366,10 @@ impl ConfigBuilder {
 
     /// Most inventory vectors that may be asked for by `getdata` and not answered: 75,000
     /// by default. A `getdata` with more is given back.
+    ///
+    /// Pace large requests: nodes add 99 points for each 50,000 vectors of a `getdata` to the score
+    /// of its sender, rounded down, and 33 for a `mempool`. They ban above 100 points, which
+    /// halve each minute.
     pub fn max_requested(mut self, vectors: usize) -> Self {
         self.config.max_requested = vectors;
         self
