@@ -45,6 +45,8 @@ struct Model {
 }
 
 impl Model {
+    /// The driver tells of its write. `now` is the latest time that the peer knows: the time of
+    /// a write is the time before it, and deadlines start later.
     fn tell(&mut self, now: Instant) -> Vec<(usize, Duration)> {
         let mut round_trips = Vec::new();
         for (ping, answered_at) in self.queue.drain(..self.written).collect::<Vec<_>>() {
@@ -52,7 +54,7 @@ impl Model {
             if let Some(at) = answered_at {
                 round_trips.extend(self.answer_told(ping, at, now));
             } else if self.unanswered.len() == 1 {
-                self.deadline = Some(self.written_at + TIMEOUT);
+                self.deadline = Some(now + TIMEOUT);
             }
         }
         self.written = 0;
@@ -86,6 +88,8 @@ struct Run {
     model: Model,
     nonces: Vec<u64>,
     unreported: usize,
+    /// The latest time that the peer was told.
+    known: Instant,
 }
 
 impl Run {
@@ -96,6 +100,7 @@ impl Run {
             model: Model::default(),
             nonces: Vec::new(),
             unreported: 0,
+            known: Instant::ZERO,
         }
     }
 
@@ -124,13 +129,16 @@ impl Run {
             Step::Tell => {
                 let at = self.model.written_at;
                 self.peer.state.transmit(at).advance(self.unreported);
-                round_trips = self.model.tell(now);
+                round_trips = self.model.tell(self.known);
             }
             Step::Answer(ping) => {
                 round_trips.extend(self.model.answer(ping, now));
                 let nonce = self.nonces[ping];
                 self.peer.receive(Message::Pong(Pong { nonce })).unwrap();
             }
+        }
+        if step != Step::Tell {
+            self.known = now;
         }
         self.check(&round_trips);
     }
