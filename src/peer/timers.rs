@@ -100,13 +100,18 @@ pub(super) struct Timers {
     again: u16,
     /// For how many nanoseconds the remote's clock stood still.
     stood_still: u64,
-    /// Since when it stands still.
-    stopped_at: Option<Instant>,
+    /// Since when it stands still; [`Instant::MAX`] while it runs.
+    stopped_at: Instant,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { at: [Instant::MAX; Timer::ALL.len()], again: 0, stood_still: 0, stopped_at: None }
+        Self {
+            at: [Instant::MAX; Timer::ALL.len()],
+            again: 0,
+            stood_still: 0,
+            stopped_at: Instant::MAX,
+        }
     }
 }
 
@@ -114,16 +119,16 @@ impl Default for Timers {
 impl Timers {
     /// Stops the remote's clock, unless it stands still already. Returns whether it ran.
     pub(super) fn stop_remote_clock(&mut self, now: Instant) -> bool {
-        let runs = self.stopped_at.is_none();
-        self.stopped_at.get_or_insert(now);
+        let runs = self.stopped_at == Instant::MAX;
+        self.stopped_at = self.stopped_at.min(now);
         runs
     }
 
     /// Lets the remote's clock run from `now` on.
     pub(super) fn run_remote_clock(&mut self, now: Instant) {
-        if let Some(since) = self.stopped_at.take() {
-            self.stood_still += now.as_nanos().saturating_sub(since.as_nanos());
-        }
+        let stood_still = now.as_nanos().saturating_sub(self.stopped_at.as_nanos());
+        self.stood_still = self.stood_still.saturating_add(stood_still);
+        self.stopped_at = Instant::MAX;
     }
 
     /// The remote's clock at `now`.

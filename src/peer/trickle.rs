@@ -1,5 +1,6 @@
 //! Announcements that wait for company.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -7,7 +8,7 @@ use hashbrown::HashTable;
 
 use super::keyed::Key;
 use super::known::KnownInventory;
-use super::queue::{give_back, push_back, settle};
+use super::queue::{give_back, push_back};
 use super::random::Random;
 use crate::time::Instant;
 use crate::wire::{InvVect, List};
@@ -33,11 +34,15 @@ impl Interval {
     }
 }
 
-/// The vectors that wait, each once, in the order in which they were announced.
+/// The vectors that wait, each once. Takes no memory of its own until one does.
 #[derive(Default)]
-pub(super) struct Trickle {
-    waiting: VecDeque<InvVect>,
-    /// The number of the first vector in `waiting`.
+pub(super) struct Trickle(Option<Box<Waiting>>);
+
+/// Vectors in the order in which they were announced.
+#[derive(Default)]
+struct Waiting {
+    vectors: VecDeque<InvVect>,
+    /// The number of the first vector.
     first: u32,
     index: HashTable<Entry>,
 }
@@ -61,37 +66,17 @@ const fn spread(part: u32) -> u64 {
 
 impl Trickle {
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.0.as_ref().map_or(0, |waiting| waiting.vectors.len())
     }
 
     /// Whether a vector waits. Here and below, `hash` is that of the known inventory.
     pub(super) fn contains(&self, vector: &InvVect, hash: u64) -> bool {
-        let is_it = |entry: &Entry| self.waiting.get(self.place(entry.number)) == Some(vector);
-        self.index.find(spread(part(hash)), is_it).is_some()
+        self.0.as_ref().is_some_and(|waiting| waiting.contains(vector, hash))
     }
 
     /// Adds a vector that does not wait yet.
     pub(super) fn push(&mut self, vector: InvVect, hash: u64) {
-        let number = self.first.wrapping_add(self.waiting.len() as u32);
-        push_back(&mut self.waiting, vector);
-        let hash = part(hash);
-        self.index.insert_unique(spread(hash), Entry { number, hash }, |entry| spread(entry.hash));
-    }
-
-    fn place(&self, number: u32) -> usize {
-        number.wrapping_sub(self.first) as usize
-    }
-
-    fn pop(&mut self, key: Key) -> Option<(InvVect, u64)> {
-        let vector = self.waiting.pop_front()?;
-        let number = self.first;
-        self.first = number.wrapping_add(1);
-        let hash = key.hash(&vector);
-        let found = self.index.find_entry(spread(part(hash)), |entry| entry.number == number);
-        if let Ok(entry) = found {
-            entry.remove();
-        }
-        Some((vector, hash))
+        self.0.get_or_insert_default().push(vector, hash);
     }
 
     /// Takes the next batch, of so many at most, without vectors that have become known
@@ -103,36 +88,63 @@ impl Trickle {
         now: Instant,
         expires: Instant,
     ) -> List<InvVect> {
-        let mut batch = alloc::vec::Vec::with_capacity(self.waiting.len().min(most));
+        let mut batch = alloc::vec::Vec::with_capacity(self.len().min(most));
+        let Some(waiting) = &mut self.0 else { return batch.into() };
         while batch.len() < most
-            && let Some((vector, hash)) = self.pop(known.key())
+            && let Some((vector, hash)) = waiting.pop(known.key())
         {
             if !known.contains_hashed(&vector, hash, now) {
                 known.insert_hashed(vector, hash, expires);
                 batch.push(vector);
             }
         }
-        give_back(&mut self.waiting);
-        self.shrink_index();
+        give_back(&mut waiting.vectors);
+        if waiting.vectors.is_empty() && waiting.index.capacity() > KEPT {
+            waiting.index = HashTable::new();
+        }
         batch.into()
     }
 
     /// Gives back the memory of a queue that is empty.
     pub(super) fn settle(&mut self) {
-        settle(&mut self.waiting);
-        self.shrink_index();
-    }
-
-    fn shrink_index(&mut self) {
-        if self.waiting.is_empty() && self.index.capacity() > KEPT {
-            self.index = HashTable::new();
+        if self.len() == 0 {
+            self.clear();
         }
     }
 
     /// Drops all vectors.
     pub(super) fn clear(&mut self) {
-        self.waiting = VecDeque::new();
-        self.index = HashTable::new();
+        self.0 = None;
+    }
+}
+
+impl Waiting {
+    fn place(&self, number: u32) -> usize {
+        number.wrapping_sub(self.first) as usize
+    }
+
+    fn contains(&self, vector: &InvVect, hash: u64) -> bool {
+        let is_it = |entry: &Entry| self.vectors.get(self.place(entry.number)) == Some(vector);
+        self.index.find(spread(part(hash)), is_it).is_some()
+    }
+
+    fn push(&mut self, vector: InvVect, hash: u64) {
+        let number = self.first.wrapping_add(self.vectors.len() as u32);
+        push_back(&mut self.vectors, vector);
+        let hash = part(hash);
+        self.index.insert_unique(spread(hash), Entry { number, hash }, |entry| spread(entry.hash));
+    }
+
+    fn pop(&mut self, key: Key) -> Option<(InvVect, u64)> {
+        let vector = self.vectors.pop_front()?;
+        let number = self.first;
+        self.first = number.wrapping_add(1);
+        let hash = key.hash(&vector);
+        let found = self.index.find_entry(spread(part(hash)), |entry| entry.number == number);
+        if let Ok(entry) = found {
+            entry.remove();
+        }
+        Some((vector, hash))
     }
 }
 
@@ -193,7 +205,8 @@ mod tests {
     #[test]
     fn vectors_are_found_while_they_wait() {
         // Numbers wrap around.
-        let mut trickle = Trickle { first: u32::MAX - 1_000, ..Trickle::default() };
+        let waiting = Waiting { first: u32::MAX - 1_000, ..Waiting::default() };
+        let mut trickle = Trickle(Some(waiting.into()));
         let mut known = known();
         for round in 0..3 {
             let range = 1_500 * round..1_500 * (round + 1);
@@ -207,7 +220,8 @@ mod tests {
             let waiting = range.clone().filter(|&n| contains(&trickle, n));
             assert!(waiting.eq(range.start + 1_000..range.end));
             trickle.take_batch(BATCH, &mut known, Instant::ZERO, expires);
-            assert_eq!((trickle.len(), trickle.index.len(), trickle.index.capacity()), (0, 0, 0));
+            let index = &trickle.0.as_ref().unwrap().index;
+            assert_eq!((trickle.len(), index.len(), index.capacity()), (0, 0, 0));
         }
     }
 
