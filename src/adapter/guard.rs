@@ -1,6 +1,7 @@
 //! Calls into the application's code: streams and wakers, which may panic.
 
 use core::mem;
+#[cfg(feature = "tokio")]
 use core::task::Poll;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

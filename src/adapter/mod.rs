@@ -34,10 +34,16 @@
 //! - [`Handle::shutdown`] sends what is queued, within a timeout. [`Handle::close`] discards it.
 //!   Both report each queued message by [`Sent`](crate::Event::Sent) or
 //!   [`NotSent`](crate::Event::NotSent).
+//! - When the remote ends the stream or sends fatal input, what was queued before is written once
+//!   more, within a second. Then the driver ends the stream in our direction, and discards
+//!   input until the remote ends it in its own or that second is over. So the remote sees a
+//!   clean end and no reset.
+//! - A deadline of the remote is judged after its bytes were read, also if the process was
+//!   suspended or another task blocked the runtime.
 //! - Dropping the [`Events`] closes the peer. Dropping handles has no effect.
-//! - [`Closed`](crate::Event::Closed) is the last event. [`Handle::closed`] and
-//!   [`Handle::wait_closed`] wait for the driver as well: after them no thread or task is left,
-//!   and the stream is dropped.
+//! - [`Closed`](crate::Event::Closed) is the last event, and does not wait for the remote.
+//!   [`Handle::closed`] and [`Handle::wait_closed`] wait for the driver as well: after them no
+//!   thread or task uses the stream, which is dropped.
 //! - A stream that panics, or a runtime that is shut down, ends its peers with
 //!   [`ConnectionLost`](crate::CloseReason::ConnectionLost) and affects no other peer. A waker that
 //!   panics affects nothing.

@@ -361,6 +361,7 @@ fn read<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
     if !has_ended {
         discard_input(shared, stream);
     }
+    wait_for_last_try(shared);
 }
 
 /// Reads until the remote ends the stream. Input that is left unread when a socket is closed
@@ -378,6 +379,23 @@ fn discard_input<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
             }
             Err(_) => return,
         }
+    }
+}
+
+/// Waits until the writing thread has tried to send what was queued before the remote ended the
+/// conversation. Ends the stream if it is late: its write may block and have no timeout.
+fn wait_for_last_try<S: Stream>(shared: &Shared<Threads<S>>) {
+    let mut state = shared.lock();
+    while !state.is_ended()
+        && let now = shared.driver.now()
+        && let Some(until) = state.lingers_until(now)
+    {
+        state = wait(&shared.driver.input, state, Some(until - now));
+    }
+    let is_late = !state.is_ended();
+    drop(state);
+    if is_late {
+        shared.driver.abort();
     }
 }
 

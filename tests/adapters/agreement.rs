@@ -11,7 +11,7 @@ use excc_peer::adapter::{Events, Handle};
 use excc_peer::wire::{
     Decoder, EncodedMessage, InputBuffer, InvVect, List, Message, Pong, Version,
 };
-use excc_peer::{Config, Direction, Event, Hash, Instant, Network, PeerState, Relay};
+use excc_peer::{CloseReason, Config, Direction, Event, Hash, Instant, Network, PeerState, Relay};
 use rand_core::Rng;
 use serde_json::Value;
 
@@ -282,6 +282,7 @@ over_both! {
     a_session_in_one_piece_is_the_same,
     a_session_in_single_bytes_is_the_same,
     a_session_in_pieces_is_the_same,
+    fatal_input_is_the_same,
 }
 
 fn a_session_in_one_piece_is_the_same(driver: Driver) {
@@ -298,5 +299,30 @@ fn a_session_in_pieces_is_the_same(driver: Driver) {
             let mut rng = rng(seed);
             Box::new(move || rng.next_u32() as usize % most)
         });
+    }
+}
+
+/// What was queued before the fatal bytes is sent, and nothing else.
+fn fatal_input_is_the_same(driver: Driver) {
+    fn end_of(mut rig: impl Rig, input: &[u8]) -> (Vec<Event>, Vec<u8>) {
+        let mut events = rig.settle();
+        rig.feed(input);
+        loop {
+            let more = rig.settle();
+            if more.is_empty() {
+                return (events, rig.written());
+            }
+            events.extend(more);
+        }
+    }
+    for side in sides() {
+        let input = [&side.received[..], &[0xa5; 100]].concat();
+        let (bare_events, bare_written) = end_of(side.bare(), &input);
+        assert!(matches!(bare_events.last(), Some(Event::Closed(CloseReason::Decode(_)))));
+        let (events, written) = end_of(side.driven(driver), &input);
+        let masked = |events: Vec<Event>| events.into_iter().map(mask).collect::<Vec<_>>();
+        assert_eq!(masked(events), masked(bare_events));
+        assert_eq!(side.mask(&written), side.mask(&bare_written));
+        assert!(bare_written.len() > 100);
     }
 }

@@ -1,6 +1,6 @@
 //! How peers end: what arrives, what is told, and when.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -12,7 +12,7 @@ use excc_peer::{CloseReason, Direction, Event, SendErrorKind};
 use socket2::SockRef;
 
 use crate::harness::*;
-use crate::link::{End, Setup};
+use crate::link::{Act, Call, End, Setup};
 
 over_both! {
     what_is_queued_arrives_though_input_lies_unread,
@@ -33,6 +33,7 @@ over_both! {
     closing_ends_lingering_after_fatal_input,
     what_a_stream_buffers_is_flushed_after_the_end_of_the_remote,
     a_last_try_that_blocks_is_given_up,
+    a_last_try_that_blocks_without_a_timeout_is_given_up,
 }
 
 const SOON: Duration = Duration::from_millis(300);
@@ -345,7 +346,19 @@ fn what_a_stream_buffers_is_flushed_after_the_end_of_the_remote(driver: Driver) 
 
 /// The remote takes nothing any more, and the last try ends after a second.
 fn a_last_try_that_blocks_is_given_up(driver: Driver) {
-    let (mut remote, near) = Setup { room: 64 * 1024, ..Setup::default() }.link();
+    gives_up_a_last_try(driver, Setup::default());
+}
+
+fn a_last_try_that_blocks_without_a_timeout_is_given_up(driver: Driver) {
+    let plan = |call| match call {
+        Call::SetTimeout => Act::Fail(io::ErrorKind::Unsupported),
+        _ => Act::Go,
+    };
+    gives_up_a_last_try(driver, Setup::planned(plan));
+}
+
+fn gives_up_a_last_try(driver: Driver, setup: Setup) {
+    let (mut remote, near) = Setup { room: 64 * 1024, ..setup }.link();
     let mut alice = driver.inbound(config(), near);
     establish(&mut remote, &mut alice.1);
     let ids: Vec<_> = (0..3).map(|_| alice.0.send(blob()).unwrap()).collect();

@@ -19,8 +19,8 @@ pub(crate) enum Call {
     Read,
     Write,
     Flush,
-    /// Of these three, only a panic has an effect.
     SetTimeout,
+    /// Of these two, only a panic has an effect.
     Shutdown,
     Drop,
 }
@@ -350,7 +350,7 @@ impl Stream for End {
     }
 
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.panic_if_planned(Call::SetTimeout);
+        self.act(Call::SetTimeout)?;
         *self.write_timeout.lock().unwrap() = Some(timeout);
         Ok(())
     }
