@@ -1,8 +1,8 @@
-//! The drivers decide nothing: one script over each of them and over the bare peer gives the
+//! The drivers make no decisions: a script over each of them and over the bare peer returns the
 //! same events and the same bytes.
 //!
-//! What the remote sends are sessions recorded between the networks' own nodes. The script
-//! goes on once all that was given has come to rest, so that nothing is left to chance.
+//! The remote sends sessions that were recorded between the networks' own nodes. Each step of
+//! the script waits until the peer has nothing more to do, so that the result is deterministic.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ use crate::common::{DCR, EXCC, UNIX_TIME, rng};
 use crate::harness::*;
 use crate::link::{End, Setup};
 
-/// What the remote sends, and who the peer is.
+/// The bytes that the remote sends, and the peer's side of the connection.
 struct Side {
     network: Network,
     direction: Direction,
@@ -46,16 +46,16 @@ fn sides() -> [Side; 4] {
     [a, b, c, d]
 }
 
-/// A peer, whatever it is driven by.
+/// A peer with a driver or without.
 trait Rig {
-    /// Bytes come from the remote.
+    /// Sends bytes as the remote.
     fn feed(&mut self, bytes: &[u8]);
-    /// The remote ends its stream.
+    /// Ends the stream as the remote.
     fn end(&mut self);
     fn command<T>(&mut self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T;
-    /// All that follows from what was done, until the peer is at rest.
+    /// Waits until the peer has nothing more to do, and returns its events.
     fn settle(&mut self) -> Vec<Event>;
-    /// What was written since the last call.
+    /// Returns the bytes that were written since the last call.
     fn written(&mut self) -> Vec<u8>;
 }
 
@@ -124,7 +124,7 @@ impl Rig for Driven {
     }
 }
 
-/// What came of a script, without what depends on the clock.
+/// The results of a script, without those that depend on the clock.
 #[derive(Debug, PartialEq)]
 struct Record {
     events: Vec<Event>,
@@ -132,7 +132,7 @@ struct Record {
     written: Vec<u8>,
 }
 
-/// What the script does at an event, as commands to the peer and what they return.
+/// Reacts to an event with commands, and notes their results.
 fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Option<Message> {
     let hash = |byte| Hash::from_bytes([byte; 32]);
     match event {
@@ -160,7 +160,7 @@ fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Optio
             let request = Message::GetData(List::from(list.to_vec()));
             let result = rig.command(|peer, now| peer.send(now, request));
             results.push(format!("{result:?}"));
-            // Known by the remote now.
+            // The remote knows it now.
             let vector = list[0];
             let announced = rig.command(|peer, now| peer.announce(now, vector, Relay::Trickle));
             results.push(format!("{announced:?}"));
@@ -236,7 +236,7 @@ impl Side {
         }
     }
 
-    /// Gives our `version` the time that all of them might have been made at.
+    /// Sets the timestamp of our `version` to zero.
     fn mask(&self, written: &[u8]) -> Vec<u8> {
         let mut buffer = InputBuffer::from(written);
         let version = self.network.chain().advertised_version();
@@ -302,7 +302,7 @@ fn a_session_in_pieces_is_the_same(driver: Driver) {
     }
 }
 
-/// What was queued before the fatal bytes is sent, and nothing else.
+/// Frames that were queued before the fatal bytes are sent, and no others.
 fn fatal_input_is_the_same(driver: Driver) {
     fn end_of(mut rig: impl Rig, input: &[u8]) -> (Vec<Event>, Vec<u8>) {
         let mut events = rig.settle();

@@ -12,19 +12,19 @@ use crate::harness::*;
 over_both! {
     a_connection_is_opened_and_accepted,
     a_refused_connection_is_an_error,
-    of_several_addresses_the_first_that_answers_is_taken,
+    the_first_address_that_answers_is_used,
     a_name_without_addresses_is_an_error,
 }
 #[cfg(target_os = "linux")]
 over_both! {
-    a_listener_that_does_not_answer_is_given_up,
+    a_listener_that_does_not_answer_times_out,
     an_address_that_does_not_answer_leaves_time_for_others,
 }
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-/// An address that nobody listens at, as long as the socket is kept.
+/// An address without a listener, while the socket is kept.
 fn deserted() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&LOOPBACK.into()).unwrap();
@@ -54,7 +54,7 @@ fn a_refused_connection_is_an_error(driver: Driver) {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-fn of_several_addresses_the_first_that_answers_is_taken(driver: Driver) {
+fn the_first_address_that_answers_is_used(driver: Driver) {
     let (_socket, deserted) = deserted();
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let address = listener.local_addr().unwrap();
@@ -69,8 +69,7 @@ fn a_name_without_addresses_is_an_error(driver: Driver) {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
-/// An address that never answers, as long as the sockets are kept: its listener accepts nothing
-/// and its queue is full.
+/// An address that never answers, while the sockets are kept: the queue of its listener is full.
 #[cfg(target_os = "linux")]
 fn black_hole() -> (Vec<Socket>, SocketAddr) {
     let (socket, address) = deserted();
@@ -85,7 +84,7 @@ fn black_hole() -> (Vec<Socket>, SocketAddr) {
 }
 
 #[cfg(target_os = "linux")]
-fn a_listener_that_does_not_answer_is_given_up(driver: Driver) {
+fn a_listener_that_does_not_answer_times_out(driver: Driver) {
     let (_sockets, address) = black_hole();
     let error = driver.connect(&[address, address], Duration::from_millis(100)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -112,7 +111,7 @@ fn an_address_that_does_not_answer_leaves_time_for_others(driver: Driver) {
     }
 }
 
-/// A listener that does not wait gives no sockets that do not wait.
+/// Sockets of a nonblocking listener block.
 #[test]
 fn a_listener_that_does_not_block_can_be_used() {
     let listener = TcpListener::bind(LOOPBACK).unwrap();

@@ -1,4 +1,4 @@
-//! How peers end: what arrives, what is told, and when.
+//! How peers end: which bytes arrive, which events are emitted, and when.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,23 +15,23 @@ use crate::harness::*;
 use crate::link::{Act, Call, End, Setup};
 
 over_both! {
-    what_is_queued_arrives_though_input_lies_unread,
+    queued_messages_arrive_although_input_is_unread,
     a_remote_that_never_reads_ends_a_shutdown_at_its_deadline,
     a_remote_that_never_closes_ends_lingering_at_its_deadline,
     a_remote_that_closes_ends_lingering,
     both_sides_may_shut_down,
-    closing_cuts_lingering,
+    closing_ends_lingering,
     closing_does_not_wait_for_a_write_that_blocks,
-    closing_tells_what_lay_in_a_full_queue,
+    closing_reports_the_messages_of_a_full_queue,
     events_dropped_after_a_shutdown_let_it_finish,
-    a_shutdown_that_nobody_watches_reads_on,
-    a_shutdown_that_nobody_watches_any_more_reads_on,
-    the_end_is_not_told_before_the_events_before_it,
+    a_shutdown_without_events_continues_to_read,
+    a_shutdown_without_events_ends_the_back_pressure,
+    the_end_is_the_last_event,
     a_version_with_fatal_input_behind_it_is_answered,
     a_version_with_an_end_behind_it_is_answered,
     fatal_input_of_a_remote_that_never_ends_is_discarded_for_a_second,
     closing_ends_lingering_after_fatal_input,
-    what_a_stream_buffers_is_flushed_after_the_end_of_the_remote,
+    buffered_bytes_are_flushed_after_the_end_of_the_remote,
     a_last_try_that_blocks_is_given_up,
     a_last_try_that_blocks_without_a_timeout_is_given_up,
 }
@@ -44,9 +44,9 @@ fn small_buffers(socket: &TcpStream) {
     socket.set_send_buffer_size(64 * 1024).unwrap();
 }
 
-/// A remote whose stream has ended in one direction would lose what is on its way to it if
-/// the socket were closed over its own pings, which nobody reads any more.
-fn what_is_queued_arrives_though_input_lies_unread(driver: Driver) {
+/// Closing the socket over the remote's unread pings would reset the connection, and the remote
+/// would lose bytes that are on their way.
+fn queued_messages_arrive_although_input_is_unread(driver: Driver) {
     const BLOBS: usize = 4;
     let (mut remote, near) = sockets();
     small_buffers(&remote);
@@ -145,7 +145,7 @@ fn both_sides_may_shut_down(driver: Driver) {
     }
 }
 
-fn closing_cuts_lingering(driver: Driver) {
+fn closing_ends_lingering(driver: Driver) {
     let (mut remote, near) = sockets();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
@@ -170,7 +170,7 @@ fn closing_does_not_wait_for_a_write_that_blocks(driver: Driver) {
     assert_eq!(outcome.not_sent, ids);
 }
 
-fn closing_tells_what_lay_in_a_full_queue(driver: Driver) {
+fn closing_reports_the_messages_of_a_full_queue(driver: Driver) {
     let (mut remote, near) = sockets();
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
@@ -200,7 +200,7 @@ fn events_dropped_after_a_shutdown_let_it_finish(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A remote that reads nothing, and a peer that has more to tell it than there is room for.
+/// A remote that reads nothing, and a peer with more queued than the stream has room for.
 fn unread(driver: Driver) -> (End, Handle, Events) {
     let (mut remote, near) = Setup { room: 256 * 1024, ..Setup::default() }.link();
     let (alice, mut events) = driver.inbound(config(), near);
@@ -210,7 +210,7 @@ fn unread(driver: Driver) -> (End, Handle, Events) {
     (remote, alice, events)
 }
 
-/// Reads nothing before all of its own is read.
+/// Reads nothing before the peer has read everything.
 fn reads_when_read(mut remote: End, alice: &Handle) {
     remote.wait_until_read();
     assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
@@ -218,8 +218,8 @@ fn reads_when_read(mut remote: End, alice: &Handle) {
     assert_eq!(wait_closed(alice), CloseReason::Local);
 }
 
-/// More messages come than may wait as events.
-fn a_shutdown_that_nobody_watches_reads_on(driver: Driver) {
+/// More messages are received than events may wait.
+fn a_shutdown_without_events_continues_to_read(driver: Driver) {
     let (mut remote, alice, events) = unread(driver);
     alice.shutdown(100 * PATIENCE);
     drop(events);
@@ -228,8 +228,8 @@ fn a_shutdown_that_nobody_watches_reads_on(driver: Driver) {
     reads_when_read(remote, &alice);
 }
 
-/// The same when the events already keep the driver from reading.
-fn a_shutdown_that_nobody_watches_any_more_reads_on(driver: Driver) {
+/// As above, but back-pressure stops the driver before.
+fn a_shutdown_without_events_ends_the_back_pressure(driver: Driver) {
     let (mut remote, alice, events) = unread(driver);
     remote.write_all(&encode(Message::GetAddr).repeat(10_000)).unwrap();
     while alice.with(|peer, _| peer.wants_read()) {
@@ -240,7 +240,7 @@ fn a_shutdown_that_nobody_watches_any_more_reads_on(driver: Driver) {
     reads_when_read(remote, &alice);
 }
 
-fn the_end_is_not_told_before_the_events_before_it(driver: Driver) {
+fn the_end_is_the_last_event(driver: Driver) {
     const MESSAGES: usize = 10;
     let (mut remote, near): (End, _) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
@@ -272,8 +272,8 @@ fn is_answer_to_a_version(bytes: &[u8]) -> bool {
     matches!(&messages(bytes)[..], [Message::Version(_), Message::VerAck])
 }
 
-/// What was queued before the fatal bytes is sent, and the end is no reset, even if more input
-/// follows than is read.
+/// Frames that were queued before the fatal bytes are sent. The connection is not reset, even if
+/// the peer does not decode all input.
 fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
     for (direction, garbage) in [
         (Direction::Inbound, 64),
@@ -283,7 +283,7 @@ fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
     ] {
         let (mut remote, near) = sockets();
         let config = config().build().unwrap();
-        // All of it is there before the peer.
+        // All input is there before the peer starts.
         let mut writing = remote.try_clone().unwrap();
         let writing = thread::spawn(move || writing.write_all(&fatal_opening(garbage)));
         thread::sleep(Duration::from_millis(20));
@@ -335,7 +335,7 @@ fn closing_ends_lingering_after_fatal_input(driver: Driver) {
     assert!(began.elapsed() < Duration::from_millis(900));
 }
 
-fn what_a_stream_buffers_is_flushed_after_the_end_of_the_remote(driver: Driver) {
+fn buffered_bytes_are_flushed_after_the_end_of_the_remote(driver: Driver) {
     let (mut remote, near) = Setup { buffers_writes: true, ..Setup::default() }.link();
     remote.write_all(&encode(version())).unwrap();
     remote.end();
@@ -344,7 +344,7 @@ fn what_a_stream_buffers_is_flushed_after_the_end_of_the_remote(driver: Driver) 
     assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
 }
 
-/// The remote takes nothing any more, and the last try ends after a second.
+/// The remote reads nothing, and the last try ends after a second.
 fn a_last_try_that_blocks_is_given_up(driver: Driver) {
     gives_up_a_last_try(driver, Setup::default());
 }

@@ -1,5 +1,4 @@
-//! Streams that break, dawdle or lie, and clocks that jump. Whatever happens, each message
-//! that was queued is accounted for once.
+//! Streams that fail or are slow, and clocks that jump. Each queued message is reported once.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -24,8 +23,8 @@ over_both! {
     a_read_that_fails_is_a_lost_connection,
     a_write_of_nothing_is_a_lost_connection,
     a_flush_that_fails_is_a_lost_connection,
-    one_byte_at_a_time_will_do,
-    one_byte_at_a_time_will_do_between_two_peers,
+    one_byte_at_a_time_is_enough,
+    two_peers_talk_one_byte_at_a_time,
     interruptions_do_not_cut_lingering_short,
     reads_that_would_block_are_tried_again,
     writes_that_would_block_are_tried_again,
@@ -81,14 +80,14 @@ fn a_socket_dropped_with_unread_bytes_is_a_lost_connection(driver: Driver) {
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
     let ids = send_some(&peer);
-    // Something has come to the remote, who does not read it.
+    // The remote has input that it does not read.
     remote.peek(&mut [0]).unwrap();
     drop(remote);
     assert_eq!(outcome(&mut peer, &ids).reason, CloseReason::ConnectionLost);
 }
 
 fn a_write_that_fails_inside_a_frame_loses_the_rest(driver: Driver) {
-    // From the first write on byte by byte, until the fourth byte of the third message.
+    // Writes single bytes up to the fourth byte of the third message.
     let most = handshake_len() + 2 * encode(Message::GetAddr).len() + 4;
     let calls = AtomicUsize::new(0);
     let plan = move |call| match call {
@@ -117,7 +116,7 @@ pub(crate) fn handshake_len() -> usize {
     peer.transmit(usize::MAX).len()
 }
 
-/// A stream whose calls of one kind, the first few left out, come to something.
+/// A stream whose calls of one kind do something else after the first few.
 fn after(kind: Call, calls: usize, act: Act) -> (End, End) {
     let count = AtomicUsize::new(0);
     let plan = move |call| {
@@ -151,8 +150,8 @@ fn a_flush_that_fails_is_a_lost_connection(driver: Driver) {
     assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::StorageFull);
 }
 
-/// The system's word for a remote that did not acknowledge what was sent. A timeout that was
-/// set for a socket has another.
+/// The error of the operating system for bytes that the remote did not acknowledge. A timeout
+/// of the socket itself has another code.
 #[cfg(target_os = "linux")]
 fn a_connection_that_timed_out_is_lost(driver: Driver) {
     const ETIMEDOUT: i32 = 110;
@@ -164,14 +163,14 @@ fn a_connection_that_timed_out_is_lost(driver: Driver) {
         };
         let (mut remote, near) = Setup::planned(plan).link();
         let mut peer = driver.inbound(config(), near);
-        // Perhaps too late.
+        // This may fail, as the peer may have ended.
         remote.write_all(&opening()).ok();
         assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
         assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::TimedOut);
     }
 }
 
-/// Interrupts every other call, and moves one byte by the rest.
+/// Interrupts every second call. The others move one byte.
 fn dribble() -> Setup {
     let calls = [const { AtomicUsize::new(0) }; 6];
     Setup::planned(move |call| {
@@ -183,7 +182,7 @@ fn dribble() -> Setup {
     })
 }
 
-fn one_byte_at_a_time_will_do(driver: Driver) {
+fn one_byte_at_a_time_is_enough(driver: Driver) {
     let (mut remote, near) = dribble().link();
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
@@ -195,7 +194,7 @@ fn one_byte_at_a_time_will_do(driver: Driver) {
     assert_eq!((outcome.reason, outcome.sent), (CloseReason::Local, ids));
 }
 
-fn one_byte_at_a_time_will_do_between_two_peers(driver: Driver) {
+fn two_peers_talk_one_byte_at_a_time(driver: Driver) {
     let (far, near) = dribble().link();
     let strict = config().trailing_bytes(TrailingBytes::Reject);
     let (alice, mut alice_events) = driver.inbound(config(), near);
@@ -222,9 +221,8 @@ fn interruptions_do_not_cut_lingering_short(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A stream of which calls of one kind do not do anything for a while, nor wait. A driver of
-/// threads must wait by itself; a task is awake again at once, so that only the number of
-/// calls ends it.
+/// A stream whose calls of one kind return `WouldBlock` at once for a while. Threads must pause
+/// by themselves. A task is woken at once, so that the number of calls ends this.
 fn storm(driver: Driver, kind: Call) {
     let began = Instant::now();
     let count = AtomicUsize::new(0);
@@ -253,7 +251,7 @@ fn storm(driver: Driver, kind: Call) {
     }
 }
 
-/// Between our end of the stream and the remote's, too, threads must not spin.
+/// Threads must not spin between our end of the stream and the remote's.
 #[test]
 fn lingering_over_reads_that_would_block_does_not_spin() {
     let is_stormy = Arc::new(AtomicBool::new(false));
@@ -289,7 +287,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 fn a_clock_may_jump(driver: Driver) {
     let (far, near) = sockets();
     let patient = || {
-        // What is just being written would be late, too.
+        // A write in progress would be late as well.
         config().idle_timeout(Some(2 * HOUR)).ping_interval(Some(HOUR / 4)).write_timeout(None)
     };
     let mut alice = driver.inbound(patient(), near);
@@ -298,7 +296,7 @@ fn a_clock_may_jump(driver: Driver) {
     until_established(&mut bob.1);
     for hours in 1..4 {
         alice.0.with(|peer, now| peer.handle_timeout(now + hours * HOUR));
-        // The ping that fell due.
+        // The ping that was due.
         until_round_trip(&mut alice.1);
         bob.0.ping().unwrap();
         until_round_trip(&mut bob.1);
@@ -311,7 +309,7 @@ fn a_clock_may_jump(driver: Driver) {
 
 fn a_clock_that_jumps_too_far_is_an_idle_timeout(driver: Driver) {
     let (mut remote, near) = Setup { room: 1, ..Setup::default() }.link();
-    // Of all that is due by then, the one thing that ends a peer.
+    // No other deadline may end the peer.
     let mut peer = driver.inbound(config().write_timeout(None).verack_timeout(None), near);
     establish(&mut remote, &mut peer.1);
     let ids = send_some(&peer);

@@ -1,4 +1,4 @@
-//! A peer over either driver, and a remote that is played by hand.
+//! A peer over either driver, and a remote that the test plays.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -21,12 +21,12 @@ use crate::common::rng;
 
 pub(crate) const NETWORK: Network = Network::EXCC_REGNET;
 
-/// After which a test has failed that waits for something.
+/// The longest that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) type Peer = (Handle, Events);
 
-/// What moves the bytes of a peer.
+/// The driver of a peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Driver {
     Std,
@@ -164,12 +164,12 @@ pub(crate) fn encode(message: impl Into<Message>) -> Vec<u8> {
     EncodedMessage::new(&NETWORK, 8, &message.into()).unwrap().to_bytes().to_vec()
 }
 
-/// The `version` of a remote that is played by hand.
+/// The `version` of the remote.
 pub(crate) fn version() -> Version {
     Version { protocol_version: 8, nonce: 99, ..Version::default() }
 }
 
-/// The opening of a remote that is played by hand.
+/// The handshake of the remote.
 pub(crate) fn opening() -> Vec<u8> {
     [encode(version()), encode(Message::VerAck)].concat()
 }
@@ -179,7 +179,7 @@ pub(crate) fn blob() -> Message {
     Message::GetData(List::from(vec![InvVect::tx(Hash::ZERO); 50_000]))
 }
 
-/// Queues copies of a message until no more are taken.
+/// Queues copies of a message until the queue is full.
 pub(crate) fn fill_queue(handle: &Handle, message: &Message) -> Vec<SendId> {
     let frame = EncodedMessage::new(&NETWORK, 8, message).unwrap();
     let mut ids = Vec::new();
@@ -189,7 +189,7 @@ pub(crate) fn fill_queue(handle: &Handle, message: &Message) -> Vec<SendId> {
             Err(error) => {
                 let is_expected = match &error.kind {
                     SendErrorKind::QueueFull { .. } => true,
-                    // Of a peer with little patience.
+                    // The peer may have a short write timeout.
                     SendErrorKind::Closed(reason) => *reason == CloseReason::WriteStall,
                     _ => false,
                 };
@@ -200,7 +200,7 @@ pub(crate) fn fill_queue(handle: &Handle, message: &Message) -> Vec<SendId> {
     }
 }
 
-/// The messages in a stream, which must end with a whole one.
+/// Decodes a stream, which must end with a complete message.
 pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
     let mut buffer = InputBuffer::from(bytes);
     let mut decoder = Decoder::new(NETWORK, 8);
@@ -211,7 +211,7 @@ pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
     messages
 }
 
-/// What a peer sends until it ends the stream.
+/// Reads until the peer ends the stream.
 #[track_caller]
 pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -219,7 +219,7 @@ pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     bytes
 }
 
-/// Opens as the remote, and waits until the peer has seen it.
+/// Sends the handshake of the remote, and waits until the peer is established.
 #[track_caller]
 pub(crate) fn establish(remote: &mut impl Write, events: &mut Events) {
     remote.write_all(&opening()).unwrap();
@@ -243,8 +243,7 @@ pub(crate) fn until<T>(events: &mut Events, mut wanted: impl FnMut(Event) -> Opt
 #[track_caller]
 pub(crate) fn until_established(events: &mut Events) {
     until(events, |event| matches!(event, Event::Established(_)).then_some(()));
-    // So that nothing of the handshake is left to be read: whoever closes over that resets the
-    // connection.
+    // No byte of the handshake may be left unread: closing would reset the connection.
     until(events, |event| matches!(event, Event::VerAckReceived).then_some(()));
 }
 
@@ -280,7 +279,7 @@ pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// As [`Handle::wait_closed`], but not for ever.
+/// Calls [`Handle::wait_closed`] with a timeout.
 #[track_caller]
 pub(crate) fn wait_closed(handle: &Handle) -> CloseReason {
     let (handle, (tell, told)) = (handle.clone(), mpsc::channel());
@@ -288,14 +287,14 @@ pub(crate) fn wait_closed(handle: &Handle) -> CloseReason {
     told.recv_timeout(PATIENCE).expect("the end in time")
 }
 
-/// How a peer ended, and what became of the messages queued.
+/// How a peer ended, and the receipts of its messages.
 pub(crate) struct Outcome {
     pub(crate) reason: CloseReason,
     pub(crate) sent: Vec<SendId>,
     pub(crate) not_sent: Vec<SendId>,
 }
 
-/// Waits for the end. Each message queued must be accounted for once.
+/// Waits for the end. Each queued message must be reported once.
 #[track_caller]
 pub(crate) fn outcome((handle, events): &mut Peer, queued: &[SendId]) -> Outcome {
     let (mut sent, mut not_sent) = (Vec::new(), Vec::new());
@@ -319,7 +318,7 @@ pub(crate) fn outcome((handle, events): &mut Peer, queued: &[SendId]) -> Outcome
     Outcome { reason, sent, not_sent }
 }
 
-/// Runs a future on this thread, without any runtime, but not for ever.
+/// Runs a future on this thread without a runtime, with a timeout.
 #[track_caller]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);

@@ -1,4 +1,4 @@
-//! A connection in memory that both drivers can use, with faults as planned.
+//! A connection in memory for both drivers, with planned faults.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
@@ -25,25 +25,25 @@ pub(crate) enum Call {
     Drop,
 }
 
-/// What becomes of a call.
+/// The result of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Act {
     Go,
-    /// Moves no more than so many bytes.
+    /// Moves at most so many bytes.
     AtMost(usize),
-    /// As an asynchronous stream, `WouldBlock` is pending and awake at once.
+    /// Fails. In an asynchronous stream, `WouldBlock` is pending and wakes at once.
     Fail(io::ErrorKind),
     /// Fails with an error of the operating system.
     #[cfg(target_os = "linux")]
     FailOs(i32),
-    /// Writes nothing and calls it a success.
+    /// Returns `Ok(0)`.
     Nothing,
     Panic,
 }
 
 type Plan = Arc<dyn Fn(Call) -> Act + Send + Sync>;
 
-/// How often a driver called.
+/// Number of calls by a driver.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) reads: AtomicUsize,
@@ -62,13 +62,13 @@ pub(crate) struct End {
     half: Arc<Half>,
     plan: Plan,
     pub(crate) counts: Arc<Counts>,
-    /// Kept by every thread that uses this end, as long as it lives.
+    /// Every thread that uses this end holds a clone until it ends.
     pub(crate) thread_token: Arc<()>,
     read_timeout: Option<Duration>,
     write_timeout: Mutex<Option<Duration>>,
 }
 
-/// What the handles to one end share; the stream ends when it is dropped.
+/// One end of the streams, which end when it is dropped.
 pub(crate) struct Half {
     link: Arc<Link>,
     side: usize,
@@ -83,19 +83,19 @@ struct Link {
 /// One direction.
 struct Pipe {
     bytes: VecDeque<u8>,
-    /// Written and not flushed.
+    /// Bytes that were written and not flushed.
     unflushed: Vec<u8>,
-    /// How many bytes it holds before writes wait.
+    /// Maximum number of bytes before writes block.
     room: usize,
     has_ended: bool,
-    /// Whether nobody reads any more.
+    /// Whether the reading end is shut down.
     is_cut: bool,
     reader_waits: bool,
     writer_waits: bool,
     wakers: Vec<Waker>,
 }
 
-/// How the end of the peer behaves.
+/// The behaviour of the peer's end.
 pub(crate) struct Setup {
     pub(crate) plan: Plan,
     pub(crate) room: usize,
@@ -113,7 +113,7 @@ impl Setup {
         Self { plan: Arc::new(plan), ..Self::default() }
     }
 
-    /// The remote's end, and the one for the peer.
+    /// Returns the remote's end and the peer's.
     pub(crate) fn link(self) -> (End, End) {
         let pipe = || Pipe {
             bytes: VecDeque::new(),
@@ -225,7 +225,7 @@ impl Half {
 }
 
 impl End {
-    /// What the plan says to a call: how many bytes may be moved at most.
+    /// Applies the plan to a call. Returns the maximum number of bytes to move.
     fn act(&self, call: Call) -> io::Result<usize> {
         match call {
             Call::Read => _ = self.counts.reads.fetch_add(1, Relaxed),
@@ -240,7 +240,7 @@ impl End {
             #[cfg(target_os = "linux")]
             Act::FailOs(code) => Err(io::Error::from_raw_os_error(code)),
             Act::Nothing => Ok(0),
-            // As a panic, but without a message on the terminal.
+            // Panics without a message on the terminal.
             Act::Panic => std::panic::resume_unwind(Box::new("as planned")),
         }
     }
@@ -289,7 +289,7 @@ impl End {
         self.half.end(Shutdown::Write);
     }
 
-    /// What has come so far.
+    /// Takes the bytes that were received.
     pub(crate) fn take(&self) -> Vec<u8> {
         let mut pipes = self.half.link.lock();
         let bytes = pipes[self.half.side].bytes.drain(..).collect();
@@ -315,7 +315,7 @@ impl End {
         self.wait(Some(PATIENCE), is_full).expect("written in time");
     }
 
-    /// Tells whether anything of this end is still alive.
+    /// A reference that counts what is alive of this end.
     pub(crate) fn life(&self) -> std::sync::Weak<Half> {
         Arc::downgrade(&self.half)
     }

@@ -1,4 +1,4 @@
-//! The adapters: every test that can be over both, as `::std` and as `::tokio`.
+//! Tests of the adapters. Tests of both drivers have the names `::std` and `::tokio`.
 #![cfg(feature = "std")]
 
 /// Makes tests of functions that take a [`Driver`](harness::Driver): one for each driver.

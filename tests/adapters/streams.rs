@@ -1,4 +1,4 @@
-//! What the drivers do with their streams.
+//! How drivers use their streams.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -16,21 +16,21 @@ use crate::link::{Act, Call, Counts, End, Setup};
 
 over_both! {
     many_frames_are_one_write,
-    what_a_stream_buffers_is_flushed,
-    what_a_stream_buffers_is_flushed_at_the_end,
+    buffered_bytes_are_flushed,
+    buffered_bytes_are_flushed_at_the_end,
     a_read_that_panics_ends_the_peer,
     a_write_that_panics_ends_the_peer,
     a_flush_that_panics_ends_the_peer,
     a_stream_that_panics_when_it_is_closed_harms_nobody,
     nothing_is_left_behind_a_close,
     nothing_is_left_behind_a_shutdown,
-    nothing_is_left_behind_a_remote_that_goes,
-    a_peer_at_rest_calls_nothing,
+    nothing_is_left_behind_a_remote_that_disconnects,
+    an_idle_peer_makes_no_calls,
 }
 #[cfg(target_os = "linux")]
 over_both!(a_peer_has_one_descriptor_and_closes_it_at_its_end);
 
-/// A remote, the calls of its peer's stream, and the peer, with nothing left to be moved.
+/// A remote, the call counts of the peer's stream, and the peer after its handshake.
 fn after_the_handshake(driver: Driver) -> (End, Arc<Counts>, Handle, Events) {
     let (mut remote, near) = Setup::default().link();
     let counts = near.counts.clone();
@@ -57,7 +57,7 @@ fn many_frames_are_one_write(driver: Driver) {
     assert!(remote.take().ends_with(&encode(Message::GetAddr).repeat(FRAMES)));
 }
 
-fn what_a_stream_buffers_is_flushed(driver: Driver) {
+fn buffered_bytes_are_flushed(driver: Driver) {
     let buffering = || Setup { buffers_writes: true, ..Setup::default() };
     let (mut remote, near) = buffering().link();
     let (alice, mut events) = driver.inbound(config(), near);
@@ -71,7 +71,7 @@ fn what_a_stream_buffers_is_flushed(driver: Driver) {
     assert_eq!(messages(&came).len(), 3);
 }
 
-fn what_a_stream_buffers_is_flushed_at_the_end(driver: Driver) {
+fn buffered_bytes_are_flushed_at_the_end(driver: Driver) {
     // The flush after the last message is tried more than once.
     let flushes = AtomicUsize::new(0);
     let plan = move |call| match call {
@@ -95,7 +95,7 @@ fn what_a_stream_buffers_is_flushed_at_the_end(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A stream that panics after the handshake in calls of one kind, and in all that end it.
+/// A stream that panics after the handshake, in calls of one kind and in those that end it.
 fn ends_by_a_panic(driver: Driver, of: Call) {
     let is_armed = Arc::new(AtomicBool::new(false));
     let armed = is_armed.clone();
@@ -111,9 +111,9 @@ fn ends_by_a_panic(driver: Driver, of: Call) {
     let waiting = peer.0.clone();
     let waiting = thread::spawn(move || wait_closed(&waiting));
     let ids: Vec<_> = std::iter::from_fn(|| peer.0.send(Message::GetAddr).ok()).take(3).collect();
-    // Perhaps too late.
+    // This may fail, as the peer may have ended.
     remote.write_all(&encode(Message::GetAddr)).ok();
-    // A read that blocks would be ended by the call that panics.
+    // The call that would end a blocking read panics.
     remote.end();
     let reason = outcome(&mut peer, &ids).reason;
     assert!(matches!(reason, CloseReason::ConnectionLost | CloseReason::RemoteClosed), "{reason}");
@@ -133,7 +133,7 @@ fn a_flush_that_panics_ends_the_peer(driver: Driver) {
     ends_by_a_panic(driver, Call::Flush);
 }
 
-/// A stream that panics in everything that a close does with it.
+/// A stream that panics when it is shut down or dropped.
 fn a_stream_that_panics_when_it_is_closed_harms_nobody(driver: Driver) {
     let plan = |call| match call {
         Call::Shutdown | Call::Drop => Act::Panic,
@@ -188,8 +188,8 @@ fn a_poisoned_stream_ends_only_its_peer() {
     assert!(peer.0.io_error().is_some());
 }
 
-/// Once the end is told, no thread uses the stream and nobody keeps it, even while a handle
-/// and the events are kept.
+/// After the end, no thread uses the stream and it is dropped, although the handle and the
+/// events are kept.
 fn nothing_is_left(driver: Driver, end: impl FnOnce(&Peer, End) -> CloseReason) {
     let (mut remote, near) = Setup::default().link();
     let (life, token) = (near.life(), near.thread_token.clone());
@@ -219,14 +219,14 @@ fn nothing_is_left_behind_a_shutdown(driver: Driver) {
     });
 }
 
-fn nothing_is_left_behind_a_remote_that_goes(driver: Driver) {
+fn nothing_is_left_behind_a_remote_that_disconnects(driver: Driver) {
     nothing_is_left(driver, |_, remote| {
         drop(remote);
         CloseReason::RemoteClosed
     });
 }
 
-fn a_peer_at_rest_calls_nothing(driver: Driver) {
+fn an_idle_peer_makes_no_calls(driver: Driver) {
     let (_remote, counts, _alice, _events) = after_the_handshake(driver);
     // The last flush.
     thread::sleep(Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! What only tasks of tokio can do.
+//! Tests of the driver for tokio only.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ fn a_runtime_that_is_dropped_ends_its_peers() {
     assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
     assert!(peer.0.io_error().is_some());
     assert_eq!(life.strong_count(), 0);
-    // Nothing that is done with it now harms.
+    // Commands have no effect any more.
     peer.0.shutdown(PATIENCE);
     assert!(peer.0.ping().is_err());
 }
@@ -149,7 +149,7 @@ fn buffered_sockets_are_flushed() {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// Events taken where something else is waited for, too.
+/// Events are received in a `select!` with a timer.
 #[tokio::test]
 async fn a_select_loop_loses_no_event() {
     const PINGS: u64 = 1_000;
@@ -192,7 +192,7 @@ async fn a_select_loop_loses_no_event() {
 
 /// A future that waits for a connection is dropped many times, and no connection is lost.
 #[tokio::test]
-async fn accepting_may_be_given_up_at_any_time() {
+async fn accepting_may_be_cancelled_at_any_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let config = Arc::new(config().build().unwrap());
@@ -212,7 +212,7 @@ async fn accepting_may_be_given_up_at_any_time() {
     assert_eq!(alice.stats().direction, Direction::Inbound);
 }
 
-/// Twelve hours of a connection on which nothing happens but pings.
+/// Twelve hours of a connection with pings only.
 #[tokio::test(start_paused = true)]
 async fn time_may_be_virtual() {
     let (near, far) = tokio::io::duplex(1024);
@@ -250,12 +250,12 @@ async fn time_may_be_virtual() {
     }
 }
 
-/// Whether a time is as long as expected. Timers count in milliseconds.
+/// Whether a time is as expected. Timers have a resolution of a millisecond.
 fn is_at(expected: Duration, elapsed: Duration) -> bool {
     (expected..expected + Duration::from_millis(5)).contains(&elapsed)
 }
 
-/// A silence, under virtual time, is found out when it is due and no sooner.
+/// Under virtual time, deadlines pass exactly when they are due.
 #[tokio::test(start_paused = true)]
 async fn deadlines_are_kept_under_virtual_time() {
     let (near, mut far) = tokio::io::duplex(4096);

@@ -1,4 +1,4 @@
-//! What the peer is told of time: round trips, and deadlines after a suspension.
+//! Round trips, and deadlines after a suspension.
 
 use std::io::{self, Write};
 use std::net::Shutdown;

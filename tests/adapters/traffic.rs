@@ -1,4 +1,4 @@
-//! What peers do over the drivers as they do without.
+//! Peers behave over the drivers as without them.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -13,15 +13,15 @@ use crate::harness::*;
 
 over_both! {
     two_peers_talk_in_both_directions_at_once,
-    announcements_trickle_without_being_asked_for,
-    garbage_is_a_violation,
+    announcements_trickle_without_a_wake_up,
+    garbage_is_misbehaviour,
     a_half_closed_socket_is_the_end,
     a_socket_that_is_half_closed_inside_a_frame_is_a_cut,
-    a_remote_that_never_reads_is_found_out_though_writes_block,
-    events_that_are_not_taken_hold_the_remote_back_and_lose_nothing,
+    a_remote_that_never_reads_is_closed_although_writes_block,
+    back_pressure_loses_no_event,
     dropped_events_close_the_peer,
     dropped_handles_change_nothing,
-    a_handshake_that_does_not_come_ends_in_time,
+    a_missing_handshake_ends_in_time,
     a_refused_version_is_not_answered,
 }
 #[cfg(unix)]
@@ -34,7 +34,7 @@ fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
     until_established(&mut alice_events);
     until_established(&mut bob_events);
 
-    // Far more than the sockets hold, so that each must read while it writes.
+    // The sockets hold less, so that each peer must read while it writes.
     let blob = List::from(vec![InvVect::tx(Hash::ZERO); 50_000]);
     let count = 8;
     for _ in 0..count {
@@ -54,7 +54,7 @@ fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
             }
         }
     };
-    // Side by side: events of the one that are not taken would hold back the other.
+    // In parallel: back-pressure of one peer would stop the other.
     thread::scope(|scope| {
         scope.spawn(|| take_all(&mut alice_events));
         scope.spawn(|| take_all(&mut bob_events));
@@ -73,7 +73,7 @@ fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
     assert_eq!(error.message, Message::GetAddr);
 }
 
-fn announcements_trickle_without_being_asked_for(driver: Driver) {
+fn announcements_trickle_without_a_wake_up(driver: Driver) {
     let (near, far) = sockets();
     let (alice, mut alice_events) = driver.inbound(config(), far);
     let (_bob, mut bob_events) = driver.outbound(config(), near);
@@ -87,7 +87,7 @@ fn announcements_trickle_without_being_asked_for(driver: Driver) {
     assert_eq!(inv, List::from([vector]));
 }
 
-fn garbage_is_a_violation(driver: Driver) {
+fn garbage_is_misbehaviour(driver: Driver) {
     let (mut near, far) = sockets();
     let (alice, mut events) = driver.inbound(config(), far);
     near.write_all(&[0xa5; 64]).unwrap();
@@ -118,10 +118,10 @@ fn a_socket_that_is_half_closed_inside_a_frame_is_a_cut(driver: Driver) {
     assert_eq!((frame.command, frame.received), (Some(Command::Version), 76));
 }
 
-fn a_remote_that_never_reads_is_found_out_though_writes_block(driver: Driver) {
+fn a_remote_that_never_reads_is_closed_although_writes_block(driver: Driver) {
     let (mut near, far) = sockets();
     let timeout = Some(Duration::from_millis(200));
-    // Whatever its size, a frame has no longer than that.
+    // Bytes that were sent extend the deadline by next to nothing.
     let impatient = config().write_timeout(timeout).write_rate(u32::MAX);
     let mut alice = driver.inbound(impatient, far);
     establish(&mut near, &mut alice.1);
@@ -131,7 +131,7 @@ fn a_remote_that_never_reads_is_found_out_though_writes_block(driver: Driver) {
     assert!(!outcome.not_sent.is_empty(), "{} sent", outcome.sent.len());
 }
 
-fn events_that_are_not_taken_hold_the_remote_back_and_lose_nothing(driver: Driver) {
+fn back_pressure_loses_no_event(driver: Driver) {
     const PINGS: u64 = 50_000;
     let (mut near, far) = sockets();
     let (alice, mut events) = driver.inbound(config(), far);
@@ -187,7 +187,7 @@ fn dropped_handles_change_nothing(driver: Driver) {
     until(&mut alice_events, |event| matches!(event, Event::Message { .. }).then_some(()));
 }
 
-fn a_handshake_that_does_not_come_ends_in_time(driver: Driver) {
+fn a_missing_handshake_ends_in_time(driver: Driver) {
     let (_near, far) = sockets();
     let timeout = Duration::from_millis(50);
     let (alice, mut events) = driver.inbound(config().handshake_timeout(timeout), far);

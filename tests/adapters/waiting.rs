@@ -1,4 +1,4 @@
-//! Waiting for events and for the end, as a thread and as a task without any runtime.
+//! Waiting for events and for the end, as a thread and as a task without a runtime.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -17,13 +17,13 @@ use crate::harness::*;
 use crate::link::Setup;
 
 over_both! {
-    tasks_of_no_runtime_wait_for_events_and_the_end,
+    tasks_without_a_runtime_wait_for_events_and_the_end,
     every_wait_for_the_end_is_ended,
     waits_may_be_dropped,
     the_latest_task_that_polls_is_woken,
-    tasks_whose_only_owner_waits_are_dropped_unlocked,
+    tasks_that_only_a_waker_owns_are_dropped_unlocked,
     a_receive_that_is_dropped_loses_nothing,
-    receiving_takes_no_longer_than_asked_for,
+    receiving_ends_at_its_timeout,
     threads_share_a_handle,
     a_handle_outlives_a_panic,
     debug_output_does_not_wait_for_the_peer,
@@ -31,7 +31,7 @@ over_both! {
     wakers_that_panic_when_dropped_harm_nobody,
 }
 
-/// Counts how often it is woken.
+/// Counts wake-ups.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -47,7 +47,7 @@ impl Woken {
     }
 }
 
-fn tasks_of_no_runtime_wait_for_events_and_the_end(driver: Driver) {
+fn tasks_without_a_runtime_wait_for_events_and_the_end(driver: Driver) {
     let (far, near) = sockets();
     let (alice, mut alice_events) = driver.inbound(config(), near);
     let (bob, mut bob_events) = driver.outbound(config(), far);
@@ -140,8 +140,8 @@ fn the_latest_task_that_polls_is_woken(driver: Driver) {
     assert_eq!(first.times(), 0);
 }
 
-/// A waker may be all that keeps a task, and the task may keep the events.
-fn tasks_whose_only_owner_waits_are_dropped_unlocked(driver: Driver) {
+/// A waker may be the last reference to a task, and the task may own the events.
+fn tasks_that_only_a_waker_owns_are_dropped_unlocked(driver: Driver) {
     struct Task(#[allow(dead_code, reason = "only dropped")] Mutex<Option<Handle>>, Handle);
 
     impl Wake for Task {
@@ -150,7 +150,7 @@ fn tasks_whose_only_owner_waits_are_dropped_unlocked(driver: Driver) {
 
     impl Drop for Task {
         fn drop(&mut self) {
-            // Would wait for ever if the lock on the peer were held.
+            // Deadlocks if the lock on the peer is held.
             self.1.ping().ok();
         }
     }
@@ -210,7 +210,7 @@ fn a_receive_that_is_dropped_loses_nothing(driver: Driver) {
     flood.join().unwrap();
 }
 
-fn receiving_takes_no_longer_than_asked_for(driver: Driver) {
+fn receiving_ends_at_its_timeout(driver: Driver) {
     let (mut remote, near) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
     assert_eq!(events.try_recv(), None);

@@ -15,13 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 type Driven = io::Result<(Handle, Events)>;
 
-/// What the two adapters have in common.
+/// The operations of both adapters.
 pub(crate) trait Adapter {
     const NAME: &'static str;
 
     fn inbound(config: Arc<Config>, socket: TcpStream, rng: &mut ChaCha8Rng) -> Driven;
 
-    /// The connection breaks after `cut` bytes have left.
+    /// The connection breaks after `cut` bytes were sent.
     fn outbound(
         config: Arc<Config>,
         socket: TcpStream,
@@ -86,8 +86,8 @@ impl Adapter for Tokio {
     }
 }
 
-/// A socket that breaks once so many bytes have left, be it inside a frame. What has come and
-/// was not read makes of its end a reset.
+/// A socket that breaks after so many bytes, perhaps inside a frame. Unread input makes its end
+/// a reset.
 struct Brittle<S> {
     socket: S,
     left: AtomicU64,

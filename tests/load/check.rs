@@ -1,4 +1,4 @@
-//! What must be true while a run goes on and in its end.
+//! Checks during a run and at its end.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{Kind, MAX_QUEUED, MAX_WAITING, World};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// What of the announcements of remotes that are still connected the hub has not heard of.
+/// Returns an announcement of a connected remote that the hub has not received.
 pub(crate) fn missing_news(world: &World, hub: &Hub, remotes: &[Peer]) -> Option<String> {
     let heard = hub.heard();
     for (at, (near, far)) in hub.peers.iter().zip(remotes).enumerate() {
-        // Of those that are to be cut off, it is as good as what they were able to say.
+        // Remotes that are cut off may not have sent theirs.
         let is_live = !near.is_closed() && !far.is_closed() && !world.kinds[at].is_cut();
         let unheard = world.announced_by(at).find(|&number| !heard.contains(number));
         if let Some(number) = unheard.filter(|_| is_live) {
@@ -25,9 +25,9 @@ pub(crate) fn missing_news(world: &World, hub: &Hub, remotes: &[Peer]) -> Option
     None
 }
 
-/// What is not yet as it must be before the hub shuts down.
+/// Returns what is missing before the hub may shut down.
 pub(crate) fn missing_deliveries(world: &World, hub: &Hub, remotes: &[Peer]) -> Option<String> {
-    // Those that must end first may have said something until then.
+    // These must end first, as they may send more until then.
     let must_end = |kind: &Kind| matches!(kind, Kind::Stuck(_) | Kind::Cut(_));
     let ends = hub.peers.iter().zip(&world.kinds);
     let mut open = ends.filter(|(near, kind)| must_end(kind) && near.book().closed.is_none());
@@ -47,7 +47,7 @@ fn missing_delivery(world: &World, hub: &Hub, at: usize, far: &Peer) -> Option<S
     for (end, peer) in [("hub", near), ("remote", far)] {
         let book = peer.book();
         if book.closed.is_some() {
-            // Which it should not be, as the checks in the end tell.
+            // The checks at the end report this.
             return None;
         }
         if book.pings.last() != book.round_trips.last() {
@@ -66,13 +66,13 @@ fn missing_delivery(world: &World, hub: &Hub, at: usize, far: &Peer) -> Option<S
         .map(|number| format!("number {number} to {far:?}"))
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Default)]
 pub(crate) struct Totals {
-    /// Of the process, when all were connected.
+    /// Threads of the process when all peers were connected.
     pub(crate) threads: usize,
     slow: usize,
-    /// Slow readers that were given up.
+    /// Slow readers that were disconnected.
     stalled: usize,
     cut: usize,
     sent: u64,
@@ -109,11 +109,11 @@ pub(crate) fn check(world: &World, hub: &Hub, remotes: &[Peer]) -> Totals {
     totals
 }
 
-/// Whatever was queued was told of, once and in order, before the end.
+/// Each queued message was reported once, in order, before the end.
 fn check_book(book: &Book, who: &str) {
     assert!(book.closed.is_some(), "no end: {who}");
     assert_eq!(book.queued, book.told, "{who}");
-    // A ping may be overtaken by the next one, but each is answered once, and in order.
+    // A pong may answer several pings, but each answer comes once and in order.
     let mut pings = book.pings.iter();
     for nonce in &book.round_trips {
         assert!(pings.any(|ping| ping == nonce), "a round trip of no ping: {who}");

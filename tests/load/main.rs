@@ -9,7 +9,7 @@
 //!
 //! Both ends of each connection are driven by the adapter: the far ends are a load as well,
 //! and what they saw can be counted. Their applications are tasks on either adapter, which
-//! shows that tasks can take the events of peers that threads drive.
+//! shows that tasks can receive events of peers that threads drive.
 //!
 //! The size is small by default. A thousand connections take less than half a minute an
 //! adapter on two cores of their own:
@@ -50,42 +50,41 @@ const NETWORK: Network = Network::EXCC_REGNET;
 /// The protocol version that is negotiated, for messages that are encoded once for all.
 const VERSION: u32 = 8;
 
-/// What anything may take before the run has failed: far more than it takes.
+/// The longest that a run waits for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long a shutdown may take. Readers that are slow may not be through by then.
+/// The timeout of a shutdown. Slow readers may need longer.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// How long a frame to a slow reader may take to leave.
+/// The write timeout for slow readers.
 const SLOW_WRITE: Duration = Duration::from_secs(3);
 
-/// Between two announcements of a remote.
+/// The time between two announcements of a remote.
 const ROUND: Duration = Duration::from_millis(150);
 
-/// The sockets' buffers: small ones, so that writes are partial and readers that are slow
-/// are felt.
+/// Small buffers of sockets, so that writes are partial and slow readers block them.
 const SEND_BUFFER: u32 = 64 * 1024;
 const SLOW_RECEIVE_BUFFER: u32 = 32 * 1024;
 
-/// The largest transaction, which is also the one that slow readers ask for.
+/// The size of the largest transaction, which slow readers request.
 const LARGEST: usize = 24 * 1024;
 
-/// What may be queued for a remote: less than a slow reader asks for, and more than all
-/// buffers on the way to it hold.
+/// Maximum number of queued bytes: less than a slow reader requests, and more than all buffers on
+/// the way hold.
 const MAX_QUEUED: usize = 512 * 1024;
 
-/// What may wait for an application in bytes of messages.
+/// Maximum number of bytes of waiting events.
 const MAX_WAITING: usize = 64 * 1024;
 
 /// How a remote behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Honest,
-    /// Takes one event in a while.
+    /// Takes events slowly.
     Slow,
-    /// Takes so many events and then no more.
+    /// Takes so many events and then stops.
     Stuck(u32),
-    /// Is cut off when so many bytes have left it.
+    /// Is cut off after it has sent so many bytes.
     Cut(u64),
 }
 
@@ -99,10 +98,10 @@ impl Kind {
     }
 }
 
-/// What all of a run know.
+/// Data shared by a whole run.
 struct World {
     kinds: Vec<Kind>,
-    /// How many vectors each remote has of its own.
+    /// Number of vectors that each remote owns.
     each: usize,
     /// All vectors, by number; those of one remote follow each other. The last one is of a
     /// transaction that the hub has from the beginning.
@@ -118,8 +117,7 @@ impl World {
         let kinds = (0..peers).map(|at| match at % 20 {
             3 => Kind::Slow,
             13 => Kind::Stuck(5 + below(rng, 15)),
-            // Some before the handshake is done or soon after, some in the midst of a
-            // transaction.
+            // Some are cut off around the handshake, some inside a transaction.
             7 => Kind::Cut(below(rng, 1_500).into()),
             17 => Kind::Cut(below(rng, 30_000).into()),
             _ => Kind::Honest,
@@ -183,7 +181,7 @@ fn builder() -> ConfigBuilder {
         .ping_interval(None)
 }
 
-/// Of the hub for each kind, and of the remotes.
+/// Configurations of the hub and of the remotes, by kind.
 struct Configs {
     hub: Arc<Config>,
     hub_slow: Arc<Config>,
@@ -193,8 +191,8 @@ struct Configs {
 
 impl Configs {
     fn new() -> Self {
-        // On a machine that is busy a thread may wait for long, and what is slow by intent
-        // must not be taken for slow by chance: only slow readers can be too slow.
+        // On a busy machine any thread may be slow, so that only slow readers have a short
+        // timeout.
         let patient = || builder().write_timeout(Some(PATIENCE));
         let unhurried = |builder: ConfigBuilder| builder.response_timeout(Command::GetData, None);
         let hub_slow = builder().write_timeout(Some(SLOW_WRITE));
@@ -307,7 +305,7 @@ async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::
         sleep(ROUND).await;
     }
     until_none("announcements", || check::missing_news(&world, &hub, &remotes)).await;
-    // Those that have not sent as much as they were to be cut off after.
+    // Some have not sent enough to be cut off.
     for (remote, kind) in remotes.iter().zip(&world.kinds) {
         if kind.is_cut() {
             remote.handle.close();
@@ -323,7 +321,7 @@ async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::
     for task in tasks {
         task.await.expect("no panic");
     }
-    // Handles that are kept keep nothing but what the peer knows.
+    // Handles keep no thread and no descriptor.
     assert_eq!(process::left(before.threads, || Process::now().threads), 0, "threads are left");
     let descriptors = process::left(before.descriptors, || Process::now().descriptors);
     assert_eq!(descriptors, 0, "descriptors are left");
@@ -337,7 +335,7 @@ fn run<A: Adapter>() {
     let peers = variable("EXCC_LOAD_PEERS").unwrap_or(60) as usize;
     let seed = variable("EXCC_LOAD_SEED").unwrap_or_else(|| getrandom::u64().expect("entropy"));
     println!("{}: {peers} connections, seed {seed}", A::NAME);
-    // Each end of a connection takes one.
+    // Each end of a connection has one.
     process::check_descriptors(peers * 2 + 100);
 
     let before = Process::now();

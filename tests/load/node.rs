@@ -1,4 +1,4 @@
-//! The applications at both ends, and the books that they keep.
+//! The applications at both ends, and their records.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,19 +15,19 @@ use tokio::time::sleep;
 
 use crate::{Kind, World, below};
 
-/// How long a slow reader thinks about each event.
+/// The time that a slow reader takes for each event.
 const THOUGHT: Duration = Duration::from_millis(10);
 
-/// How often a slow reader asks for the largest transaction: for more than may be queued.
+/// How often a slow reader requests the largest transaction: for more than may be queued.
 const SLOW_REQUESTS: usize = 32;
 
-/// How many vectors a remote asks the hub for, more or less.
+/// About how many vectors a remote requests from the hub.
 const REQUESTS: usize = 16;
 
-/// Of so many vectors one is announced at once.
+/// One of so many vectors is announced at once.
 const IMMEDIATE: usize = 50;
 
-/// After how many vectors whoever relays them lets others work.
+/// Number of vectors after which the relaying task yields.
 const RELAYED_AT_ONCE: usize = 8;
 
 /// Numbers of vectors.
@@ -38,7 +38,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Tells whether it is new.
+    /// Returns whether it is new.
     pub(crate) fn insert(&mut self, number: usize) -> bool {
         let is_new = !self.contains(number);
         if is_new {
@@ -59,28 +59,27 @@ impl Numbers {
     }
 }
 
-/// What an application knows of one connection.
+/// The record of one connection.
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) is_established: bool,
     pub(crate) closed: Option<CloseReason>,
-    /// What was queued, and what was told of: in order.
+    /// Messages that were queued, and that were reported, in order.
     pub(crate) queued: Vec<SendId>,
     pub(crate) told: Vec<SendId>,
     pub(crate) not_sent: u64,
-    /// What was not queued.
+    /// Number of messages that were not queued.
     pub(crate) refused: u64,
     pub(crate) pings: Vec<u64>,
     pub(crate) round_trips: Vec<u64>,
-    /// Vectors asked for, and those that were sent or are not to be had.
+    /// Number of vectors that were requested, and that were answered.
     pub(crate) asked: usize,
     pub(crate) answered: usize,
-    /// At the hub, what was queued to be announced to the remote; at the remote, what it was
-    /// told of.
+    /// Vectors that the hub announced, or that the remote received.
     pub(crate) announced: Numbers,
 }
 
-/// One end of a connection, as its application has it.
+/// One end of a connection, with its record.
 pub(crate) struct Peer {
     pub(crate) handle: Handle,
     book: Mutex<Book>,
@@ -120,7 +119,7 @@ impl Peer {
     fn ping(&self) {
         let mut book = self.book();
         match self.handle.ping() {
-            // One that still waits will do.
+            // An earlier ping that was not sent yet.
             Ok(nonce) if book.pings.last() == Some(&nonce) => {}
             Ok(nonce) => book.pings.push(nonce),
             Err(SendErrorKind::Closed(_) | SendErrorKind::ShuttingDown) => {}
@@ -198,11 +197,11 @@ impl Book {
     }
 }
 
-/// Who has a connection to every remote.
+/// The node that is connected to every remote.
 pub(crate) struct Hub {
     world: Arc<World>,
     pub(crate) peers: Vec<Peer>,
-    /// What was heard of, and what of it was relayed to all others.
+    /// Vectors that were received, and that were relayed to all others.
     heard: Mutex<Numbers>,
     relayed: Mutex<Numbers>,
     /// The transactions that it has.
@@ -235,14 +234,14 @@ impl Hub {
     }
 }
 
-/// A vector that is new to the hub, and the remote that it heard of it from.
+/// A vector that is new to the hub, and the remote that announced it.
 pub(crate) struct News {
     number: usize,
     from: usize,
 }
 
-/// Announces what is new to all other remotes. One task does so for all connections: else
-/// each task would be long in coming to its turn, and every reader slow.
+/// Announces new vectors to all other remotes. One task does this for all connections, because
+/// otherwise each task would wait long for its turn.
 pub(crate) async fn relay(hub: Arc<Hub>, mut news: UnboundedReceiver<News>) {
     while let Some(News { number, from }) = news.recv().await {
         for (at, peer) in hub.peers.iter().enumerate() {
@@ -319,7 +318,7 @@ pub(crate) async fn live(
                 if taken == after + 1 {
                     ask_for_too_much();
                 }
-                // It is over, too, if nobody is left to say so.
+                // A sender that is dropped means the end as well.
                 let _ = is_over.wait_for(|over| *over).await;
             }
             _ => {}

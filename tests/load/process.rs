@@ -1,5 +1,5 @@
-//! What the process has, as Linux tells it. Elsewhere it has nothing, and only what the peers
-//! tell is checked.
+//! Threads, descriptors and memory of the process on Linux. Elsewhere these are zero and are not
+//! checked.
 
 use std::env;
 use std::fs;
@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// By which a process knows that it was started to run one test.
+/// The variable of a process that was started to run one test.
 const ALONE: &str = "EXCC_LOAD_ALONE";
 
-/// Runs a test in a process of its own, one at a time, so that what it finds left behind and
-/// the memory it took are its own.
+/// Runs a test in a process of its own, one at a time, so that it can check the resources of the
+/// process.
 pub(crate) fn alone(name: &str, test: fn()) {
     static ONE: Mutex<()> = Mutex::new(());
     if env::var_os(ALONE).is_some() {
@@ -27,12 +27,12 @@ pub(crate) fn alone(name: &str, test: fn()) {
     assert!(output.status.success(), "{name}: {}", output.status);
 }
 
-/// What there is at a time.
+/// Resources of the process.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Process {
     pub(crate) threads: usize,
     pub(crate) descriptors: usize,
-    /// Resident, in bytes.
+    /// Resident bytes.
     pub(crate) memory: usize,
 }
 
@@ -47,12 +47,12 @@ impl Process {
     }
 }
 
-/// The most memory that was resident at any time, stacks included.
+/// Returns the peak of the resident bytes, stacks included.
 pub(crate) fn peak_memory() -> usize {
     status("VmHWM:")
 }
 
-/// Bytes of memory under that name.
+/// Returns a value of the status file, in bytes.
 fn status(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
@@ -60,7 +60,7 @@ fn status(name: &str) -> usize {
     kib.unwrap_or(0) * 1024
 }
 
-/// Fails if fewer files may be open.
+/// Panics if fewer descriptors are allowed.
 pub(crate) fn check_descriptors(needed: usize) {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -72,8 +72,8 @@ pub(crate) fn check_descriptors(needed: usize) {
     );
 }
 
-/// Waits until there are as many as there were before, and returns how many more there are in
-/// the end: the last thing that a thread or a task does is to be gone.
+/// Waits a while until no more are left than before, and returns how many more there are. A
+/// thread or task counts until it is gone completely.
 pub(crate) fn left(before: usize, now: impl Fn() -> usize) -> usize {
     let end = Instant::now() + Duration::from_secs(5);
     loop {
