@@ -90,7 +90,7 @@ impl PeerState {
     /// Sets the time by which the next answer is due.
     pub(super) fn set_stall_timer(&mut self) {
         match self.requests.as_ref().and_then(|requests| requests.due()) {
-            Some(due) => self.timers.set(Timer::Stall, due),
+            Some(due) => self.timers.move_to(Timer::Stall, due),
             None => self.timers.clear(Timer::Stall),
         }
     }

@@ -149,12 +149,16 @@ impl Timers {
 
 /// # Deadlines
 impl Timers {
-    /// Sets a deadline, on the timer's own clock.
+    /// Sets a deadline anew, on the timer's own clock.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        let place = &mut self.at[timer as usize];
-        if *place != at {
-            *place = at;
-            self.again &= !(1 << timer as u16);
+        self.at[timer as usize] = at;
+        self.again &= !(1 << timer as u16);
+    }
+
+    /// Sets a deadline that is derived from others. One that does not move stays judged.
+    pub(super) fn move_to(&mut self, timer: Timer, at: Instant) {
+        if self.at[timer as usize] != at {
+            self.set(timer, at);
         }
     }
 
@@ -178,7 +182,7 @@ impl Timers {
     ) {
         if let (true, Some(timeout)) = (self.is_set(timer), timeout) {
             let clock = self.clock(timer, now);
-            self.set(timer, postponed(self.at[timer as usize], by, clock, timeout));
+            self.move_to(timer, postponed(self.at[timer as usize], by, clock, timeout));
         }
     }
 
@@ -284,6 +288,20 @@ mod tests {
         let moved = at(3) + GRACE;
         assert_eq!(timers.next(), Some((Timer::Idle, moved)));
         assert_eq!(timers.take_due(moved), Some(Due::Again(Timer::Idle, moved + GRACE)));
+    }
+
+    #[test]
+    fn a_deadline_that_was_set_anew_is_judged_anew_though_it_is_the_same_time() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Idle, at(1));
+        timers.take_due(at(1));
+        let again = at(1) + GRACE;
+        timers.move_to(Timer::Idle, again);
+        timers.set(Timer::Pong, at(1));
+        timers.take_due(at(1));
+        timers.set(Timer::Pong, again);
+        assert_eq!(timers.take_due(again), Some(Due::Now(Timer::Idle)));
+        assert_eq!(timers.take_due(again), Some(Due::Again(Timer::Pong, again + GRACE)));
     }
 
     #[test]
