@@ -124,21 +124,22 @@ impl PeerState {
         let command = frame.command();
         if !stall::answers(command).is_empty() {
             let key = self.known.key();
-            let locator = frame.locator_request(self.decoder.protocol());
-            let requests = self.requests.get_or_insert_with(|| Requests::new(key).into());
-            requests.on_queued(frame, locator);
+            self.requests.get_or_insert_with(|| Requests::new(key).into()).on_queued(frame);
         }
     }
 
     /// The last byte of a message was sent. If it is a request, its answer may be due.
     pub(super) fn on_request_sent(&mut self, frame: &EncodedMessage, answered: bool) {
-        let command = frame.command();
+        let (command, protocol) = (frame.command(), self.decoder.protocol());
         if let Some(requests) = &mut self.requests
             && !stall::answers(command).is_empty()
         {
             let timeout = self.config.response_timeout(command);
             let due = timeout.map(|timeout| self.timers.remote_clock(self.now) + timeout);
             requests.on_sent(command, due, answered);
+            if let (false, Some(request)) = (answered, frame.locator_request(protocol)) {
+                requests.on_headers_awaited(request);
+            }
             self.set_stall_timer();
         }
     }

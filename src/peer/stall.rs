@@ -72,11 +72,8 @@ pub(super) struct Requests {
     /// When the next answer to these is due.
     due: Option<Instant>,
     others: Vec<Other>,
-    /// The latest `getheaders` that were queued and not answered, with their numbers.
-    locators: VecDeque<(u64, LocatorRequest)>,
-    /// How many `getheaders` were queued, and how many of these were sent.
-    headers_queued: u64,
-    headers_sent: u64,
+    /// The latest `getheaders` that were sent and not answered.
+    locators: VecDeque<LocatorRequest>,
     /// How many more large answers were asked for, by command.
     allowed: Vec<(Command, u32)>,
 }
@@ -107,8 +104,6 @@ impl Requests {
             due: None,
             others: Vec::new(),
             locators: VecDeque::new(),
-            headers_queued: 0,
-            headers_sent: 0,
             allowed: Vec::new(),
         }
     }
@@ -119,20 +114,13 @@ impl Requests {
     }
 
     /// A request is queued.
-    pub(super) fn on_queued(&mut self, frame: &EncodedMessage, locator: Option<LocatorRequest>) {
+    pub(super) fn on_queued(&mut self, frame: &EncodedMessage) {
         match frame.command() {
             Command::GetData => self.on_getdata_queued(frame.vectors()),
             request => {
                 let count = if request == Command::MemPool { MEMPOOL_ANSWERS } else { 1 };
                 answers(request).iter().for_each(|&answer| self.allow(answer, count));
             }
-        }
-        if let Some(locator) = locator {
-            if self.locators.len() == MAX_LOCATORS {
-                self.locators.pop_front();
-            }
-            self.locators.push_back((self.headers_queued, locator));
-            self.headers_queued += 1;
         }
     }
 
@@ -191,11 +179,6 @@ impl Requests {
             }
             return;
         }
-        if request == Command::GetHeaders {
-            let number = self.headers_sent;
-            self.headers_sent += 1;
-            self.locators.retain(|(other, _)| !is_answered || *other != number);
-        }
         if !answers(request).is_empty() && !is_answered {
             let place = match self.others.iter().position(|other| other.request == request) {
                 Some(place) => place,
@@ -249,13 +232,18 @@ impl Requests {
         is_answer
     }
 
+    /// A `getheaders` was sent that was not answered.
+    pub(super) fn on_headers_awaited(&mut self, request: LocatorRequest) {
+        if self.locators.len() == MAX_LOCATORS {
+            self.locators.pop_front();
+        }
+        self.locators.push_back(request);
+    }
+
     /// Headers came. Returns whether they answer a `getheaders` that was sent. It is forgotten
     /// then with all before it, as nodes answer in order.
     pub(super) fn on_headers(&mut self, headers: &Headers, genesis: &Hash) -> bool {
-        let sent = self.locators.iter().take_while(|(number, _)| *number < self.headers_sent);
-        let place = sent
-            .map(|(_, request)| request)
-            .position(|request| continues(headers, request, genesis));
+        let place = self.locators.iter().position(|request| continues(headers, request, genesis));
         if let Some(place) = place {
             self.drop_headers(place + 1);
         }
@@ -265,16 +253,15 @@ impl Requests {
     /// Headers came that answer a `getheaders` which is under way, and so after all those that
     /// were sent.
     pub(super) fn on_later_headers(&mut self) {
-        let is_sent = |(number, _): &&(u64, _)| *number < self.headers_sent;
-        self.drop_headers(self.locators.iter().take_while(is_sent).count());
+        self.drop_headers(self.locators.len());
     }
 
     fn drop_headers(&mut self, count: usize) {
         self.locators.drain(..count);
-        let rest = self.locators.iter().filter(|(number, _)| *number < self.headers_sent).count();
+        let rest = u32::try_from(self.locators.len()).unwrap_or(u32::MAX);
         for other in self.others.iter_mut().filter(|other| other.request == Command::GetHeaders) {
             other.due = None;
-            other.outstanding = u32::try_from(rest).unwrap_or(u32::MAX);
+            other.outstanding = rest;
         }
         self.others.retain(|other| other.outstanding > 0);
     }
@@ -401,7 +388,7 @@ mod tests {
     }
 
     fn queue(requests: &mut Requests, message: Message) {
-        requests.on_queued(&frame(message), None);
+        requests.on_queued(&frame(message));
     }
 
     fn ask(requests: &mut Requests, vectors: &[u8]) {
