@@ -343,7 +343,8 @@
 //! - These frames overtake everything that was not lent by the latest `Transmit`, and stay behind
 //!   a frame that is partly sent, and behind the handshake. At most 64 pong frames are in the
 //!   queue, beside the 64 nonces.
-//! - A `Transmit` lends about 256 KiB at once, so that a `pong` waits for no more than that.
+//! - A `Transmit` lends 128 frames or about 256 KiB at once, so that a `pong` waits for no more
+//!   than that.
 //!
 //! # Time
 //!

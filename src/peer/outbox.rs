@@ -19,9 +19,9 @@ const MAX_PONGS: usize = 64;
 /// and no write takes more.
 const MAX_LENT: usize = 256 * 1024;
 
-/// Lent frames that are searched for a request or a `ping` that was answered before the
-/// driver told that it was sent.
-const MAX_SEARCHED: usize = 64;
+/// Frames that are lent at once. All of them are searched for a request or a `ping` that was
+/// answered before the driver told that it was sent.
+const MAX_LENT_FRAMES: usize = 128;
 
 /// Why a frame is in the queue, and so what follows when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Outbox {
         now: Instant,
         is_answered: impl Fn(&EncodedMessage) -> bool,
     ) -> bool {
-        let lent = self.queue.iter_mut().take(self.lent.min(MAX_SEARCHED));
+        let lent = self.queue.iter_mut().take(self.lent.min(MAX_LENT_FRAMES));
         let mut unanswered = lent.filter(|queued| queued.answered_at.is_none());
         match unanswered.find(|queued| is_answered(&queued.frame)) {
             Some(queued) => {
@@ -270,7 +270,7 @@ impl Outbox {
     /// How many of the first frames are lent at once, of so many at most.
     pub(super) fn count_to_lend(&self, most: usize) -> usize {
         let mut bytes = 0;
-        let frames = self.queue.iter().take(most).take_while(|queued| {
+        let frames = self.queue.iter().take(most.min(MAX_LENT_FRAMES)).take_while(|queued| {
             let is_lent = bytes < MAX_LENT;
             bytes += queued.frame.len();
             is_lent

@@ -48,8 +48,8 @@ impl<'a> Transmit<'a> {
         Self { peer, at, lent: AtomicUsize::new(0) }
     }
 
-    /// The first frames, at most so many and about 256 KiB, in a buffer that does not borrow the
-    /// peer: write from that, then ask for a new [`Transmit`] and advance it by as much.
+    /// The first frames, at most so many and 128, and about 256 KiB, in a buffer that does not
+    /// borrow the peer: write from that, then ask for a new [`Transmit`] and advance it by as much.
     pub fn share(&self, frames: usize) -> Outgoing {
         self.lend(self.peer.outbox.count_to_lend(frames));
         self.peer.outbox.share(frames)
