@@ -355,7 +355,8 @@ impl ConfigBuilder {
     /// [that follow its locator](crate::Event::Message::solicited), `getblocks` and `mempool` by
     /// `inv`, `getaddr` by `addr` or `addrv2`, `getminings` by `miningstate`, requests for
     /// committed filters by the message of like name. A message that came before the request
-    /// was offered to the socket answers nothing.
+    /// was offered to the socket answers nothing; a vector of a `getdata` counts as asked for from
+    /// when it is queued.
     ///
     /// How bytes of the remote's and back-pressure count: see
     /// [`idle_timeout`](Self::idle_timeout).
