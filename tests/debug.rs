@@ -259,7 +259,7 @@ fn peers_and_what_belongs_to_them_are_bounded() {
     assert_bounded(&peer.state.transmit(peer.now));
     let outgoing = peer.state.transmit(peer.now).share(usize::MAX);
     assert_bounded(&outgoing);
-    assert_eq!(format!("{outgoing:?}"), "Outgoing { frames: 10000, remaining: 240000 }");
+    assert_eq!(format!("{outgoing:?}"), "Outgoing { frames: 128, remaining: 3072 }");
     peer.events().iter().for_each(|event| assert_bounded(event));
     peer.state.close(peer.now);
     assert_bounded(&peer.state.send(peer.now, inv).expect_err("it is closed"));
