@@ -431,7 +431,8 @@
 //!   [`wants_write`](PeerState::wants_write) stays `true` and `Closed` is not emitted yet. Take the
 //!   events; while the peer wants to write, write once more and take the events again, until
 //!   [`Closed`](crate::Event::Closed). Two `Transmit`s are granted: one to lend bytes, one to
-//!   advance past them. When the second one is dropped, when nothing is left to send, or after
+//!   advance past them. If a `Transmit` lent bytes before the end, a third one is granted to
+//!   advance past those. When the last one is dropped, when nothing is left to send, or after
 //!   1 s, the rest is abandoned. [`poll_timeout`](PeerState::poll_timeout) gives the end of that
 //!   second.
 //! - There is no last try after [`close`](PeerState::close), a refused `version`, a timeout, or a

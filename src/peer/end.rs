@@ -76,8 +76,9 @@ impl PeerState {
             let end_at = (self.now + LAST_TRY).min(LAST_DEADLINE);
             end.linger_until = (end.reason != CloseReason::RemoteClosed).then_some(end_at);
             if self.outbox.is_sendable() {
-                // One to lend the bytes and one to advance past them.
-                end.tries = 2;
+                // One to lend the bytes and one to advance past them. A write in progress takes
+                // one more, in which the driver advances past what was lent before the end.
+                end.tries = 2 + u8::from(self.outbox.has_lent());
                 self.timers.set(Timer::Shutdown, end_at);
             }
         }

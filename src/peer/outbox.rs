@@ -164,6 +164,11 @@ impl Outbox {
         settle(&mut self.pongs);
     }
 
+    /// Whether the driver may be writing frames of the latest `Transmit`.
+    pub(super) fn has_lent(&self) -> bool {
+        self.lent > 0
+    }
+
     /// The driver has seen so many of the first frames.
     pub(super) fn set_lent(&mut self, frames: usize) {
         self.lent = frames.min(self.queue.len());

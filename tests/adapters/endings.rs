@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ over_both! {
     a_shutdown_without_events_ends_the_back_pressure,
     the_end_is_the_last_event,
     a_version_with_fatal_input_behind_it_is_answered,
+    a_write_in_progress_at_fatal_input_does_not_lose_what_is_behind_it,
     a_version_with_an_end_behind_it_is_answered,
     fatal_input_of_a_remote_that_never_ends_is_discarded_for_a_second,
     closing_ends_lingering_after_fatal_input,
@@ -295,6 +297,30 @@ fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
         drop(remote);
         assert_eq!(wait_closed(&alice), reason);
     }
+}
+
+/// Threads read while they write, so that the fatal bytes are decoded while our `version` is being
+/// written. Tasks do not.
+fn a_write_in_progress_at_fatal_input_does_not_lose_what_is_behind_it(driver: Driver) {
+    let is_fatal_input_decoded = Arc::new(AtomicBool::new(false));
+    let is_decoded = is_fatal_input_decoded.clone();
+    let blocks = driver.is_std();
+    let setup = Setup::planned(move |call| {
+        if blocks && call == Call::Write {
+            wait_for("the fatal input", || is_decoded.load(SeqCst));
+        }
+        Act::Go
+    });
+    let (mut remote, near) = setup.link();
+    let counts = near.counts.clone();
+    let (alice, _events) = driver.outbound(config(), near);
+    wait_for("a write", || counts.writes.load(SeqCst) > 0);
+    remote.write_all(&fatal_opening(64)).unwrap();
+    if blocks {
+        wait_for("the end", || alice.close_reason().is_some());
+    }
+    is_fatal_input_decoded.store(true, SeqCst);
+    assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
 }
 
 fn a_version_with_an_end_behind_it_is_answered(driver: Driver) {

@@ -141,6 +141,28 @@ fn two_tries_that_write_nothing_end_it() {
     }
 }
 
+/// A write in progress at the end is reported by a `Transmit` that lends nothing.
+#[test]
+fn a_write_in_progress_at_the_end_is_not_the_last_try() {
+    for ending in by_the_remote() {
+        for partial in [0, 23] {
+            let (mut peer, receipts) = queued((ending.config)());
+            let mut in_progress = peer.state.transmit(peer.now).share(1);
+            (ending.end)(&mut peer);
+            let reason = peer.state.close_reason().expect("it is the end").clone();
+            let len = in_progress.remaining() - partial;
+            in_progress.advance(len);
+            peer.state.transmit(peer.now).advance(len);
+
+            let mut last = peer.state.transmit(peer.now).share(usize::MAX);
+            assert_eq!(last.remaining(), 48 + partial, "{}", ending.name);
+            last.advance(48 + partial);
+            peer.state.transmit(peer.now).advance(48 + partial);
+            assert_eq!(peer.events(), last_events(receipts, 3, reason), "{}", ending.name);
+        }
+    }
+}
+
 #[test]
 fn a_driver_that_never_tries_is_told_of_the_end_a_second_later() {
     for ending in by_the_remote() {

@@ -110,7 +110,7 @@ struct Life {
     shuts_down_by: Option<Instant>,
     /// Whether the peer was seen to be closed.
     is_closed: bool,
-    /// How many more transmits the peer has to send what was queued before its end.
+    /// Maximum number of transmits in which the closed peer may send what was queued before its end.
     tries: u8,
 }
 
@@ -343,7 +343,8 @@ impl Life {
         ) || reason.blame() == Blame::Misbehaviour;
         if self.peer.wants_write() {
             assert!(is_by_input, "{reason} leaves something to be sent");
-            self.tries = 2;
+            // One for a write in progress, one to lend, one to advance.
+            self.tries = 3;
         }
         let lingers = is_by_input && *reason != CloseReason::RemoteClosed;
         assert!(!lingers || self.peer.linger_until().is_some());

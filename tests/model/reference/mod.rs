@@ -275,7 +275,7 @@ impl Reference {
         let end_at = (self.now + LAST_TRY).min(LAST_DEADLINE);
         self.linger_until = lingers.then_some(end_at);
         if has_try && self.has_something_to_send() {
-            self.tries = 2;
+            self.tries = 2 + u8::from(self.lent > 0);
             self.deadlines.set(Timer::Shutdown, end_at);
             self.note("last try: begins");
         } else {
