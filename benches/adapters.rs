@@ -55,13 +55,13 @@ impl Receiver {
                 Ok(None)
             }
             Self::Threads => {
-                let (_peer, events) = adapter::std::inbound(config, socket, remote, &mut rng)?;
+                let (_peer, events) = adapter::threads::inbound(config, socket, remote, &mut rng)?;
                 Ok(Some(events.filter(is_message).count()))
             }
             Self::Task => runtime.block_on(async {
                 socket.set_nonblocking(true)?;
                 let socket = tokio::net::TcpStream::from_std(socket)?;
-                let (_peer, events) = adapter::tokio::inbound(config, socket, remote, &mut rng)?;
+                let (_peer, events) = adapter::tasks::inbound(config, socket, remote, &mut rng)?;
                 Ok(Some(count(events).await))
             }),
         }

@@ -138,7 +138,7 @@ fn know_1_000(_: Case, peer: &mut PeerState) {
 fn wait_with_50_000(_: Case, peer: &mut PeerState) {
     for vector in vectors(50_000) {
         let announced = peer.announce(Instant::ZERO, vector, Relay::Trickle);
-        assert_eq!(announced, Announced::Queued);
+        assert_eq!(announced, Announced::Batched);
     }
 }
 
@@ -177,7 +177,7 @@ impl Announcer {
         for number in (self.second * BATCH..).take(BATCH as usize) {
             let vector = InvVect::tx(number_bytes(number).into());
             let announced = self.peer.announce(now, black_box(vector), Relay::Trickle);
-            assert_eq!(announced, Announced::Queued);
+            assert_eq!(announced, Announced::Batched);
         }
     }
 

@@ -79,7 +79,7 @@ fn announce(bencher: Bencher<'_, '_>, peers: usize, relay: Relay, count: u32) {
             let vector = InvVect::tx(number_bytes(number).into());
             for peer in &mut all {
                 let announced = peer.announce(now, vector, relay);
-                assert!(matches!(announced, Announced::Queued | Announced::Sent(_)));
+                assert!(matches!(announced, Announced::Batched | Announced::Queued(_)));
             }
         }
         for peer in &mut all {

@@ -136,7 +136,7 @@ fn run(peers: usize) -> Result {
     runtime.command(|peer, now| {
         if peer.direction() == Direction::Inbound {
             let mut announce = |vector: &&InvVect| {
-                peer.announce(now, **vector, Relay::Trickle) == Announced::Queued
+                peer.announce(now, **vector, Relay::Trickle) == Announced::Batched
             };
             queued += progress.announced.iter().filter(&mut announce).count();
         }

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use excc_peer::adapter::{Handle, std as adapter};
+use excc_peer::adapter::{Handle, threads as adapter};
 use excc_peer::wire::{Command, MAX_HEADERS, Message};
 use excc_peer::{CloseReason, Config, Event, Hash, Network};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -69,7 +69,7 @@
 //! |---|---|
 //! | `StatsSnapshot` | [`stats`](PeerState::stats) |
 //! | `ID` | none: number your peers as you like, because a global counter would tie all peers together |
-//! | `Addr`, `NA` (exccd) | [`remote`](PeerState::remote), and the services in its [version](PeerState::remote_version) |
+//! | `Addr`, `NA` (exccd) | [`remote_address`](PeerState::remote_address), and the services in its [version](PeerState::remote_version) |
 //! | `LocalAddr` | none: ask the socket |
 //! | `Inbound` | [`direction`](PeerState::direction) |
 //! | `Services`, `UserAgent`, `StartingHeight` | [`remote_version`](PeerState::remote_version) |

@@ -13,11 +13,11 @@
 //! ```
 //! use std::io::{self, Read, Write};
 //! use std::net::{Shutdown, TcpStream};
-//! use std::time::{Duration, SystemTime, UNIX_EPOCH};
+//! use std::time::Duration;
 //!
 //! use bytes::Buf;
 //! use excc_peer::wire::InputBuffer;
-//! use excc_peer::{Config, Event, Instant, Network, PeerState};
+//! use excc_peer::{Config, Event, Instant, Network, PeerState, UnixTime};
 //! use rand_core::UnwrapErr;
 //!
 //! # #[cfg(not(feature = "std"))]
@@ -29,7 +29,7 @@
 //! # let node = std::thread::spawn(move || {
 //! #     let config = Config::builder(Network::EXCC_MAINNET).build().unwrap();
 //! #     let mut rng = UnwrapErr(getrandom::SysRng);
-//! #     let (peer, events) = excc_peer::adapter::std::accept(config, &listener, &mut rng).unwrap();
+//! #     let (peer, events) = excc_peer::adapter::threads::accept(config, &listener, &mut rng).unwrap();
 //! #     for event in events {
 //! #         if let Event::VerAckReceived = event {
 //! #             peer.shutdown(Duration::from_secs(5));
@@ -46,9 +46,8 @@
 //! };
 //!
 //! let config = Config::builder(Network::EXCC_MAINNET).user_agent("watcher", "1.0").build()?;
-//! let unix_time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
 //! let mut rng = UnwrapErr(getrandom::SysRng);
-//! let mut peer = PeerState::outbound(config, socket.peer_addr()?, now(), unix_time, &mut rng);
+//! let mut peer = PeerState::outbound(config, socket.peer_addr()?, now(), UnixTime::now(), &mut rng);
 //! let mut buffer = InputBuffer::new();
 //!
 //! 'open: loop {
@@ -136,8 +135,8 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `std` | yes | [`adapter::std`], reads into an [`InputBuffer`](wire::InputBuffer), and vectored writes from [`Transmit`] |
-//! | `tokio` | no | [`adapter::tokio`] |
+//! | `std` | yes | [`adapter::threads`], reads into an [`InputBuffer`](wire::InputBuffer), and vectored writes from [`Transmit`] |
+//! | `tokio` | no | [`adapter::tasks`] |
 //! | `serde` | no | `serde::Serialize` for messages, [`Event`]s and [`Stats`] |
 //! | `sim` | no | [`sim`]: a deterministic network of peers under virtual time |
 //! | `tracing` | no | `tracing` events of all peers, with the target `excc_peer` |
@@ -174,10 +173,11 @@ pub use hash::{Hash, HashFunction, ParseHashError};
 pub use network::{Chain, Network, UnknownNetwork};
 pub use peer::{
     AddressHiding, Announced, Blame, Budget, CloseReason, CommandStats, Config, ConfigBuilder,
-    ConfigError, Direction, Established, Event, Outgoing, Overflow, PeerState, PushedAddrs, Relay,
-    SendError, SendErrorKind, SendId, SentNonce, SentNonces, Stats, Timer, Traffic, Transmit,
+    ConfigError, Direction, Established, Event, FrameBatch, Overflow, PeerState, PushedAddrs,
+    Relay, SendError, SendErrorKind, SendId, SentNonce, SentNonces, Stats, Timer, Traffic,
+    Transmit,
 };
-pub use time::Instant;
+pub use time::{Instant, UnixTime};
 
 /// Everything here may be moved between threads and shared by them.
 const _: () = {
@@ -201,7 +201,7 @@ const _: () = {
     assert_send_sync::<HashFunction>();
     assert_send_sync::<Instant>();
     assert_send_sync::<Network>();
-    assert_send_sync::<Outgoing>();
+    assert_send_sync::<FrameBatch>();
     assert_send_sync::<Overflow>();
     assert_send_sync::<ParseHashError>();
     assert_send_sync::<PeerState>();
@@ -216,6 +216,7 @@ const _: () = {
     assert_send_sync::<Timer>();
     assert_send_sync::<Traffic>();
     assert_send_sync::<Transmit<'_>>();
+    assert_send_sync::<UnixTime>();
     assert_send_sync::<UnknownNetwork>();
     #[cfg(feature = "sim")]
     assert_send_sync::<sim::Simulation>();

@@ -86,6 +86,42 @@ impl fmt::Debug for Instant {
     }
 }
 
+/// A time of the wall clock, in whole seconds since 1970-01-01 00:00:00 UTC.
+///
+/// A peer reads it once, at construction, and adds the time that has passed since. It sends it in
+/// its `version` message, and compares it with the remote's for
+/// [`Stats::time_offset`](crate::Stats::time_offset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// Creates a time from Unix seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs)
+    }
+
+    /// Returns Unix seconds.
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// Reads the wall clock. Returns 0 if it is set to a time before 1970.
+    #[cfg(feature = "std")]
+    pub fn now() -> Self {
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self(since_1970.map_or(0, |time| time.as_secs()))
+    }
+}
+
+/// Saturates at the largest number of seconds. Parts of a second are dropped.
+impl Add<Duration> for UnixTime {
+    type Output = Self;
+
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(rhs.as_secs()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! For authors of adapters: the calls, their order, the exact rules, and what never happens.
 //!
 //! An adapter joins a [`PeerState`] to a stream, a clock and an application. It moves bytes,
-//! events and time, and decides nothing. [`adapter::std`](crate::adapter::std) does this with
-//! threads, [`adapter::tokio`](crate::adapter::tokio) as a task, and the example
+//! events and time, and decides nothing. [`adapter::threads`](crate::adapter::threads) does this with
+//! threads, [`adapter::tasks`](crate::adapter::tasks) as a task, and the example
 //! `custom_runtime` for many peers on one thread.
 //!
 //! # The contract
@@ -324,8 +324,8 @@
 //! - A call of [`transmit`](PeerState::transmit) with something queued is an attempt to write, and
 //!   starts the [write deadline](#deadlines). Call it only if you are going to write.
 //!   [`wants_write`](PeerState::wants_write) says whether it is worth waiting for.
-//! - To write without holding the peer, [`share`](crate::Transmit::share) the first frames. The
-//!   returned [`Outgoing`](crate::Outgoing) borrows nothing. Advance the next `Transmit` by
+//! - To write without holding the peer, take a [batch](crate::Transmit::batch) of the first frames. The
+//!   returned [`FrameBatch`](crate::FrameBatch) borrows nothing. Advance the next `Transmit` by
 //!   the bytes that were written, and let only one thread or task write.
 //! - Bytes that were written from one `Transmit` must be advanced in it or in the next one. The
 //!   peer remembers which frames it lent. It inserts no pong before them, and takes
@@ -441,7 +441,7 @@
 //! - The last events are a [`NotSent`](crate::Event::NotSent) for each queued message whose last
 //!   byte was not sent, and then `Closed`, exactly once. Each [`SendId`](crate::SendId) is reported
 //!   as sent or not sent, exactly once. Trickled announcements have none.
-//! - Frames that you [shared](crate::Transmit::share) need not be written any more after `Closed`.
+//! - Frames of a [batch](crate::Transmit::batch) need not be written any more after `Closed`.
 //! - **A clean end.** After `Closed`, [`linger_until`](PeerState::linger_until) is `Some` in two
 //!   cases: after a shutdown with everything sent, until the end of its time, and after fatal
 //!   input, for 1 s. Then flush the stream, shut it down for writing, and read and discard until

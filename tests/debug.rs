@@ -81,7 +81,7 @@ fn largest() -> Vec<Message> {
         opcode: u8::MAX,
     };
     let (signature, identity, session_id) = ([0xff; 64], [0xff; 33], [0xff; 32]);
-    let filter_types = vec![FilterType(u8::MAX); MAX_FILTER_TYPES].into();
+    let filter_types = vec![FilterType::new(u8::MAX); MAX_FILTER_TYPES].into();
     let mut messages = vec![
         Version {
             protocol_version: i32::MIN,
@@ -221,7 +221,7 @@ fn the_largest_messages_are_bounded() {
 fn messages_that_cannot_be_sent_are_bounded() {
     let text = "\u{1}".repeat(1_000_000);
     assert_bounded(&Message::from(Version { user_agent: text.clone(), ..Version::default() }));
-    let (command, code, reason) = (text.clone(), RejectCode(0), text.clone());
+    let (command, code, reason) = (text.clone(), RejectCode::new(0), text.clone());
     assert_bounded(&Message::from(Reject { command, code, reason, hash: None }));
     let types = vec![text; 10].into_iter().collect();
     assert_bounded(&Message::from(GetInitState { types }));
@@ -257,9 +257,9 @@ fn peers_and_what_belongs_to_them_are_bounded() {
     assert_bounded(&peer.state);
     assert_bounded(&peer.state.stats());
     assert_bounded(&peer.state.transmit(peer.now));
-    let outgoing = peer.state.transmit(peer.now).share(usize::MAX);
+    let outgoing = peer.state.transmit(peer.now).batch(usize::MAX);
     assert_bounded(&outgoing);
-    assert_eq!(format!("{outgoing:?}"), "Outgoing { frames: 128, remaining: 3072 }");
+    assert_eq!(format!("{outgoing:?}"), "FrameBatch { frames: 128, remaining: 3072 }");
     peer.events().iter().for_each(|event| assert_bounded(event));
     peer.state.close(peer.now);
     assert_bounded(&peer.state.send(peer.now, inv).expect_err("it is closed"));

@@ -295,7 +295,7 @@ impl Run {
                 }
             }
             Op::Announce(vector, relay) => {
-                if let Announced::Sent(id) = state.announce(now, *vector, *relay) {
+                if let Announced::Queued(id) = state.announce(now, *vector, *relay) {
                     self.promise(Some(id));
                 }
             }
@@ -554,13 +554,13 @@ proptest! {
                     if known.contains(&vector) {
                         prop_assert_eq!(answer, Announced::Known);
                     } else {
-                        prop_assert_eq!(answer, Announced::Queued);
+                        prop_assert_eq!(answer, Announced::Batched);
                         waiting.push((peer.now, vector));
                     }
                 }
                 6 | 7 => {
                     let answer = peer.state.announce(peer.now, vector, Relay::Immediate);
-                    prop_assert_eq!(matches!(answer, Announced::Sent(_)), known.insert(vector));
+                    prop_assert_eq!(matches!(answer, Announced::Queued(_)), known.insert(vector));
                     let expected = if answer == Announced::Known { vec![] } else { vec![vector] };
                     prop_assert_eq!(announced(&peer.sent()), expected);
                 }
@@ -587,7 +587,7 @@ proptest! {
         let mut peer = Peer::established(config);
         while peer.state.send(peer.now, Message::GetAddr).is_ok() {}
         for n in 0..count {
-            prop_assert_eq!(peer.state.announce(peer.now, tx(n), Relay::Trickle), Announced::Queued);
+            prop_assert_eq!(peer.state.announce(peer.now, tx(n), Relay::Trickle), Announced::Batched);
         }
         peer.advance(secs(blocked));
         prop_assert_eq!(peer.state.stats().waiting_announcements, count as usize);

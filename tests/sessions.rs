@@ -11,7 +11,9 @@ use bytes::Buf;
 use excc_peer::wire::{
     Command, Decoder, EncodedMessage, Frame, HEADER_LEN, InputBuffer, MAX_PAYLOAD, Message, Version,
 };
-use excc_peer::{CloseReason, Config, Direction, Event, Instant, Network, PeerState, Stats};
+use excc_peer::{
+    CloseReason, Config, Direction, Event, Instant, Network, PeerState, Stats, UnixTime,
+};
 use rand_core::Rng;
 use serde_json::Value;
 
@@ -125,7 +127,7 @@ impl Side {
             Direction::Inbound => PeerState::inbound,
             Direction::Outbound => PeerState::outbound,
         };
-        make(config, remote, Instant::ZERO, ours.timestamp as u64, &mut rng(1))
+        make(config, remote, Instant::ZERO, UnixTime::from_secs(ours.timestamp as u64), &mut rng(1))
     }
 
     /// Feeds a peer with what the node received, in pieces of those sizes, and then ends

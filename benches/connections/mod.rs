@@ -202,12 +202,12 @@ fn sockets() -> io::Result<(TcpStream, TcpStream)> {
 fn start(driver: Driver, config: Arc<Config>, socket: TcpStream) -> io::Result<(Handle, Events)> {
     let (remote, mut rng) = (socket.peer_addr()?, UnwrapErr(getrandom::SysRng));
     match driver {
-        Driver::Std => adapter::std::inbound(config, socket, remote, &mut rng),
+        Driver::Std => adapter::threads::inbound(config, socket, remote, &mut rng),
         Driver::Tokio => {
             let _context = runtime().enter();
             socket.set_nonblocking(true)?;
             let socket = tokio::net::TcpStream::from_std(socket)?;
-            adapter::tokio::inbound(config, socket, remote, &mut rng)
+            adapter::tasks::inbound(config, socket, remote, &mut rng)
         }
     }
 }

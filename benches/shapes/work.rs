@@ -7,7 +7,7 @@ use divan::black_box;
 use excc_peer::wire::{
     Decoder, EncodedMessage, Frame, HEADER_LEN, InputBuffer, Message, TrailingBytes, Version,
 };
-use excc_peer::{Config, Event, Instant, PeerState};
+use excc_peer::{Config, Event, Instant, PeerState, UnixTime};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -79,7 +79,13 @@ pub(crate) fn established(case: Case, config: &Arc<Config>) -> PeerState {
     let remote = "203.0.113.7:9666".parse().expect("an address");
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let now = Instant::ZERO;
-    let mut peer = PeerState::outbound(config.clone(), remote, now, 1_700_000_000, &mut rng);
+    let mut peer = PeerState::outbound(
+        config.clone(),
+        remote,
+        now,
+        UnixTime::from_secs(1_700_000_000),
+        &mut rng,
+    );
     drain(&mut peer);
 
     let theirs = Version {

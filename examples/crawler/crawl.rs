@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use excc_peer::adapter::tokio as adapter;
+use excc_peer::adapter::tasks as adapter;
 use excc_peer::wire::{Command, Message, Version};
 use excc_peer::{Config, Event};
 use rand_core::UnwrapErr;

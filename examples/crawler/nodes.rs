@@ -5,7 +5,7 @@ use std::future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use excc_peer::adapter::{Events, Handle, tokio as adapter};
+use excc_peer::adapter::{Events, Handle, tasks as adapter};
 use excc_peer::wire::{Message, NetAddressV2, Services};
 use excc_peer::{Config, ConfigError, Event};
 use rand::RngExt;

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use excc_peer::{Config, Event, Instant, PeerState};
+use excc_peer::{Config, Event, Instant, PeerState, UnixTime};
 use getrandom::SysRng;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -73,7 +73,10 @@ impl Runtime {
         let remote = self.listener.local_addr()?;
         let socket = TcpStream::connect(remote)?;
         let (now, mut rng) = (self.now(), UnwrapErr(SysRng));
-        self.add(socket, PeerState::outbound(config, remote, now, unix_time()?, &mut rng))
+        self.add(
+            socket,
+            PeerState::outbound(config, remote, now, UnixTime::from_secs(unix_time()?), &mut rng),
+        )
     }
 
     fn accept(&mut self) -> Result {
@@ -87,7 +90,16 @@ impl Runtime {
                 },
             };
             let (config, now, mut rng) = (self.config.clone(), self.now(), UnwrapErr(SysRng));
-            self.add(socket, PeerState::inbound(config, remote, now, unix_time()?, &mut rng))?;
+            self.add(
+                socket,
+                PeerState::inbound(
+                    config,
+                    remote,
+                    now,
+                    UnixTime::from_secs(unix_time()?),
+                    &mut rng,
+                ),
+            )?;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::TcpListener;
 
-use excc_peer::adapter::std as adapter;
+use excc_peer::adapter::threads as adapter;
 use excc_peer::wire::{BlockHeader, Headers, LocatorRequest, MAX_HEADERS, Message, Services};
 use excc_peer::{Config, Event, Hash, Network};
 use rand_core::UnwrapErr;

@@ -127,6 +127,6 @@ fn reject(
     reason: &[&str],
     hash: Option<Hash>,
 ) -> Result<Reject, String> {
-    let code = RejectCode(parsed(code)?);
+    let code = RejectCode::new(parsed(code)?);
     Ok(Reject { command: command.into(), code, reason: reason.join(" "), hash })
 }

@@ -93,7 +93,7 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     println!("-- Alice announces a block, which does not wait");
     let block = InvVect::block(made_up_hash(hash, TRANSACTIONS));
     let outcome = alice.peer.announce(block, Relay::Immediate);
-    if !matches!(outcome, Announced::Sent(_)) {
+    if !matches!(outcome, Announced::Queued(_)) {
         return Err(format!("the block was not announced: {outcome}").into());
     }
     bob.until(|event| matches!(event, Event::Message { message: Message::Inv(_), .. }))?;

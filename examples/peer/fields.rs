@@ -27,7 +27,7 @@ pub(crate) fn fields(message: &Message) -> Value {
         Message::FeeFilter(filter) => json!({"min_fee": filter.min_fee.to_string()}),
         Message::Reject(reject) => json!({
             "cmd": reject.command,
-            "code": reject.code.0,
+            "code": reject.code.number(),
             "reason": reject.reason,
             "hash": reject.hash.map(|hash| hash.to_string()),
         }),
@@ -123,7 +123,7 @@ fn address_v2(address: &NetAddressV2) -> Value {
 }
 
 fn vector(vector: &InvVect) -> Value {
-    json!({"type": vector.kind.number(), "hash": vector.hash.to_string()})
+    json!({"type": vector.kind().number(), "hash": vector.hash().to_string()})
 }
 
 fn header(header: BlockHeaderRef<'_>) -> Value {

@@ -58,7 +58,7 @@ pub(crate) fn stats(stats: &Stats) -> Value {
         })
         .collect();
     json!({
-        "addr": stats.remote.to_string(),
+        "addr": stats.remote_address.to_string(),
         "inbound": stats.direction == excc_peer::Direction::Inbound,
         "services": stats.services.map(|services| services.bits().to_string()),
         "user_agent": stats.user_agent,

@@ -112,7 +112,7 @@ fn describe_message(message: &Message) -> String {
         Message::FeeFilter(filter) => format!("feefilter: {}", filter.min_fee),
         Message::Reject(reject) => {
             let hash = reject.hash.map_or_else(String::new, |hash| format!(" {hash}"));
-            let (command, code) = (&reject.command, reject.code.0);
+            let (command, code) = (&reject.command, reject.code.number());
             format!("reject of {command}{hash}: {:?} ({code:#04x})", reject.reason)
         }
         Message::InitState(state) => format!(
@@ -141,7 +141,7 @@ fn describe_vectors(vectors: &[InvVect]) -> String {
         [] => "none".into(),
         [vector] => vector.to_string(),
         _ => {
-            let of = |kind| vectors.iter().filter(|vector| vector.kind == kind).count();
+            let of = |kind| vectors.iter().filter(|vector| vector.kind() == kind).count();
             let (txs, blocks) = (of(InvType::TX), of(InvType::BLOCK));
             format!("{} vectors, {txs} of transactions, {blocks} of blocks", vectors.len())
         }

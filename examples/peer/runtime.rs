@@ -55,8 +55,8 @@ impl Runtime {
         let mut rng = UnwrapErr(getrandom::SysRng);
         match self {
             Self::Std => match direction {
-                Direction::Inbound => adapter::std::inbound(config, socket, remote, &mut rng),
-                Direction::Outbound => adapter::std::outbound(config, socket, remote, &mut rng),
+                Direction::Inbound => adapter::threads::inbound(config, socket, remote, &mut rng),
+                Direction::Outbound => adapter::threads::outbound(config, socket, remote, &mut rng),
             },
             #[cfg(feature = "tokio")]
             Self::Tokio(runtime) => {
@@ -64,9 +64,9 @@ impl Runtime {
                 socket.set_nonblocking(true)?;
                 let socket = tokio::net::TcpStream::from_std(socket)?;
                 match direction {
-                    Direction::Inbound => adapter::tokio::inbound(config, socket, remote, &mut rng),
+                    Direction::Inbound => adapter::tasks::inbound(config, socket, remote, &mut rng),
                     Direction::Outbound => {
-                        adapter::tokio::outbound(config, socket, remote, &mut rng)
+                        adapter::tasks::outbound(config, socket, remote, &mut rng)
                     }
                 }
             }

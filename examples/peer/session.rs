@@ -32,7 +32,7 @@ impl Session {
         store: &Arc<Mutex<Store>>,
     ) -> io::Result<(Self, Events)> {
         let (peer, events) = runtime.start(config.clone(), socket.try_clone()?, direction)?;
-        Ok((Self { remote: peer.remote(), peer, socket, store: store.clone() }, events))
+        Ok((Self { remote: peer.remote_address(), peer, socket, store: store.clone() }, events))
     }
 
     pub(crate) fn on_event(&self, event: &Event) {

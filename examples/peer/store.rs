@@ -86,10 +86,10 @@ impl Store {
 
     /// The message that a vector names.
     pub(crate) fn get(&self, vector: &InvVect) -> Option<Message> {
-        match vector.kind {
-            InvType::TX => self.txs.get(&vector.hash).cloned().map(Message::Tx),
+        match vector.kind() {
+            InvType::TX => self.txs.get(&vector.hash()).cloned().map(Message::Tx),
             InvType::BLOCK => {
-                let (_, block) = self.blocks.iter().find(|(hash, _)| *hash == vector.hash)?;
+                let (_, block) = self.blocks.iter().find(|(hash, _)| *hash == vector.hash())?;
                 Some(Message::Block(block.clone()))
             }
             _ => None,
@@ -115,7 +115,7 @@ impl Store {
         let mut found: Vec<_> = vectors.iter().filter_map(|vector| self.get(vector)).collect();
         let is_missing = |vector: &&InvVect| {
             // Nodes disconnect a peer that sends other types.
-            matches!(vector.kind, InvType::TX | InvType::BLOCK | InvType::MIX)
+            matches!(vector.kind(), InvType::TX | InvType::BLOCK | InvType::MIX)
                 && self.get(vector).is_none()
         };
         let missing: List<_> = vectors.iter().filter(is_missing).copied().collect();

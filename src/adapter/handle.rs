@@ -78,9 +78,9 @@ impl Handle {
         self.with(|peer, now| peer.refuse_version(now));
     }
 
-    /// Returns the remote's address, as [`PeerState::remote`].
-    pub fn remote(&self) -> SocketAddr {
-        self.shared.lock().peer.remote()
+    /// Returns the remote's address, as [`PeerState::remote_address`].
+    pub fn remote_address(&self) -> SocketAddr {
+        self.shared.lock().peer.remote_address()
     }
 
     /// Returns a snapshot of the peer's statistics, as [`PeerState::stats`].

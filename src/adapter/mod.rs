@@ -5,12 +5,12 @@
 //! and the [`Events`]. Both types are the same for every driver, and threads and tasks alike can
 //! use them:
 //!
-//! | | [`std`] | [`tokio`] |
+//! | | [`threads`] | [`tasks`] |
 //! |---|---|---|
 //! | resources per peer | two threads, one descriptor | one task, one descriptor |
-//! | stream | a blocking [`Stream`](self::std::Stream), shared by two threads | any `AsyncRead + AsyncWrite` |
-//! | TCP | [`connect`](self::std::connect), [`accept`](self::std::accept) | [`connect`](self::tokio::connect), [`accept`](self::tokio::accept) |
-//! | your own stream | [`outbound`](self::std::outbound), [`inbound`](self::std::inbound) | [`outbound`](self::tokio::outbound), [`inbound`](self::tokio::inbound) |
+//! | stream | a blocking [`Stream`](self::threads::Stream), shared by two threads | any `AsyncRead + AsyncWrite` |
+//! | TCP | [`connect`](self::threads::connect), [`accept`](self::threads::accept) | [`connect`](self::tasks::connect), [`accept`](self::tasks::accept) |
+//! | your own stream | [`outbound`](self::threads::outbound), [`inbound`](self::threads::inbound) | [`outbound`](self::tasks::outbound), [`inbound`](self::tasks::inbound) |
 //!
 //! Your own stream may come from a proxy or from TLS, or may be in memory. The remote's address
 //! is passed beside it, because a stream may lead through other hosts.
@@ -54,9 +54,9 @@ mod events;
 mod guard;
 mod handle;
 mod shared;
-pub mod std;
 #[cfg(feature = "tokio")]
-pub mod tokio;
+pub mod tasks;
+pub mod threads;
 
 pub use events::Events;
 pub use handle::Handle;

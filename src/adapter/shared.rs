@@ -8,12 +8,11 @@ use core::time::Duration;
 use core::{fmt, mem};
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Buf;
 
 use super::guard::catch;
-use crate::peer::{CloseReason, Event, Outgoing, PeerState};
+use crate::peer::{CloseReason, Event, FrameBatch, PeerState};
 use crate::time::Instant;
 use crate::wire::InputBuffer;
 
@@ -133,18 +132,18 @@ impl State {
 
     /// Lends the frames to be written next. Those of a closed peer are lent once, as lending
     /// again would end the last try to write them.
-    pub(super) fn lend(&mut self, now: Instant, outgoing: &mut Outgoing) {
+    pub(super) fn lend(&mut self, now: Instant, outgoing: &mut FrameBatch) {
         if !self.is_closed() || !outgoing.has_remaining() {
-            *outgoing = self.peer.transmit(now).share(WRITE_FRAMES);
+            *outgoing = self.peer.transmit(now).batch(WRITE_FRAMES);
         }
     }
 
     /// Notes that bytes of the frames lent were written at `at`, the time before the write.
-    pub(super) fn note_written(&mut self, at: Instant, len: usize, outgoing: &mut Outgoing) {
+    pub(super) fn note_written(&mut self, at: Instant, len: usize, outgoing: &mut FrameBatch) {
         // A flush is no write. Its `Transmit` would count as a try.
         if len > 0 {
             self.peer.transmit(at).advance(len);
-            *outgoing = Outgoing::default();
+            *outgoing = FrameBatch::default();
         }
     }
 
@@ -373,10 +372,6 @@ impl<D: Driver> Drop for DriverGuard<D> {
     }
 }
 
-pub(super) fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
     use core::sync::atomic::{AtomicUsize, Ordering};
@@ -390,6 +385,7 @@ mod tests {
     use crate::hash::Hash;
     use crate::network::Network;
     use crate::peer::{Announced, Config, Relay};
+    use crate::time::UnixTime;
     use crate::wire::{EncodedMessage, InvVect, Message, Ping, Version};
 
     const NETWORK: Network = Network::EXCC_REGNET;
@@ -456,7 +452,8 @@ mod tests {
             .unwrap();
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let peer = PeerState::inbound(config, remote, Instant::ZERO, 0, &mut rng);
+        let peer =
+            PeerState::inbound(config, remote, Instant::ZERO, UnixTime::from_secs(0), &mut rng);
         let shared = Shared::new(peer, Counting::default());
         shared.lock().running = 1;
         let version = Version { protocol_version: 8, nonce: 1, ..Version::default() };
@@ -477,7 +474,7 @@ mod tests {
             let vector = InvVect::tx(Hash::from_bytes([number; 32]));
             let announced =
                 shared.with(|peer| peer.announce(Instant::ZERO, vector, Relay::Trickle));
-            assert_eq!(announced, Announced::Queued);
+            assert_eq!(announced, Announced::Batched);
             assert_eq!(shared.woken(), woken, "only the first sets a deadline");
         }
         shared.rest();

@@ -118,31 +118,31 @@ pub enum Relay {
     Immediate,
 }
 
-/// What became of an announcement.
+/// The result of [`PeerState::announce`](super::PeerState::announce).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use]
 pub enum Announced {
-    /// It waits for the next trickle, since now or since before.
-    Queued,
-    /// Its `inv` is queued.
-    Sent(SendId),
-    /// The remote knows it: nothing was queued.
+    /// The vector is in the batch that the next trickle sends.
+    Batched,
+    /// An `inv` with the vector is queued.
+    Queued(SendId),
+    /// The remote already knows the vector. No message was queued.
     Known,
-    /// The remote asked for no transactions, or knows no such vectors at the negotiated
-    /// version: nothing was queued.
+    /// The remote disabled transaction relay, or its protocol version does not define the type of
+    /// the vector. No message was queued.
     Unwanted,
-    /// As many vectors or bytes are queued as may be: nothing was queued.
+    /// The queue or the batch is full. No message was queued.
     Full,
-    /// The handshake is not done, or the peer is closed or shutting down: nothing was queued.
+    /// The handshake is incomplete, or the peer is closed or shutting down. No message was queued.
     NotReady,
 }
 
 impl fmt::Display for Announced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Queued => f.write_str("queued"),
-            Self::Sent(id) => write!(f, "sent as message {id}"),
+            Self::Batched => f.write_str("batched"),
+            Self::Queued(id) => write!(f, "queued as message {id}"),
             Self::Known => f.write_str("known"),
             Self::Unwanted => f.write_str("unwanted"),
             Self::Full => f.write_str("queue full"),

@@ -31,9 +31,9 @@ impl PeerState {
         &self.config
     }
 
-    /// The remote's address, as given at construction. One of IPv4 that is mapped into IPv6 is
-    /// an address of IPv4 here.
-    pub const fn remote(&self) -> SocketAddr {
+    /// The address of the remote, as given at construction. An IPv4-mapped IPv6 address is
+    /// returned as IPv4.
+    pub const fn remote_address(&self) -> SocketAddr {
         self.remote
     }
 
@@ -115,7 +115,7 @@ impl PeerState {
     pub fn stats(&self) -> Stats {
         let version = self.remote_version.as_deref();
         Stats {
-            remote: self.remote,
+            remote_address: self.remote,
             direction: self.direction,
             connected_at: self.started,
             services: version.map(|version| version.services),

@@ -178,7 +178,7 @@ mod tests {
         let mut known = set(10);
         known.insert(vector(1), Instant::MAX);
         assert!(known.contains(&vector(1), Instant::ZERO));
-        assert!(!known.contains(&InvVect::block(vector(1).hash), Instant::ZERO));
+        assert!(!known.contains(&InvVect::block(vector(1).hash()), Instant::ZERO));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use config::{AddressHiding, Config, ConfigBuilder, Overflow};
 pub use error::{Blame, CloseReason, ConfigError, SendError, SendErrorKind};
 pub use event::{Announced, Direction, Established, Event, Relay, SendId};
 pub use nonces::{SentNonce, SentNonces};
-pub use outbox::Outgoing;
+pub use outbox::FrameBatch;
 pub use push::PushedAddrs;
 pub use stats::{CommandStats, Stats, Traffic};
 pub use timers::Timer;
@@ -67,7 +67,7 @@ use timers::{Due, LAST_DEADLINE, Timers};
 use trace::Traces;
 use trickle::Trickle;
 
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 use crate::wire::{
     Decoder, EncodedMessage, InputBuffer, InvVect, LAST_SECOND, List, Message, Version,
 };
@@ -98,8 +98,8 @@ pub struct PeerState {
     remote: SocketAddr,
     direction: Direction,
     started: Instant,
-    /// Unix seconds at `started`.
-    unix_time: u64,
+    /// The wall clock at `started`.
+    unix_time: UnixTime,
     now: Instant,
     random: Random,
     decoder: Decoder,
@@ -161,7 +161,7 @@ impl PeerState {
         config: impl Into<Arc<Config>>,
         remote: SocketAddr,
         now: Instant,
-        unix_time: u64,
+        unix_time: UnixTime,
         rng: &mut R,
     ) -> Self {
         let mut peer = Self::new(config.into(), remote, Direction::Outbound, now, unix_time, rng);
@@ -176,7 +176,7 @@ impl PeerState {
         config: impl Into<Arc<Config>>,
         remote: SocketAddr,
         now: Instant,
-        unix_time: u64,
+        unix_time: UnixTime,
         rng: &mut R,
     ) -> Self {
         Self::new(config.into(), remote, Direction::Inbound, now, unix_time, rng)
@@ -187,7 +187,7 @@ impl PeerState {
         remote: SocketAddr,
         direction: Direction,
         now: Instant,
-        unix_time: u64,
+        unix_time: UnixTime,
         rng: &mut R,
     ) -> Self {
         let mut decoder = Decoder::new(config.network, config.protocol_version);
@@ -348,7 +348,7 @@ impl PeerState {
         if !self.is_established() || self.is_shutting_down() {
             return Announced::NotReady;
         }
-        if !self.wants(vector.kind) {
+        if !self.wants(vector.kind()) {
             return Announced::Unwanted;
         }
         let hash = self.known.key().hash(&vector);
@@ -359,12 +359,12 @@ impl PeerState {
             Relay::Immediate => match self.send(now, Message::Inv(List::from([vector]))) {
                 Ok(id) => {
                     self.learn(vector);
-                    Announced::Sent(id)
+                    Announced::Queued(id)
                 }
                 Err(_) if self.closed.is_some() => Announced::NotReady,
                 Err(_) => Announced::Full,
             },
-            Relay::Trickle if self.trickle.contains(&vector, hash) => Announced::Queued,
+            Relay::Trickle if self.trickle.contains(&vector, hash) => Announced::Batched,
             Relay::Trickle if self.trickle.len() >= self.config.max_waiting_announcements => {
                 Announced::Full
             }
@@ -373,7 +373,7 @@ impl PeerState {
                 if !self.timers.is_set(Timer::Trickle) {
                     self.set_trickle_timer();
                 }
-                Announced::Queued
+                Announced::Batched
             }
         }
     }
@@ -548,8 +548,8 @@ impl PeerState {
 
     /// The wall clock, in Unix seconds, within what both chains can represent.
     fn wall_clock(&self) -> i64 {
-        let seconds = self.unix_time.saturating_add((self.now - self.started).as_secs());
-        seconds.min(LAST_SECOND) as i64
+        let time = self.unix_time + (self.now - self.started);
+        time.as_secs().min(LAST_SECOND) as i64
     }
 
     /// Whether the application may still queue something.

@@ -264,10 +264,10 @@ impl Outbox {
     }
 
     /// The first frames, without the bytes of the first one that were sent.
-    pub(super) fn share(&self, most: usize) -> Outgoing {
+    pub(super) fn batch(&self, most: usize) -> FrameBatch {
         let frames = self.queue.iter().take(self.count_to_lend(most));
         let frames = frames.map(|queued| queued.frame.clone()).collect();
-        let mut outgoing = Outgoing { frames, first: 0, offset: 0 };
+        let mut outgoing = FrameBatch { frames, first: 0, offset: 0 };
         outgoing.advance(self.offset);
         outgoing
     }
@@ -313,29 +313,29 @@ fn fill<'a>(chunks: impl Iterator<Item = &'a [u8]>, slices: &mut [std::io::IoSli
 /// the end stops at the end.
 #[derive(Clone, Default)]
 #[must_use]
-pub struct Outgoing {
+pub struct FrameBatch {
     frames: Vec<EncodedMessage>,
     first: usize,
     offset: usize,
 }
 
-impl Outgoing {
+impl FrameBatch {
     fn rest(&self) -> impl Iterator<Item = &EncodedMessage> {
         self.frames.iter().skip(self.first)
     }
 }
 
 /// Shows the numbers of frames and bytes only.
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for FrameBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing")
+        f.debug_struct("FrameBatch")
             .field("frames", &self.rest().count())
             .field("remaining", &self.remaining())
             .finish()
     }
 }
 
-impl Buf for Outgoing {
+impl Buf for FrameBatch {
     fn remaining(&self) -> usize {
         self.rest().map(EncodedMessage::len).sum::<usize>() - self.offset
     }
@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(outbox.bytes(), 24);
         outbox.open();
         outbox.push(inv.clone(), Purpose::Trickle);
-        let out = outbox.share(usize::MAX);
+        let out = outbox.batch(usize::MAX);
         assert_eq!(out.frames, [verack, ping, inv]);
     }
 
@@ -489,7 +489,7 @@ mod tests {
         (0..9).for_each(|_| outbox.push(large.clone(), Purpose::Trickle));
         assert_eq!(outbox.count_to_lend(1), 1);
         assert_eq!(outbox.count_to_lend(9), 2);
-        assert_eq!(outbox.share(9).remaining(), 2 * large.len());
+        assert_eq!(outbox.batch(9).remaining(), 2 * large.len());
     }
 
     #[test]
@@ -512,7 +512,7 @@ mod tests {
             let mut written = Vec::new();
             let mut receipts = Vec::new();
             for len in writes.into_iter().chain([usize::MAX]) {
-                let mut shared = outbox.share(usize::MAX);
+                let mut shared = outbox.batch(usize::MAX);
                 prop_assert_eq!(shared.remaining(), outbox.bytes());
                 prop_assert_eq!(shared.chunk(), outbox.chunk());
                 let len = len.min(outbox.bytes());

@@ -91,7 +91,7 @@ impl PeerState {
         let is_welcome = match frame.command() {
             Command::Inv | Command::Addr => frame.len() > EMPTY_LIST,
             Command::GetData => {
-                frame.len() > EMPTY_LIST && frame.vectors().iter().all(|one| is_served(one.kind))
+                frame.len() > EMPTY_LIST && frame.vectors().iter().all(|one| is_served(one.kind()))
             }
             Command::GetCFilter | Command::GetCFHeaders | Command::GetCFTypes => false,
             Command::GetMinings | Command::MiningState => chain != Chain::Decred,

@@ -86,7 +86,7 @@ impl Serialize for Instant {
 impl Serialize for Stats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_struct("Stats", 27)?;
-        map.serialize_field("addr", &Text(self.remote))?;
+        map.serialize_field("addr", &Text(self.remote_address))?;
         map.serialize_field("inbound", &(self.direction == Direction::Inbound))?;
         map.serialize_field("connected_at", &self.connected_at)?;
         map.serialize_field("services", &self.services)?;

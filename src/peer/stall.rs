@@ -130,8 +130,8 @@ impl Requests {
         let number = self.sent + self.unsent.len() as u64;
         let mut new = 0;
         let key = self.key;
-        for &vector in vectors.iter().filter(|vector| is_answered(vector.kind)) {
-            self.allow(answer_to(vector.kind), 1);
+        for &vector in vectors.iter().filter(|vector| is_answered(vector.kind())) {
+            self.allow(answer_to(vector.kind()), 1);
             self.allow(Command::NotFound, 1);
             let entry = self.vectors.entry(
                 key.hash(&vector),

@@ -13,8 +13,8 @@ use crate::wire::{Command, Services};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The remote's address, as in [`remote`](crate::PeerState::remote).
-    pub remote: SocketAddr,
+    /// The remote's address, as in [`remote_address`](crate::PeerState::remote_address).
+    pub remote_address: SocketAddr,
     /// Who opened the connection.
     pub direction: Direction,
     /// When the peer was constructed.

@@ -6,7 +6,7 @@ use bytes::Buf;
 
 use super::PeerState;
 use super::event::Event;
-use super::outbox::{Outgoing, Purpose, SentFrame};
+use super::outbox::{FrameBatch, Purpose, SentFrame};
 use super::timers::{Timer, worth};
 use crate::time::Instant;
 use crate::wire::{EncodedMessage, Message, Pong};
@@ -50,9 +50,9 @@ impl<'a> Transmit<'a> {
 
     /// The first frames, at most so many and 128, and about 256 KiB, in a buffer that does not
     /// borrow the peer: write from that, then ask for a new [`Transmit`] and advance it by as much.
-    pub fn share(&self, frames: usize) -> Outgoing {
+    pub fn batch(&self, frames: usize) -> FrameBatch {
         self.lend(self.peer.outbox.count_to_lend(frames));
-        self.peer.outbox.share(frames)
+        self.peer.outbox.batch(frames)
     }
 
     fn lend(&self, frames: usize) {

@@ -80,7 +80,7 @@ use flow::{Arrival, Flow};
 use random::Random;
 
 use crate::peer::{Config, Event, PeerState};
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 use crate::wire::InputBuffer;
 
 /// Most bytes of one write.
@@ -121,7 +121,7 @@ impl fmt::Display for PeerId {
 pub struct Simulation {
     now: Instant,
     /// Unix seconds at [`Instant::ZERO`].
-    unix_time: u64,
+    unix_time: UnixTime,
     random: Random,
     /// Two in each connection.
     sides: Vec<Option<Box<Side>>>,
@@ -149,7 +149,7 @@ impl Simulation {
     ///
     /// All randomness follows from `seed`. `unix_time` is what the wall clocks of all peers
     /// show at the beginning, in Unix seconds.
-    pub const fn new(seed: u64, unix_time: u64) -> Self {
+    pub const fn new(seed: u64, unix_time: UnixTime) -> Self {
         Self {
             now: Instant::ZERO,
             unix_time,
@@ -256,8 +256,8 @@ impl Simulation {
     }
 
     /// The wall clock, in Unix seconds.
-    pub const fn unix_time(&self) -> u64 {
-        self.unix_time.saturating_add(self.now.since_epoch().as_secs())
+    pub fn unix_time(&self) -> UnixTime {
+        self.unix_time + self.now.since_epoch()
     }
 }
 

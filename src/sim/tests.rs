@@ -21,7 +21,7 @@ const fn millis(millis: u64) -> Duration {
 
 /// Two peers after their handshake.
 fn established(link: impl Into<Link>) -> (Simulation, PeerId, PeerId) {
-    let mut sim = Simulation::new(1, UNIX_TIME);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let (caller, listener) = sim.connect(config(), config(), link);
     sim.run(Duration::from_secs(5));
     assert!(sim[caller].is_established() && sim[listener].is_established());
@@ -59,7 +59,7 @@ fn not_found(vectors: u8) -> Message {
 
 #[test]
 fn a_handshake_takes_the_time_of_the_way() {
-    let mut sim = Simulation::new(1, UNIX_TIME);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let link = Link::new(Pipe::new().latency(millis(50)), Pipe::new().latency(millis(30)));
     let (caller, listener) = sim.connect(config(), config(), link);
     assert_eq!((caller.remote(), listener.remote()), (listener, caller));
@@ -70,12 +70,12 @@ fn a_handshake_takes_the_time_of_the_way() {
     assert_eq!(established_at(listener).map(|e| e.0), Some(Instant::from_millis(50)));
     assert_eq!(established_at(caller).map(|e| e.0), Some(Instant::from_millis(80)));
     assert_eq!(sim.now(), Instant::from_secs(1));
-    assert_eq!(sim.unix_time(), UNIX_TIME + 1);
+    assert_eq!(sim.unix_time(), UnixTime::from_secs(UNIX_TIME + 1));
 }
 
 #[test]
 fn a_command_in_answer_to_an_event_comes_before_what_follows() {
-    let mut sim = Simulation::new(1, UNIX_TIME);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let (caller, listener) = sim.connect(config(), config(), Pipe::new());
     while let Some((id, event)) = sim.next_event(Instant::from_secs(1)) {
         if id == listener && matches!(event, Event::VersionReceived(_)) {
@@ -231,7 +231,7 @@ fn broken_up_and_joined_chunks_are_one_stream() {
 
 /// What happens in a network of some peers that do a bit of everything.
 fn trace(seed: u64) -> Vec<(Instant, PeerId, Event)> {
-    let mut sim = Simulation::new(seed, UNIX_TIME);
+    let mut sim = Simulation::new(seed, UnixTime::from_secs(UNIX_TIME));
     let faults = Faults::new().split(0.3).merge(0.3, millis(50)).flip(0.01);
     let pipe = Pipe::new().latency(millis(20)).jitter(millis(80)).faults(faults);
     let peers: Vec<_> = (0..20).map(|_| sim.connect(config(), config(), pipe.clone())).collect();
@@ -269,7 +269,7 @@ fn the_end_of_time_can_be_reached() {
 fn a_peer_that_gives_up_on_a_slow_reader_ends_its_stream() {
     let config = || builder().max_queued_bytes(5_000).overflow(Overflow::Close);
     let build = || config().build().expect("a valid configuration");
-    let mut sim = Simulation::new(1, UNIX_TIME);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let (caller, listener) = sim.connect(build(), build(), Pipe::new().bandwidth(1_000));
     sim.run(Duration::from_secs(5));
     let sent: Vec<SendId> =

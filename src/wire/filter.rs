@@ -48,14 +48,23 @@ pub const MAX_FILTERS: usize = 100;
     Unaligned,
 )]
 #[repr(transparent)]
-#[expect(clippy::exhaustive_structs, reason = "any byte is a type")]
-pub struct FilterType(pub u8);
+pub struct FilterType(u8);
 
 impl FilterType {
     /// The regular filter.
     pub const REGULAR: Self = Self(0);
     /// The extended filter.
     pub const EXTENDED: Self = Self(1);
+
+    /// Creates a type from its number on the wire.
+    pub const fn new(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number on the wire.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
 }
 
 impl Sealed for FilterType {}
@@ -363,7 +372,7 @@ mod tests {
     }
 
     fn cfilter(len: usize) -> Message {
-        let (block_hash, filter_type) = (hash(1), FilterType(255));
+        let (block_hash, filter_type) = (hash(1), FilterType::new(255));
         Message::CFilter(CFilter { block_hash, filter_type, data: filter_data(len) })
     }
 
@@ -378,7 +387,7 @@ mod tests {
     }
 
     fn cftypes(count: usize) -> Message {
-        let filter_types = (0..count).map(|n| FilterType(n as u8)).collect();
+        let filter_types = (0..count).map(|n| FilterType::new(n as u8)).collect();
         Message::CFTypes(CFTypes { filter_types })
     }
 

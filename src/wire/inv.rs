@@ -43,12 +43,12 @@ impl InvType {
     /// A mixing message: Decred from protocol version 10.
     pub const MIX: Self = Self::new(4);
 
-    /// The type of a number.
+    /// Creates a type from its number on the wire.
     pub const fn new(number: u32) -> Self {
         Self(U32::new(number))
     }
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u32 {
         self.0.get()
     }
@@ -90,12 +90,9 @@ impl fmt::Debug for InvType {
     Unaligned,
 )]
 #[repr(C)]
-#[expect(clippy::exhaustive_structs, reason = "the wire form has these two fields and no more")]
 pub struct InvVect {
-    /// What it is.
-    pub kind: InvType,
-    /// Which one it is.
-    pub hash: Hash,
+    kind: InvType,
+    hash: Hash,
 }
 
 impl InvVect {
@@ -117,6 +114,16 @@ impl InvVect {
     /// A mixing message.
     pub const fn mix(hash: Hash) -> Self {
         Self::new(InvType::MIX, hash)
+    }
+
+    /// The type of the object.
+    pub const fn kind(&self) -> InvType {
+        self.kind
+    }
+
+    /// The hash of the object.
+    pub const fn hash(&self) -> Hash {
+        self.hash
     }
 }
 

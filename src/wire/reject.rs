@@ -10,8 +10,7 @@ use crate::hash::Hash;
 
 /// Why something was rejected. Unknown numbers are carried as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "any byte is a code")]
-pub struct RejectCode(pub u8);
+pub struct RejectCode(u8);
 
 impl RejectCode {
     /// The message could not be decoded.
@@ -30,6 +29,16 @@ impl RejectCode {
     pub const INSUFFICIENT_FEE: Self = Self(0x42);
     /// The block contradicts a checkpoint.
     pub const CHECKPOINT: Self = Self(0x43);
+
+    /// Creates a code from its number on the wire.
+    pub const fn new(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number on the wire.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
 }
 
 /// `reject`: says that a message was not accepted. Exchangecoin up to protocol
@@ -63,7 +72,7 @@ fn has_hash(command: &str) -> bool {
 impl Payload for Reject {
     fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
         let command = reader.strict_string()?;
-        let code = RejectCode(reader.u8()?);
+        let code = RejectCode::new(reader.u8()?);
         let reason = reader.strict_string()?;
         let hash = if has_hash(&command) { Some(reader.record()?) } else { None };
         Ok(Self { command, code, reason, hash })

@@ -74,8 +74,8 @@ maps! {
         "port": entry.address().port(),
     }
     InvVect as vector {
-        "type": vector.kind,
-        "hash": vector.hash,
+        "type": vector.kind(),
+        "hash": vector.hash(),
     }
     LocatorRequest as request {
         "protocol_version": request.protocol_version,
@@ -328,8 +328,8 @@ values! {
     Command as command => command.as_str();
     Services as services => Text(services.bits());
     InvType as kind => kind.number();
-    RejectCode as code => code.0;
-    FilterType as kind => kind.0;
+    RejectCode as code => code.number();
+    FilterType as kind => kind.number();
     Ciphertext as ciphertext => Hex(ciphertext.as_bytes());
     DcNetMessage as message => Hex(message.as_bytes());
 }

@@ -40,10 +40,10 @@ fn a_connection_is_opened_and_accepted(driver: Driver) {
     let (alice, mut alice_events) = driver.accept(&listener).unwrap();
     until_established(&mut alice_events);
     until_established(&mut bob_events);
-    assert_eq!(bob.remote(), address);
+    assert_eq!(bob.remote_address(), address);
     assert_eq!(bob.stats().direction, Direction::Outbound);
     assert_eq!(alice.stats().direction, Direction::Inbound);
-    assert_ne!(alice.remote().port(), 0);
+    assert_ne!(alice.remote_address().port(), 0);
     bob.close();
     assert_eq!(until_closed(&mut alice_events), CloseReason::RemoteClosed);
 }
@@ -60,7 +60,7 @@ fn the_first_address_that_answers_is_used(driver: Driver) {
     let address = listener.local_addr().unwrap();
     let (bob, mut events) = driver.connect(&[deserted, address, deserted], PATIENCE).unwrap();
     let (_alice, _alice_events) = driver.accept(&listener).unwrap();
-    assert_eq!(bob.remote(), address);
+    assert_eq!(bob.remote_address(), address);
     until_established(&mut events);
 }
 
@@ -101,7 +101,7 @@ fn an_address_that_does_not_answer_leaves_time_for_others(driver: Driver) {
     let timeout = Duration::from_secs(if driver.is_std() { 3 } else { 9 });
     let (bob, mut events) = driver.connect(&[black_hole, black_hole, address], timeout).unwrap();
     assert!(began.elapsed() < timeout, "{:?}", began.elapsed());
-    assert_eq!(bob.remote(), address);
+    assert_eq!(bob.remote_address(), address);
     let (_alice, _alice_events) = driver.accept(&listener).unwrap();
     until_established(&mut events);
     if !driver.is_std() {

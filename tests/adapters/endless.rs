@@ -40,7 +40,7 @@ impl Endless {
     }
 }
 
-impl adapter::std::Stream for Endless {
+impl adapter::threads::Stream for Endless {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(self.read_some(buffer))
     }

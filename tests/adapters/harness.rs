@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use excc_peer::adapter::std::Stream;
+use excc_peer::adapter::threads::Stream;
 use excc_peer::adapter::{self, Events, Handle};
 use excc_peer::wire::{Decoder, EncodedMessage, InputBuffer, InvVect, List, Message, Version};
 use excc_peer::{
@@ -49,24 +49,26 @@ impl Driver {
 
     pub(crate) fn connect(self, addresses: &[SocketAddr], timeout: Duration) -> io::Result<Peer> {
         match self {
-            Self::Std => adapter::std::connect(build(config()), addresses, timeout, &mut rng(2)),
+            Self::Std => {
+                adapter::threads::connect(build(config()), addresses, timeout, &mut rng(2))
+            }
             #[cfg(feature = "tokio")]
             Self::Tokio => runtime().block_on(async {
-                adapter::tokio::connect(build(config()), addresses, timeout, &mut rng(2)).await
+                adapter::tasks::connect(build(config()), addresses, timeout, &mut rng(2)).await
             }),
         }
     }
 
     pub(crate) fn accept(self, listener: &TcpListener) -> io::Result<Peer> {
         match self {
-            Self::Std => adapter::std::accept(build(config()), listener, &mut rng(1)),
+            Self::Std => adapter::threads::accept(build(config()), listener, &mut rng(1)),
             #[cfg(feature = "tokio")]
             Self::Tokio => runtime().block_on(async {
                 let listener = listener.try_clone()?;
                 listener.set_nonblocking(true)?;
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 let mut rng = rng(1);
-                let accepted = adapter::tokio::accept(build(config()), &listener, &mut rng);
+                let accepted = adapter::tasks::accept(build(config()), &listener, &mut rng);
                 tokio::time::timeout(PATIENCE, accepted).await.expect("a connection in time")
             }),
         }
@@ -91,8 +93,8 @@ pub(crate) fn start_std(
     stream: impl Stream,
 ) -> io::Result<Peer> {
     match direction {
-        Direction::Inbound => adapter::std::inbound(config, stream, REMOTE, &mut rng(1)),
-        Direction::Outbound => adapter::std::outbound(config, stream, REMOTE, &mut rng(2)),
+        Direction::Inbound => adapter::threads::inbound(config, stream, REMOTE, &mut rng(1)),
+        Direction::Outbound => adapter::threads::outbound(config, stream, REMOTE, &mut rng(2)),
     }
 }
 
@@ -103,8 +105,8 @@ pub(crate) fn start_tokio(
     stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 ) -> io::Result<Peer> {
     match direction {
-        Direction::Inbound => adapter::tokio::inbound(config, stream, REMOTE, &mut rng(1)),
-        Direction::Outbound => adapter::tokio::outbound(config, stream, REMOTE, &mut rng(2)),
+        Direction::Inbound => adapter::tasks::inbound(config, stream, REMOTE, &mut rng(1)),
+        Direction::Outbound => adapter::tasks::outbound(config, stream, REMOTE, &mut rng(2)),
     }
 }
 

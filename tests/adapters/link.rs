@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use excc_peer::adapter::std::Stream;
+use excc_peer::adapter::threads::Stream;
 use excc_peer::{Config, Direction};
 
 use crate::harness::{Driver, PATIENCE, Peer, Transport, start_std};

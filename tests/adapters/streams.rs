@@ -155,14 +155,14 @@ fn a_stream_that_panics_when_it_is_closed_harms_nobody(driver: Driver) {
 fn a_poisoned_stream_ends_only_its_peer() {
     struct Poisoned(Mutex<End>);
 
-    impl adapter::std::Stream for Poisoned {
+    impl adapter::threads::Stream for Poisoned {
         fn read(&self, _: &mut [u8]) -> io::Result<usize> {
             let _end = self.0.lock().unwrap();
             std::panic::resume_unwind(Box::new("as planned"));
         }
 
         fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-            adapter::std::Stream::write(&*self.0.lock().unwrap(), bytes)
+            adapter::threads::Stream::write(&*self.0.lock().unwrap(), bytes)
         }
 
         fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {

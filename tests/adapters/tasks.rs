@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use excc_peer::adapter::{Events, tokio as adapter};
+use excc_peer::adapter::{Events, tasks as adapter};
 use excc_peer::wire::{Message, Ping};
 use excc_peer::{CloseReason, Direction, Event};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};

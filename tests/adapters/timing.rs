@@ -60,7 +60,7 @@ fn round_trips_include_the_time_of_the_write(driver: Driver) {
 fn a_round_trip_that_is_shorter_than_the_write_is_not_zero() {
     struct Dawdling(End, AtomicBool);
 
-    impl adapter::std::Stream for Dawdling {
+    impl adapter::threads::Stream for Dawdling {
         fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(buffer)
         }

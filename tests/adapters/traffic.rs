@@ -79,7 +79,7 @@ fn announcements_trickle_without_a_wake_up(driver: Driver) {
     let (_bob, mut bob_events) = driver.outbound(config(), near);
     until_established(&mut alice_events);
     let vector = InvVect::tx(Hash::from_bytes([7; 32]));
-    assert_eq!(alice.announce(vector, Relay::Trickle), Announced::Queued);
+    assert_eq!(alice.announce(vector, Relay::Trickle), Announced::Batched);
     let inv = until(&mut bob_events, |event| match event {
         Event::Message { message: Message::Inv(list), .. } => Some(list),
         _ => None,

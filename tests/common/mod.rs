@@ -12,7 +12,7 @@ use excc_peer::wire::{
 };
 use excc_peer::{
     Chain, CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Instant, Network, PeerState,
-    Timer,
+    Timer, UnixTime,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
@@ -21,7 +21,7 @@ pub(crate) const EXCC: Network = Network::EXCC_MAINNET;
 pub(crate) const DCR: Network = Network::DCR_MAINNET;
 
 /// The wall clock when every peer of these tests is made.
-pub(crate) const UNIX_TIME: u64 = 1_700_000_000;
+pub(crate) const UNIX_TIME: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 /// What a queued message counts as beside its bytes.
 pub(crate) const QUEUED: usize = 128;
@@ -78,7 +78,7 @@ pub(crate) fn version(protocol_version: i32) -> Version {
     Version {
         protocol_version,
         services: Services::NODE_NETWORK,
-        timestamp: UNIX_TIME as i64,
+        timestamp: UNIX_TIME.as_secs() as i64,
         receiver: PeerAddress::new(Services::empty(), "198.51.100.1:9666".parse().expect("one")),
         nonce: 0x5eed,
         user_agent: "/remote:1/".into(),

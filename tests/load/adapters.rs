@@ -37,7 +37,7 @@ impl Adapter for Std {
 
     fn inbound(config: Arc<Config>, socket: TcpStream, rng: &mut ChaCha8Rng) -> Driven {
         let remote = socket.peer_addr()?;
-        adapter::std::inbound(config, socket, remote, rng)
+        adapter::threads::inbound(config, socket, remote, rng)
     }
 
     fn outbound(
@@ -48,8 +48,10 @@ impl Adapter for Std {
     ) -> Driven {
         let remote = socket.peer_addr()?;
         match cut {
-            Some(left) => adapter::std::outbound(config, Brittle::new(socket, left), remote, rng),
-            None => adapter::std::outbound(config, socket, remote, rng),
+            Some(left) => {
+                adapter::threads::outbound(config, Brittle::new(socket, left), remote, rng)
+            }
+            None => adapter::threads::outbound(config, socket, remote, rng),
         }
     }
 }
@@ -69,7 +71,7 @@ impl Adapter for Tokio {
 
     fn inbound(config: Arc<Config>, socket: TcpStream, rng: &mut ChaCha8Rng) -> Driven {
         let (socket, remote) = Self::socket(socket)?;
-        adapter::tokio::inbound(config, socket, remote, rng)
+        adapter::tasks::inbound(config, socket, remote, rng)
     }
 
     fn outbound(
@@ -80,8 +82,8 @@ impl Adapter for Tokio {
     ) -> Driven {
         let (socket, remote) = Self::socket(socket)?;
         match cut {
-            Some(left) => adapter::tokio::outbound(config, Brittle::new(socket, left), remote, rng),
-            None => adapter::tokio::outbound(config, socket, remote, rng),
+            Some(left) => adapter::tasks::outbound(config, Brittle::new(socket, left), remote, rng),
+            None => adapter::tasks::outbound(config, socket, remote, rng),
         }
     }
 }
@@ -112,13 +114,13 @@ impl<S> Brittle<S> {
     }
 }
 
-impl adapter::std::Stream for Brittle<TcpStream> {
+impl adapter::threads::Stream for Brittle<TcpStream> {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        adapter::std::Stream::read(&self.socket, buffer)
+        adapter::threads::Stream::read(&self.socket, buffer)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let written = adapter::std::Stream::write(&self.socket, self.allowed(bytes)?)?;
+        let written = adapter::threads::Stream::write(&self.socket, self.allowed(bytes)?)?;
         self.count(written);
         Ok(written)
     }

@@ -132,8 +132,8 @@ impl Peer {
         let relay = if is_immediate { Relay::Immediate } else { Relay::Trickle };
         let mut book = self.book();
         match self.handle.announce(vector, relay) {
-            Announced::Queued => _ = book.announced.insert(number),
-            Announced::Sent(id) => {
+            Announced::Batched => _ = book.announced.insert(number),
+            Announced::Queued(id) => {
                 book.announced.insert(number);
                 book.queued.push(id);
             }

@@ -149,7 +149,7 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
     let padded = |len| Message::Tx(paying(Chain::Exchangecoin, len));
     let reject = Reject {
         command: "tx".into(),
-        code: RejectCode(0x10),
+        code: RejectCode::new(0x10),
         reason: "?".repeat(4_000),
         hash: Some(hash(1)),
     };

@@ -165,7 +165,7 @@ fn scripts_reach_what_they_should() {
 const REACHED: &[&str] = &[
     "announced: again",
     "announced: sent",
-    "announced: queued",
+    "announced: batched",
     "announced: known",
     "announced: unwanted",
     "announced: queue full",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use excc_peer::wire::{Command, MAX_PAYLOAD, Services, TrailingBytes};
 use excc_peer::{
-    AddressHiding, Budget, Config, Direction, Network, Overflow, SentNonce, SentNonces,
+    AddressHiding, Budget, Config, Direction, Network, Overflow, SentNonce, SentNonces, UnixTime,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ pub(crate) struct Setup {
     pub(crate) overflow: Overflow,
     pub(crate) max_waiting_events: usize,
     pub(crate) max_waiting_event_bytes: usize,
-    pub(crate) unix_time: u64,
+    pub(crate) unix_time: UnixTime,
     pub(crate) seed: u64,
 }
 
@@ -113,7 +113,7 @@ impl Setup {
             overflow: Overflow::Refuse,
             max_waiting_events: 128,
             max_waiting_event_bytes: 4 * 1024 * 1024,
-            unix_time: UNIX_TIME,
+            unix_time: UnixTime::from_secs(UNIX_TIME.as_secs()),
             seed: 1,
         }
     }
@@ -267,7 +267,7 @@ fn manners() -> impl Strategy<Value = Setup> {
         mostly(2, [0, 1, 3]),
         (any::<bool>(), any::<bool>(), prop::bool::weighted(0.25)),
         prop::bool::weighted(0.2),
-        mostly(UNIX_TIME, [0, u64::MAX, i64::MAX as u64 - 62_135_596_810]),
+        mostly(UNIX_TIME, [0, u64::MAX, i64::MAX as u64 - 62_135_596_810].map(UnixTime::from_secs)),
         mostly(None, [TrailingBytes::Ignore, TrailingBytes::Reject].map(Some)),
         sizes(),
     )

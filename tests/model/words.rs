@@ -276,7 +276,7 @@ pub(crate) fn request() -> impl Strategy<Value = Words> {
 pub(crate) fn reject(len: usize) -> Reject {
     Reject {
         command: "tx".into(),
-        code: RejectCode(0x10),
+        code: RejectCode::new(0x10),
         reason: "?".repeat(len),
         hash: Some(Hash::ZERO),
     }

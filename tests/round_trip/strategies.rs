@@ -179,7 +179,7 @@ fn reject() -> impl Strategy<Value = Reject> {
     let command = prop_oneof![Just("block".to_owned()), Just("tx".to_owned()), text(20)];
     (command, any::<u8>(), text(300), hash()).prop_map(|(command, code, reason, hash)| {
         let hash = matches!(&command[..], "block" | "tx").then_some(hash);
-        Reject { command, code: RejectCode(code), reason, hash }
+        Reject { command, code: RejectCode::new(code), reason, hash }
     })
 }
 
@@ -320,7 +320,7 @@ fn init_state() -> impl Strategy<Value = InitState> {
 }
 
 fn filter_type() -> impl Strategy<Value = FilterType> + Clone {
-    any::<u8>().prop_map(FilterType).boxed()
+    any::<u8>().prop_map(FilterType::new).boxed()
 }
 
 fn get_cfilter() -> impl Strategy<Value = GetCFilter> {

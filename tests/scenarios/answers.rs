@@ -60,7 +60,7 @@ fn an_object_is_marked_once_for_each_vector_asked_for() {
             assert!(is_solicited(&mut peer, object.clone()), "{vector}");
             assert!(!is_solicited(&mut peer, object.clone()), "{vector}: a second time");
             // Something else of the same kind was asked for.
-            ask(&mut peer, getdata([InvVect::new(vector.kind, hash(9))]));
+            ask(&mut peer, getdata([InvVect::new(vector.kind(), hash(9))]));
             assert!(!is_solicited(&mut peer, object.clone()), "{vector}: another one");
         }
     }
@@ -258,7 +258,7 @@ fn an_answer_may_overtake_the_report_that_its_request_was_written() {
             let command = request.command();
             let mut peer = peer(network);
             peer.state.send(peer.now, request).unwrap();
-            let written = peer.state.transmit(peer.now).share(1).remaining();
+            let written = peer.state.transmit(peer.now).batch(1).remaining();
             assert!(is_solicited(&mut peer, answer.clone()), "{command}");
             peer.state.transmit(peer.now).advance(written);
             assert!(!is_solicited(&mut peer, answer), "{command}");

@@ -111,7 +111,7 @@ fn a_peer_and_what_belongs_to_it_fit_a_log_line() {
     let sent = peer.state.announce(peer.now, tx(1), Relay::Immediate);
     for announced in [
         sent,
-        Announced::Queued,
+        Announced::Batched,
         Announced::Known,
         Announced::Unwanted,
         Announced::Full,

@@ -197,7 +197,7 @@ fn pongs_overtake_all_but_what_the_driver_has_seen() {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
     peer.state.send(peer.now, Message::MemPool).unwrap();
-    assert_eq!(peer.state.transmit(peer.now).share(2).remaining(), 48);
+    assert_eq!(peer.state.transmit(peer.now).batch(2).remaining(), 48);
     peer.receive(ping(1)).unwrap();
     peer.receive(ping(2)).unwrap();
     let pong = |nonce| Message::Pong(Pong { nonce });
@@ -234,7 +234,7 @@ fn pongs_do_not_overtake_the_handshake() {
 #[test]
 fn a_driver_may_ask_for_more_frames_than_there_are() {
     let lend: [fn(&Transmit<'_>); 3] = [
-        |transmit| _ = transmit.share(usize::MAX),
+        |transmit| _ = transmit.batch(usize::MAX),
         |transmit| _ = transmit.chunk(),
         |transmit| _ = transmit.chunks_vectored(&mut [IoSlice::new(&[]); 4]),
     ];

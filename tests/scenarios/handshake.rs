@@ -148,7 +148,7 @@ fn an_outbound_peer_tells_its_highest_version_and_then_comes_down() {
 #[test]
 fn the_event_tells_what_was_negotiated() {
     let mut peer = Peer::inbound(config(EXCC));
-    peer.receive(Version { timestamp: UNIX_TIME as i64 + 90, ..version(6) }).unwrap();
+    peer.receive(Version { timestamp: UNIX_TIME.as_secs() as i64 + 90, ..version(6) }).unwrap();
     let established = peer.events().into_iter().find_map(|event| match event {
         Event::Established(established) => Some(established),
         _ => None,

@@ -31,7 +31,7 @@ impl Peer {
 fn announcements_go_out_together_in_their_order_within_half_a_second() {
     let mut peer = peer(config(EXCC));
     for n in 0..2_500 {
-        assert_eq!(peer.announce(tx(n), Relay::Trickle), Announced::Queued);
+        assert_eq!(peer.announce(tx(n), Relay::Trickle), Announced::Batched);
     }
     assert_eq!(peer.sent(), []);
     assert_eq!(peer.state.stats().waiting_announcements, 2_500);
@@ -99,7 +99,7 @@ fn an_interval_of_zero_is_due_at_once() {
 fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
     let mut peer = peer(config(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
-    let Announced::Sent(id) = peer.announce(block(2), Relay::Immediate) else { panic!() };
+    let Announced::Queued(id) = peer.announce(block(2), Relay::Immediate) else { panic!() };
     assert_eq!(peer.sent_invs(), [vec![block(2)]]);
     assert_eq!(peer.events(), [Event::Sent(id)]);
     assert_eq!(peer.announce(block(2), Relay::Immediate), Announced::Known);
@@ -111,13 +111,13 @@ fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
 fn what_was_announced_once_is_known() {
     let mut peer = peer(config(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     peer.skip_to_deadline();
     assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
     // Another type with the same hash is something else.
-    assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Batched);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn what_the_remote_announces_is_not_announced_back() {
     peer.receive(Message::Inv([tx(1), block(2)].into())).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     assert_eq!(peer.announce(block(2), Relay::Immediate), Announced::Known);
-    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn no_empty_inv_is_sent() {
 fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
     let mut peer = peer(config(EXCC));
     _ = peer.announce(block(1), Relay::Trickle);
-    assert!(matches!(peer.announce(block(1), Relay::Immediate), Announced::Sent(_)));
+    assert!(matches!(peer.announce(block(1), Relay::Immediate), Announced::Queued(_)));
     assert_eq!(peer.sent_invs(), [vec![block(1)]]);
     peer.skip_to_deadline();
     assert_eq!(peer.sent(), []);
@@ -173,7 +173,7 @@ fn what_is_known_is_forgotten_after_a_quarter_of_an_hour() {
     assert_eq!(peer.announce(tx(1), Relay::Immediate), Announced::Known);
     // Having been asked for does not prolong it.
     peer.advance(Duration::from_nanos(1));
-    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Sent(_)));
+    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Queued(_)));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn of_a_long_announcement_the_end_is_remembered() {
     peer.receive(Message::Inv((0..5_000).map(tx).collect())).unwrap();
     assert_eq!(peer.state.stats().known_inventory, 1_000);
     assert_eq!(peer.announce(tx(4_000), Relay::Trickle), Announced::Known);
-    assert_eq!(peer.announce(tx(3_999), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(3_999), Relay::Trickle), Announced::Batched);
 }
 
 #[test]
@@ -212,14 +212,14 @@ fn transactions_are_not_announced_to_a_remote_that_wants_none() {
     peer.shake_hands(Version { relay: false, ..version(8) });
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Unwanted);
     assert_eq!(peer.announce(tx(1), Relay::Immediate), Announced::Unwanted);
-    assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Batched);
 }
 
 #[test]
 fn mixes_are_announced_only_where_they_exist() {
     let mix = InvVect::new(InvType::MIX, hash(1));
     assert_eq!(peer(config(EXCC)).announce(mix, Relay::Trickle), Announced::Unwanted);
-    assert_eq!(peer(config(DCR)).announce(mix, Relay::Trickle), Announced::Queued);
+    assert_eq!(peer(config(DCR)).announce(mix, Relay::Trickle), Announced::Batched);
     let mut old = Peer::inbound(config(DCR));
     old.shake_hands(version(9));
     assert_eq!(old.announce(mix, Relay::Trickle), Announced::Unwanted);
@@ -231,7 +231,7 @@ fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
     peer.receive(version(12)).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::NotReady);
     peer.receive(Message::VerAck).unwrap();
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     peer.state.close(peer.now);
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::NotReady);
     assert_eq!(peer.state.stats().waiting_announcements, 0);
@@ -240,10 +240,10 @@ fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
 #[test]
 fn only_so_many_announcements_wait() {
     let mut peer = peer(config(EXCC).max_waiting_announcements(2));
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
-    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
     assert_eq!(peer.announce(tx(3), Relay::Trickle), Announced::Full);
-    assert!(matches!(peer.announce(tx(3), Relay::Immediate), Announced::Sent(_)));
+    assert!(matches!(peer.announce(tx(3), Relay::Immediate), Announced::Queued(_)));
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn announcements_wait_while_the_queue_is_full() {
     }
     assert_eq!(peer.announce(block(1), Relay::Immediate), Announced::Full);
     assert!(!peer.state.is_known_inventory(peer.now, &block(1)));
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     peer.advance(secs(10));
     assert_eq!(peer.state.stats().waiting_announcements, 1);
     peer.sent();
@@ -292,13 +292,13 @@ fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
 fn a_vector_that_waits_already_takes_no_further_place() {
     let mut peer = peer(config(EXCC).max_waiting_announcements(2));
     for _ in 0..60_000 {
-        assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
+        assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     }
     assert_eq!(peer.state.stats().waiting_announcements, 1);
-    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
     assert_eq!(peer.announce(tx(3), Relay::Trickle), Announced::Full);
     // One that waits is queued, however full the queue is.
-    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Queued);
+    assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
     peer.advance(millis(500));
     assert_eq!(peer.sent_invs(), [[tx(1), tx(2)]]);
     // Then it is known.
@@ -310,7 +310,7 @@ fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
     let mut peer = peer(config(EXCC));
     for kind in [InvType::TX, InvType::BLOCK, InvType::new(9)] {
         let vector = InvVect::new(kind, hash(1));
-        assert_eq!(peer.announce(vector, Relay::Trickle), Announced::Queued);
+        assert_eq!(peer.announce(vector, Relay::Trickle), Announced::Batched);
     }
     assert_eq!(peer.state.stats().waiting_announcements, 3);
 }
@@ -318,8 +318,8 @@ fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
 #[test]
 fn a_vector_that_is_announced_at_once_leaves_the_waiting_ones() {
     let mut peer = peer(config(EXCC));
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Queued);
-    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Sent(_)));
+    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
+    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Queued(_)));
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     peer.advance(millis(500));
     assert_eq!(peer.sent_invs(), [[tx(1)]], "it is told once");

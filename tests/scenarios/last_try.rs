@@ -118,7 +118,7 @@ fn what_a_try_does_not_send_is_not_sent() {
         // In one transmit, and in one to lend and one to report what was written.
         for taken in [0, 1, 24, 30, 71] {
             let (mut peer, receipts, reason) = ending.ended();
-            let mut written = peer.state.transmit(peer.now).share(2);
+            let mut written = peer.state.transmit(peer.now).batch(2);
             let len = taken.min(written.remaining());
             written.advance(len);
             assert_eq!(peer.events(), [], "the driver has not said what it has written");
@@ -147,14 +147,14 @@ fn a_write_in_progress_at_the_end_is_not_the_last_try() {
     for ending in by_the_remote() {
         for partial in [0, 23] {
             let (mut peer, receipts) = queued((ending.config)());
-            let mut in_progress = peer.state.transmit(peer.now).share(1);
+            let mut in_progress = peer.state.transmit(peer.now).batch(1);
             (ending.end)(&mut peer);
             let reason = peer.state.close_reason().expect("it is the end").clone();
             let len = in_progress.remaining() - partial;
             in_progress.advance(len);
             peer.state.transmit(peer.now).advance(len);
 
-            let mut last = peer.state.transmit(peer.now).share(usize::MAX);
+            let mut last = peer.state.transmit(peer.now).batch(usize::MAX);
             assert_eq!(last.remaining(), 48 + partial, "{}", ending.name);
             last.advance(48 + partial);
             peer.state.transmit(peer.now).advance(48 + partial);

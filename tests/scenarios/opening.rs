@@ -30,7 +30,7 @@ fn our_version_says_what_is_configured() {
     let expected = Version {
         protocol_version: 8,
         services,
-        timestamp: UNIX_TIME as i64 + 7,
+        timestamp: UNIX_TIME.as_secs() as i64 + 7,
         receiver: PeerAddress::new(Services::NODE_NETWORK, remote()),
         sender: PeerAddress::from_parts(services, [0; 16].into(), 0),
         nonce: ours.nonce,

@@ -122,7 +122,7 @@ impl Run {
                 self.model.queue.push((ping, None));
             }
             Step::Write => {
-                self.unreported = self.peer.state.transmit(now).share(8).remaining();
+                self.unreported = self.peer.state.transmit(now).batch(8).remaining();
                 self.model.written = self.model.queue.len();
                 self.model.written_at = now;
             }

@@ -77,13 +77,13 @@ fn both(remote: SocketAddr) -> [PeerState; 2] {
 fn an_address_of_ipv4_in_ipv6_is_one_of_ipv4() {
     let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
     for peer in both(mapped) {
-        assert_eq!((peer.remote(), peer.stats().remote), (remote(), remote()));
+        assert_eq!((peer.remote_address(), peer.stats().remote_address), (remote(), remote()));
         assert!(peer.to_string().starts_with("203.0.113.7:9666 "));
     }
     // Others stay as they are.
     for address in ["[2001:db8::7]:9666", "[::1]:1", "[::]:0", "0.0.0.0:0"] {
         let address: SocketAddr = address.parse().unwrap();
-        assert!(both(address).iter().all(|peer| peer.remote() == address));
+        assert!(both(address).iter().all(|peer| peer.remote_address() == address));
     }
 }
 

@@ -153,7 +153,7 @@ fn an_answer_may_overtake_the_count_of_its_request() {
     let mut peer = peer(config(EXCC));
     peer.state.send(peer.now, getdata([vector])).unwrap();
     peer.state.send(peer.now, Message::GetInitState(GetInitState::default())).unwrap();
-    assert_eq!(peer.state.transmit(peer.now).share(2).remaining(), 61 + 25);
+    assert_eq!(peer.state.transmit(peer.now).batch(2).remaining(), 61 + 25);
     peer.receive(thing).unwrap();
     peer.receive(InitState::default()).unwrap();
     peer.transmit(usize::MAX);

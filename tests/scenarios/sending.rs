@@ -72,9 +72,9 @@ fn shared_frames_are_the_bytes_that_would_be_written() {
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.send(peer.now, Message::Inv((0..300).map(tx).collect())).unwrap();
     peer.transmit(5);
-    let mut shared = peer.state.transmit(peer.now).share(usize::MAX);
+    let mut shared = peer.state.transmit(peer.now).batch(usize::MAX);
     let bytes = shared.copy_to_bytes(shared.remaining());
-    assert_eq!(peer.state.transmit(peer.now).share(1).remaining(), 19);
+    assert_eq!(peer.state.transmit(peer.now).batch(1).remaining(), 19);
     assert_eq!(peer.transmit(usize::MAX), bytes);
 }
 

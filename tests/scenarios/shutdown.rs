@@ -34,7 +34,7 @@ fn shutting_down(config: ConfigBuilder) -> Peer {
 fn wait_to_announce(peer: &mut Peer, vectors: impl IntoIterator<Item = InvVect>) {
     for vector in vectors {
         let announced = peer.state.announce(peer.now, vector, Relay::Trickle);
-        assert_eq!(announced, Announced::Queued);
+        assert_eq!(announced, Announced::Batched);
     }
 }
 

@@ -18,7 +18,7 @@ fn traffic(stats: &Stats, command: Command) -> [u64; 4] {
 fn nothing_is_told_of_a_remote_that_has_not_said_it() {
     let config = config(EXCC).services(Services::NODE_NETWORK).start_height(5);
     let stats = Peer::outbound(config).state.stats();
-    assert_eq!((stats.remote, stats.direction), (remote(), Direction::Outbound));
+    assert_eq!((stats.remote_address, stats.direction), (remote(), Direction::Outbound));
     assert_eq!(stats.connected_at, Instant::ZERO);
     assert_eq!((stats.services, stats.user_agent, stats.relay), (None, None, None));
     assert_eq!((stats.advertised_version, stats.negotiated_version), (None, None));
@@ -33,7 +33,7 @@ fn what_the_remote_says_of_itself_is_told() {
     let mut peer = Peer::inbound(config(EXCC));
     let theirs = Version {
         services: Services::from_bits_retain(0x85),
-        timestamp: UNIX_TIME as i64 - 30,
+        timestamp: UNIX_TIME.as_secs() as i64 - 30,
         start_height: -5,
         relay: false,
         ..version(9)

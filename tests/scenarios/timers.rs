@@ -266,7 +266,7 @@ fn a_pong_may_overtake_the_count_of_its_ping() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(5))));
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.advance(millis(10));
-    let written = peer.state.transmit(peer.now).share(8).remaining();
+    let written = peer.state.transmit(peer.now).batch(8).remaining();
     peer.advance(millis(2));
     peer.receive(Message::Pong(Pong { nonce })).unwrap();
     peer.advance(millis(1));

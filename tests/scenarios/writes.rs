@@ -235,7 +235,7 @@ fn a_write_that_took_long_counts_from_before_it() {
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.state.send(peer.now, bulk()).unwrap();
     let before = peer.now;
-    let written = peer.state.transmit(before).share(1).remaining();
+    let written = peer.state.transmit(before).batch(1).remaining();
     // The write blocks for a second, in which another thread sends.
     pass(&mut peer, secs(1));
     peer.state.send(peer.now, Message::GetAddr).unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use excc_peer::sim::{Faults, PeerId, Pipe, Simulation};
 use excc_peer::wire::{Command, InvType, InvVect, Message, Transaction, Tx, TxOut};
-use excc_peer::{Chain, CloseReason, Config, Event, Hash, Instant, Network, Relay};
+use excc_peer::{Chain, CloseReason, Config, Event, Hash, Instant, Network, Relay, UnixTime};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -51,7 +51,7 @@ impl Net {
             has_it_since: None,
         };
         let mut net = Self {
-            sim: Simulation::new(seed, 1_700_000_000),
+            sim: Simulation::new(seed, UnixTime::from_secs(1_700_000_000)),
             nodes: (0..NODES).map(node).collect(),
             owners: HashMap::new(),
             trace: DefaultHasher::new(),
@@ -105,8 +105,8 @@ impl Net {
         match message {
             Message::Inv(vectors) => {
                 for vector in &vectors {
-                    if vector.kind == InvType::TX && node.asked_for != Some(vector.hash) {
-                        node.asked_for = Some(vector.hash);
+                    if vector.kind() == InvType::TX && node.asked_for != Some(vector.hash()) {
+                        node.asked_for = Some(vector.hash());
                         let request = Message::GetData([*vector].into());
                         self.sim[peer].send(now, request).expect("established");
                     }
@@ -179,7 +179,7 @@ fn a_day_passes_quickly_where_nothing_happens() {
         let builder = Config::builder(Network::DCR_SIMNET);
         builder.idle_timeout(None).ping_interval(None).build().expect("valid")
     };
-    let mut sim = Simulation::new(1, 1_700_000_000);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(1_700_000_000));
     let pipe = Pipe::new().latency(Duration::from_millis(50));
     for _ in 0..2_000 {
         sim.connect(quiet(), quiet(), pipe.clone());
@@ -211,7 +211,7 @@ fn what_is_queued_before_a_shutdown_arrives() {
         .bandwidth(10_000)
         .capacity(1_000)
         .faults(Faults::new().split(0.5).merge(0.5, Duration::from_millis(40)));
-    let mut sim = Simulation::new(1, 1_700_000_000);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(1_700_000_000));
     let (caller, listener) = sim.connect(config(), config(), line);
     sim.run(Duration::from_secs(5));
 

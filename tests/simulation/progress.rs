@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use excc_peer::sim::{Link, PeerId, Pipe, Simulation};
 use excc_peer::wire::{Command, InvVect, Message, Ping};
-use excc_peer::{Config, Event, Hash, Instant, Network};
+use excc_peer::{Config, Event, Hash, Instant, Network, UnixTime};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -66,7 +66,7 @@ struct Seen {
 
 /// Two peers queue everything and run for so long. Both must get everything.
 fn both_get_everything(link: impl Into<Link>, items: [&[Item]; 2], time: Duration) {
-    let mut sim = Simulation::new(1, 1_700_000_000);
+    let mut sim = Simulation::new(1, UnixTime::from_secs(1_700_000_000));
     let (caller, listener) = sim.connect(config(), config(), link);
     let mut is_established = [false; 2];
     while is_established != [true; 2] {

@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use excc_peer::wire::{Command, CutFrame, FeeFilter, InputBuffer, InvVect, Message, Ping, Version};
 use excc_peer::{
     Announced, CloseReason, Config, Direction, Event, Hash, Instant, PeerState, Relay,
-    SendErrorKind, SendId, SentNonces,
+    SendErrorKind, SendId, SentNonces, UnixTime,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
@@ -66,7 +66,7 @@ impl Meeting {
         let now = Instant::from_secs(1_000);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut meeting = Self {
-            peer: make(config, REMOTE, now, UNIX_TIME, &mut rng),
+            peer: make(config, REMOTE, now, UnixTime::from_secs(UNIX_TIME), &mut rng),
             model: Model::new(setup.clone(), now),
             setup,
             now,
@@ -208,7 +208,7 @@ impl Meeting {
 
     /// What is lent of the queue is as the model has it.
     fn look(&mut self) {
-        let mut out = self.peer.transmit(self.now).share(usize::MAX);
+        let mut out = self.peer.transmit(self.now).batch(usize::MAX);
         self.model.begin_transmit(self.now);
         let queued = out.copy_to_bytes(out.remaining());
         let mut rest = &queued[..];
@@ -324,7 +324,7 @@ impl Meeting {
         } else if !is_block && !self.model.wants_transactions_announced() {
             assert_eq!(announced, Announced::Unwanted);
         } else {
-            let Announced::Sent(id) = announced else { panic!("{announced:?}") };
+            let Announced::Queued(id) = announced else { panic!("{announced:?}") };
             let kind = if is_block { 2 } else { 1 };
             let payload = [&[1, kind, 0, 0, 0][..], &hash].concat();
             self.queued(id, Command::Inv, &payload);

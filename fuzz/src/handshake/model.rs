@@ -590,7 +590,7 @@ impl Model {
             let end_at = self.now + LAST_TRY;
             self.linger_until = (!is_between_frames).then_some(end_at);
             if self.is_sendable() {
-                self.tries = 2 + u8::from(self.lent > 0);
+                self.tries = 2 + usize::from(self.lent > 0);
                 self.set_at(Timer::Shutdown, end_at);
                 return;
             }

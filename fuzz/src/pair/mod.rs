@@ -15,14 +15,14 @@ use excc_peer::wire::{
 };
 use excc_peer::{
     Announced, CloseReason, Direction, Event, Hash, Instant, Network, Overflow, PeerState, Relay,
-    SendErrorKind, SendId,
+    SendErrorKind, SendId, UnixTime,
 };
 
 use script::{Script, Setup};
 use side::Side;
 
 /// The wall clock when the connection is opened.
-const UNIX_TIME: u64 = 1_700_000_000;
+const UNIX_TIME: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 /// How long a script may go on: pings cost time, too.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -65,7 +65,7 @@ struct Pair {
 impl Pair {
     fn new(setup: Setup) -> Self {
         let Setup { caller, listener, .. } = setup;
-        let mut sim = Simulation::new(setup.seed, UNIX_TIME);
+        let mut sim = Simulation::new(setup.seed, UnixTime::from_secs(UNIX_TIME.as_secs()));
         let configs = (caller.config.clone(), listener.config.clone());
         let network = *configs.0.network();
         let (from, to) = sim.connect(configs.0, configs.1, setup.link);
@@ -277,8 +277,8 @@ impl Pair {
     fn announce(&mut self, side: usize, vector: InvVect, relay: Relay) {
         let now = self.sim.now();
         match self.peer(side).announce(now, vector, relay) {
-            Announced::Queued => self.sides[side].count_waiting(vector),
-            Announced::Sent(id) => {
+            Announced::Batched => self.sides[side].count_waiting(vector),
+            Announced::Queued(id) => {
                 self.sides[side].count_queued(id, Message::Inv([vector].into()));
             }
             Announced::Known => assert!(self.peer(side).is_known_inventory(now, &vector)),

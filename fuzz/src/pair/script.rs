@@ -79,7 +79,7 @@ impl<'a> Script<'a> {
             11 => Message::GetBlocks(self.locator_request()),
             12 => Reject {
                 command: self.one_of(&["tx", "inv", ""]).into(),
-                code: RejectCode(self.byte()),
+                code: RejectCode::new(self.byte()),
                 reason: "?".repeat(self.byte().into()),
                 hash: self.one_of(&[None, Some(Hash::ZERO)]),
             }

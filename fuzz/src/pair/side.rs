@@ -248,5 +248,5 @@ fn vector_of(message: &Message) -> Option<InvVect> {
 }
 
 fn is_answered(vector: &InvVect) -> bool {
-    matches!(vector.kind, InvType::TX | InvType::BLOCK | InvType::MIX)
+    matches!(vector.kind(), InvType::TX | InvType::BLOCK | InvType::MIX)
 }

@@ -232,7 +232,7 @@ impl Life {
                 assert!(!self.peer.is_established() || self.peer.is_shutting_down());
             }
             Announced::Known | Announced::Unwanted | Announced::Full => {}
-            Announced::Queued => {
+            Announced::Batched => {
                 assert!(!is_known);
                 let after = self.peer.stats().waiting_announcements;
                 let is_new = self.waiting.insert(vector);
@@ -243,7 +243,7 @@ impl Life {
                     assert!(self.deadline(Timer::Trickle).is_some(), "it waits forever");
                 }
             }
-            Announced::Sent(id) => {
+            Announced::Queued(id) => {
                 assert!(!is_known);
                 self.count_receipt(id);
                 // Its vector is entered into the model when its frame is seen.

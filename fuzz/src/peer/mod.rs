@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use excc_peer::wire::{Command, InputBuffer, InvVect, Message, Protocol, Version};
-use excc_peer::{Blame, CloseReason, Hash, Instant, PeerState, SendId, Timer};
+use excc_peer::{Blame, CloseReason, Hash, Instant, PeerState, SendId, Timer, UnixTime};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -144,7 +144,13 @@ impl Life {
         let now = Instant::from_secs(1_000);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         Self {
-            peer: make(setup.config.clone(), REMOTE, now, UNIX_TIME, &mut rng),
+            peer: make(
+                setup.config.clone(),
+                REMOTE,
+                now,
+                UnixTime::from_secs(UNIX_TIME.as_secs()),
+                &mut rng,
+            ),
             now,
             latest: now,
             pressed: false,

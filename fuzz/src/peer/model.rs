@@ -340,7 +340,7 @@ impl Asked {
 }
 
 fn is_answered(vector: &InvVect) -> bool {
-    matches!(vector.kind, InvType::TX | InvType::BLOCK | InvType::MIX)
+    matches!(vector.kind(), InvType::TX | InvType::BLOCK | InvType::MIX)
 }
 
 /// The commands that answer a request other than `getdata`.
@@ -444,7 +444,7 @@ impl Limits {
     pub(super) fn on_queued(&mut self, message: &Message) {
         if let Message::GetData(vectors) = message {
             for vector in vectors.iter().filter(|vector| is_answered(vector)) {
-                let answer = match vector.kind {
+                let answer = match vector.kind() {
                     InvType::BLOCK => Command::Block,
                     InvType::MIX => Command::MixPairReq,
                     _ => Command::Tx,

@@ -11,7 +11,7 @@ use excc_peer::wire::{
 };
 use excc_peer::{
     AddressHiding, Budget, Chain, Config, ConfigBuilder, ConfigError, Direction, Hash, Network,
-    Overflow, Relay,
+    Overflow, Relay, UnixTime,
 };
 
 use crate::input::{Input, draws_from_input};
@@ -21,7 +21,7 @@ pub(super) const REMOTE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7)), 9666);
 
 /// The wall clock when the peer is made.
-pub(super) const UNIX_TIME: u64 = 1_700_000_000;
+pub(super) const UNIX_TIME: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 /// What an input stands for, as it is drawn.
 pub(super) struct Script<'a> {
@@ -111,7 +111,7 @@ impl<'a> Script<'a> {
             16 => Message::GetBlocks(self.locator_request()),
             17 => Reject {
                 command: self.one_of(&["tx", "inv", ""]).into(),
-                code: RejectCode(self.byte()),
+                code: RejectCode::new(self.byte()),
                 reason: "?".repeat(self.u16().into()),
                 hash: self.one_of(&[None, Some(Hash::ZERO)]),
             }
@@ -170,7 +170,7 @@ impl<'a> Script<'a> {
             protocol_version,
             services: Services::from_bits_retain(self.byte().into()),
             timestamp: match self.byte() {
-                0 => UNIX_TIME.cast_signed(),
+                0 => UNIX_TIME.as_secs().cast_signed(),
                 255 => i64::MAX,
                 254 => i64::MIN,
                 seconds => seconds.into(),

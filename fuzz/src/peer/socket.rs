@@ -214,7 +214,7 @@ impl Life {
         }
         self.begin_transmit(self.now);
         let out = self.peer.transmit(self.now);
-        let mut all = out.share(usize::MAX);
+        let mut all = out.batch(usize::MAX);
         self.is_blind |= all.remaining() < out.remaining();
         drop(out);
         // What was seen before is compared when it is sent.
@@ -264,7 +264,7 @@ impl Life {
 
 /// The bytes of the first frames, at most so many, and whether these are all bytes.
 fn lent(out: &Transmit<'_>, frames: usize) -> (Vec<u8>, bool) {
-    let mut shared = out.share(frames);
+    let mut shared = out.batch(frames);
     let len = shared.remaining();
     assert!(frames == 0 || len > 0 || !out.has_remaining(), "nothing is lent");
     (shared.copy_to_bytes(len).to_vec(), len == out.remaining())

@@ -213,7 +213,7 @@ impl ConfigBuilder {
     ///         Event::Closed(reason) if reason.blame() == Blame::Misbehaviour => 50,
     ///         _ => return false,
     ///     };
-    ///     let score = scores.entry(peer.remote().ip()).or_default();
+    ///     let score = scores.entry(peer.remote_address().ip()).or_default();
     ///     *score += points;
     ///     *score > 100
     /// }

@@ -42,7 +42,7 @@ impl Duel {
             Step::Announce(thing, relay) => {
                 let vector = thing.vector(self.setup.network.chain());
                 let answer = match self.peer.announce(self.now, vector, *relay) {
-                    Announced::Sent(id) => Answer::Sent(number(id)),
+                    Announced::Queued(id) => Answer::Sent(number(id)),
                     other => Answer::Other(other),
                 };
                 let mut deadlines = self.peer.deadlines();

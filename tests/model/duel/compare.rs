@@ -46,7 +46,7 @@ impl Duel {
     fn compare_stats(&self) {
         let (stats, reference) = (self.peer.stats(), &self.reference);
         let theirs = self.remote_version();
-        assert_eq!((stats.remote, self.peer.remote()), (remote(), remote()));
+        assert_eq!((stats.remote_address, self.peer.remote_address()), (remote(), remote()));
         assert_eq!(stats.direction, self.setup.direction);
         assert_eq!(stats.connected_at, reference.started);
         assert_eq!(stats.services, theirs.map(|version| version.services));

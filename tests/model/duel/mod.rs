@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Buf;
 use excc_peer::wire::InputBuffer;
 use excc_peer::{
-    Chain, CloseReason, Direction, Instant, PeerState, SendId, SentNonce, Timer, Transmit,
+    Chain, CloseReason, Direction, Instant, PeerState, SendId, SentNonce, Timer, Transmit, UnixTime,
 };
 
 use crate::common::rng;
@@ -79,7 +79,13 @@ impl Duel {
         let duel = Self {
             setup: setup.clone(),
             other_nonces,
-            peer: make(config, remote, now, unix_time, &mut rng(setup.seed)),
+            peer: make(
+                config,
+                remote,
+                now,
+                UnixTime::from_secs(unix_time.as_secs()),
+                &mut rng(setup.seed),
+            ),
             reference: Reference::new(setup, now),
             now,
             under_way: Vec::new(),
@@ -225,7 +231,7 @@ impl Duel {
         match way {
             Way::Chunks(_) | Way::ChunksAfterLook(_) => {
                 if let Way::ChunksAfterLook(frames) = way {
-                    let mut shared = out.share(frames);
+                    let mut shared = out.batch(frames);
                     let seen = shared.copy_to_bytes(shared.remaining());
                     assert_eq!(seen.len(), reference.lend(frames, &seen));
                 }
@@ -256,7 +262,7 @@ impl Duel {
                 advance(&mut out, reference, &seen);
             }
             Way::Shared(frames) | Way::SharedUntilNext(frames) => {
-                let mut shared = out.share(frames);
+                let mut shared = out.batch(frames);
                 let mut seen = shared.copy_to_bytes(shared.remaining()).to_vec();
                 assert_eq!(seen.len(), reference.lend(frames, &seen));
                 seen.truncate(most);

@@ -114,7 +114,7 @@ impl Reference {
                 for vector in vectors.iter().filter(|vector| is_tracked(vector)) {
                     allow(Command::NotFound, 1);
                     allow(
-                        match vector.kind {
+                        match vector.kind() {
                             InvType::TX => Command::Tx,
                             InvType::BLOCK => Command::Block,
                             _ => Command::MixPairReq,

@@ -163,5 +163,5 @@ impl Reference {
 
 /// Whether a vector is answered: nodes ignore other types.
 pub(super) fn is_tracked(vector: &InvVect) -> bool {
-    [InvType::TX, InvType::BLOCK, InvType::MIX].contains(&vector.kind)
+    [InvType::TX, InvType::BLOCK, InvType::MIX].contains(&vector.kind())
 }

@@ -80,7 +80,8 @@ impl Reference {
     pub(super) fn wall_clock(&self) -> i64 {
         // The last second that Decred's nodes can represent.
         let last = i64::MAX - 62_135_596_800;
-        let seconds = self.setup.unix_time.saturating_add((self.now - self.started).as_secs());
+        let seconds =
+            self.setup.unix_time.as_secs().saturating_add((self.now - self.started).as_secs());
         i64::try_from(seconds).map_or(last, |seconds| seconds.min(last))
     }
 

@@ -65,8 +65,8 @@ impl Reference {
         let is_decred = self.setup.network.chain() == Chain::Decred;
         let has_mixes = is_decred && self.protocol().version >= 10;
         let is_served = |vector: &InvVect| {
-            [InvType::TX, InvType::BLOCK].contains(&vector.kind)
-                || (vector.kind == InvType::MIX && has_mixes)
+            [InvType::TX, InvType::BLOCK].contains(&vector.kind())
+                || (vector.kind() == InvType::MIX && has_mixes)
         };
         match message {
             Message::Inv(vectors) => !vectors.is_empty(),
@@ -174,7 +174,7 @@ impl Reference {
         }
         let protocol = self.protocol();
         let relays = self.remote_version.as_ref().is_some_and(|version| version.relay);
-        let is_wanted = match vector.kind {
+        let is_wanted = match vector.kind() {
             InvType::TX => relays,
             InvType::MIX => relays && protocol.chain == Chain::Decred && protocol.version >= 10,
             _ => true,
@@ -197,7 +197,7 @@ impl Reference {
         }
         if self.waiting.contains(&vector) {
             self.note("announced: again");
-            return Answer::Other(Announced::Queued);
+            return Answer::Other(Announced::Batched);
         }
         if self.waiting.len() >= self.setup.max_waiting_announcements {
             return Answer::Other(Announced::Full);
@@ -206,7 +206,7 @@ impl Reference {
         if !self.deadlines.is_set(Timer::Trickle) {
             self.draw_trickle(drawn);
         }
-        Answer::Other(Announced::Queued)
+        Answer::Other(Announced::Batched)
     }
 
     fn draw_trickle(&mut self, drawn: Option<Instant>) {

@@ -10,7 +10,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use excc_peer::adapter::std as adapter;
+//! use excc_peer::adapter::threads as adapter;
 //! use excc_peer::{Config, Event, Network};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,10 +48,10 @@ use bytes::Buf;
 use rand_core::CryptoRng;
 
 use super::guard::Guarded;
-use super::shared::{Driver, DriverGuard, Shared, State, WRITE_PARTS, unix_time, wait};
+use super::shared::{Driver, DriverGuard, Shared, State, WRITE_PARTS, wait};
 use super::{Events, Handle};
-use crate::peer::{Config, Outgoing, PeerState};
-use crate::time::Instant;
+use crate::peer::{Config, FrameBatch, PeerState};
+use crate::time::{Instant, UnixTime};
 use crate::wire::InputBuffer;
 
 /// Bytes of one read whose result is discarded.
@@ -233,7 +233,7 @@ pub fn outbound<S: Stream, R: CryptoRng + ?Sized>(
     remote: SocketAddr,
     rng: &mut R,
 ) -> io::Result<(Handle, Events)> {
-    spawn(PeerState::outbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
+    spawn(PeerState::outbound(config, remote, Instant::ZERO, UnixTime::now(), rng), stream)
 }
 
 /// Drives a peer for a connection that the remote opened, as [`PeerState::inbound`] describes.
@@ -250,7 +250,7 @@ pub fn inbound<S: Stream, R: CryptoRng + ?Sized>(
     remote: SocketAddr,
     rng: &mut R,
 ) -> io::Result<(Handle, Events)> {
-    spawn(PeerState::inbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
+    spawn(PeerState::inbound(config, remote, Instant::ZERO, UnixTime::now(), rng), stream)
 }
 
 fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> {
@@ -425,7 +425,7 @@ fn wait_for_room<S: Stream>(shared: &Shared<Threads<S>>, buffer: &mut InputBuffe
 fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
     let output = &shared.driver.output;
     let mut pause = Pause::default();
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = FrameBatch::default();
     let mut is_flushed = true;
     let mut state = shared.lock();
     loop {
@@ -486,7 +486,7 @@ fn drive<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
 }
 
 /// Writes some of what there is and returns how much, or flushes what was written before.
-fn write(stream: &Guarded<impl Stream>, outgoing: &Outgoing) -> io::Result<usize> {
+fn write(stream: &Guarded<impl Stream>, outgoing: &FrameBatch) -> io::Result<usize> {
     if !outgoing.has_remaining() {
         return stream.call(Stream::flush).map(|()| 0);
     }

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use excc_peer::adapter::tokio as adapter;
+//! use excc_peer::adapter::tasks as adapter;
 //! use excc_peer::{Config, Event, Network};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,10 +55,10 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{self, Sleep};
 
 use super::guard::Guarded;
-use super::shared::{Driver, DriverGuard, DriverWatch, Shared, WRITE_PARTS, unix_time};
+use super::shared::{Driver, DriverGuard, DriverWatch, Shared, WRITE_PARTS};
 use super::{Events, Handle};
-use crate::peer::{Config, Outgoing, PeerState};
-use crate::time::Instant;
+use crate::peer::{Config, FrameBatch, PeerState};
+use crate::time::{Instant, UnixTime};
 use crate::wire::InputBuffer;
 
 /// Bytes of one read whose result is discarded.
@@ -158,7 +158,7 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
     R: CryptoRng + ?Sized,
 {
-    spawn(PeerState::outbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
+    spawn(PeerState::outbound(config, remote, Instant::ZERO, UnixTime::now(), rng), stream)
 }
 
 /// Drives a peer for a connection that the remote opened, as [`PeerState::inbound`] describes,
@@ -180,7 +180,7 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
     R: CryptoRng + ?Sized,
 {
-    spawn(PeerState::inbound(config, remote, Instant::ZERO, unix_time(), rng), stream)
+    spawn(PeerState::inbound(config, remote, Instant::ZERO, UnixTime::now(), rng), stream)
 }
 
 fn spawn<S>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)>
@@ -250,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite> Stream<S> {
     fn poll_write(
         &mut self,
         context: &mut Context<'_>,
-        outgoing: &Outgoing,
+        outgoing: &FrameBatch,
     ) -> Poll<io::Result<usize>> {
         if !outgoing.has_remaining() {
             let flush = self.0.poll(|stream| stream.as_mut().poll_flush(context));
@@ -287,7 +287,7 @@ struct Wait {
 
 async fn drive<S: AsyncRead + AsyncWrite>(shared: &Shared<Task>, mut stream: Stream<S>) {
     let mut buffer = InputBuffer::new();
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = FrameBatch::default();
     let mut is_flushed = true;
     let mut has_ended = false;
     let mut sleep = pin!(time::sleep(MAX_SLEEP));
@@ -370,7 +370,7 @@ fn is_interrupted(error: &io::Error) -> bool {
 fn prepare(
     shared: &Shared<Task>,
     buffer: &mut InputBuffer,
-    outgoing: &mut Outgoing,
+    outgoing: &mut FrameBatch,
 ) -> Option<Wait> {
     let mut state = shared.lock();
     let now = shared.driver.now();
