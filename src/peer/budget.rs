@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::config::Config;
 use crate::time::Instant;
 use crate::wire::Command;
 
@@ -88,15 +87,15 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    /// Counts a message. Returns the budget that it exceeds, if it does.
-    pub(super) fn exceeded(
+    /// Takes a message from the budget of its command. Returns `false` if the message exceeds it,
+    /// and takes nothing then.
+    pub(super) fn take(
         &mut self,
-        config: &Config,
+        budget: Budget,
         command: Command,
         len: usize,
         now: Instant,
-    ) -> Option<Budget> {
-        let budget = config.budget(command)?;
+    ) -> bool {
         let place = match self.full_at.iter().position(|(other, _)| *other == command) {
             Some(place) => place,
             None => {
@@ -111,11 +110,11 @@ impl Budgets {
             let Some(rate) = rate else { continue };
             match rate.take(count, *at, now) {
                 Some(full_at) => *at = full_at,
-                None => return Some(budget),
+                None => return false,
             }
         }
         *full_at = next;
-        None
+        true
     }
 }
 
@@ -135,18 +134,11 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Network;
 
     fn exceeded(budget: Budget, sent: impl IntoIterator<Item = (u64, usize)>) -> Vec<bool> {
-        let builder = Config::builder(Network::EXCC_MAINNET).budget(Command::Tx, budget);
-        let config = builder.build().unwrap();
         let mut budgets = Budgets::default();
-        let mut count = |(secs, len)| {
-            let exceeded = budgets.exceeded(&config, Command::Tx, len, Instant::from_secs(secs));
-            assert_eq!(budgets.exceeded(&config, Command::Inv, len, Instant::ZERO), None);
-            exceeded.is_some()
-        };
-        sent.into_iter().map(&mut count).collect()
+        let take = |(secs, len)| !budgets.take(budget, Command::Tx, len, Instant::from_secs(secs));
+        sent.into_iter().map(take).collect()
     }
 
     #[test]

@@ -1,23 +1,23 @@
-//! What the remote is known to have.
+//! Inventory that the remote is known to have.
 
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use super::keyed::Key;
+use super::hasher::InventoryHasher;
 use crate::time::Instant;
 use crate::wire::InvVect;
 
-/// An index that names no slot: beyond the ends of the list.
+/// An index of no slot: the neighbour of the first and of the last slot.
 const NONE: u16 = u16::MAX;
 
-/// Most vectors that any set may hold: what the links between them can name.
+/// Maximum capacity of a set: the number of slots that 16-bit links can address.
 pub(super) const MAX_CAPACITY: usize = NONE as usize;
 
-/// A bounded set of inventory vectors: the one least recently looked up or inserted
-/// goes first, and each is forgotten when its time is over.
+/// A bounded set of inventory vectors. Evicts the vector that was least recently looked up or
+/// inserted, and forgets each vector when it expires (`docs/protocol.md`, 8.1).
 pub(super) struct KnownInventory {
-    key: Key,
+    hasher: InventoryHasher,
     capacity: u16,
     index: HashTable<u16>,
     slots: Vec<Slot>,
@@ -30,15 +30,15 @@ struct Slot {
     newer: u16,
     older: u16,
     expires: Instant,
-    /// The vector's.
+    /// The hash of the vector.
     hash: u64,
 }
 
 impl KnownInventory {
-    /// An empty set, which takes no memory until something is inserted.
-    pub(super) fn new(capacity: usize, key: Key) -> Self {
+    /// Creates an empty set, which allocates nothing until a vector is inserted.
+    pub(super) fn new(capacity: usize, hasher: InventoryHasher) -> Self {
         Self {
-            key,
+            hasher,
             capacity: u16::try_from(capacity).unwrap_or(NONE),
             index: HashTable::new(),
             slots: Vec::new(),
@@ -47,47 +47,47 @@ impl KnownInventory {
         }
     }
 
-    /// How many vectors are held, those among them whose time is over included.
+    /// Returns the number of vectors, expired ones included.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// The key of its hashes, for other sets of the same peer.
-    pub(super) fn key(&self) -> Key {
-        self.key
+    /// Returns the hash function, for other sets of the same peer.
+    pub(super) fn hasher(&self) -> InventoryHasher {
+        self.hasher
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.capacity.into()
     }
 
-    /// Whether `vector` is known at `now`; if so it counts as used.
+    /// Returns whether `vector` is known at `now`. If so, it is evicted later.
     pub(super) fn contains(&mut self, vector: &InvVect, now: Instant) -> bool {
-        self.contains_hashed(vector, self.key.hash(vector), now)
+        self.contains_hashed(vector, self.hasher.hash(vector), now)
     }
 
-    /// As [`contains`](Self::contains), with the hash of the vector.
+    /// As [`contains`](Self::contains), for a vector whose hash is computed already.
     pub(super) fn contains_hashed(&mut self, vector: &InvVect, hash: u64, now: Instant) -> bool {
         let found = self.find(vector, hash);
         match found.and_then(|at| self.slots.get(usize::from(at)).map(|slot| (at, slot.expires))) {
             Some((at, expires)) if now < expires => {
-                self.use_slot(at);
+                self.mark_used(at);
                 true
             }
             _ => false,
         }
     }
 
-    /// Makes `vector` known until `expires`.
+    /// Inserts `vector`, which expires at `expires`.
     pub(super) fn insert(&mut self, vector: InvVect, expires: Instant) {
-        self.insert_hashed(vector, self.key.hash(&vector), expires);
+        self.insert_hashed(vector, self.hasher.hash(&vector), expires);
     }
 
-    /// As [`insert`](Self::insert), with the hash of the vector.
+    /// As [`insert`](Self::insert), for a vector whose hash is computed already.
     pub(super) fn insert_hashed(&mut self, vector: InvVect, hash: u64, expires: Instant) {
         if let Some(at) = self.find(&vector, hash) {
             self.slots[usize::from(at)].expires = expires;
-            self.use_slot(at);
+            self.mark_used(at);
             return;
         }
         if self.capacity == 0 {
@@ -100,7 +100,7 @@ impl KnownInventory {
         } else {
             let at = self.oldest;
             self.unlink(at);
-            self.forget(at);
+            self.remove_from_index(at);
             self.slots[usize::from(at)] = slot;
             at
         };
@@ -113,14 +113,14 @@ impl KnownInventory {
         self.index.find(hash, |&at| self.slots[usize::from(at)].vector == *vector).copied()
     }
 
-    fn forget(&mut self, at: u16) {
+    fn remove_from_index(&mut self, at: u16) {
         let hash = self.slots[usize::from(at)].hash;
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == at) {
             entry.remove();
         }
     }
 
-    fn use_slot(&mut self, at: u16) {
+    fn mark_used(&mut self, at: u16) {
         if self.newest != at {
             self.unlink(at);
             self.link_newest(at);
@@ -166,7 +166,7 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(900);
 
     fn set(capacity: usize) -> KnownInventory {
-        KnownInventory::new(capacity, Key::new(&mut ChaCha8Rng::seed_from_u64(0)))
+        KnownInventory::new(capacity, InventoryHasher::new(&mut ChaCha8Rng::seed_from_u64(0)))
     }
 
     fn vector(n: u8) -> InvVect {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_vectors_are_one_wherever_they_come_from() {
+    fn vectors_are_equal_by_type_and_hash() {
         let mut known = set(10);
         known.insert(vector(1), Instant::MAX);
         assert!(known.contains(&vector(1), Instant::ZERO));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_goes_first() {
+    fn the_least_recently_used_vector_is_evicted() {
         let mut known = set(3);
         for n in 1..=3 {
             known.insert(vector(n), Instant::MAX);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_counts_from_insertion_not_from_use() {
+    fn a_vector_expires_after_its_last_insertion() {
         let mut known = set(3);
         known.insert(vector(1), Instant::ZERO + LIFETIME);
         let last = Instant::ZERO + (LIFETIME - Duration::from_nanos(1));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_of_none_knows_nothing() {
+    fn a_set_of_capacity_zero_stays_empty() {
         let mut known = set(0);
         known.insert(vector(1), Instant::MAX);
         assert!(!known.contains(&vector(1), Instant::ZERO));
@@ -221,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_a_plain_list_would(
+        fn agrees_with_a_plain_list(
             capacity in 1_usize..8,
             steps in proptest::collection::vec(
                 prop_oneof![

@@ -1,37 +1,48 @@
-//! The peer: values to behaviour. Knows nothing of sockets.
+//! The peer: a state machine that turns messages, commands and time into behaviour.
+//!
+//! [`PeerState`] routes to machines. Each machine is a file that owns the state of one concern. The
+//! path of a received frame is in `receive.rs`, that of a
+//! message to the queue in `send.rs`, that of a queued frame to the socket in `transmit.rs`, and
+//! the effects of expired deadlines are in `timeouts.rs`.
 
 #[macro_use]
 mod trace;
 
+mod answers;
 mod budget;
 mod config;
-mod end;
 mod error;
 mod event;
-mod getters;
+mod events;
+mod fmt;
+mod frame_batch;
 mod handshake;
-mod keyed;
+mod hasher;
+mod helpers;
+mod keepalive;
 mod known;
+mod limits;
 mod nonces;
-mod once;
 mod outbox;
-mod ping;
-mod push;
-mod queue;
+mod outstanding;
 mod random;
 mod receive;
-mod schedule;
+mod relay;
+mod remote;
+mod requests;
 mod send;
 #[cfg(feature = "serde")]
 mod serialize;
-mod stall;
+mod shrink;
+mod shutdown;
 mod stats;
+mod timeouts;
 mod timers;
 mod transmit;
 mod trickle;
+mod unwelcome;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -42,149 +53,123 @@ pub use budget::Budget;
 pub use config::{AddressHiding, Config, ConfigBuilder, Overflow};
 pub use error::{Blame, CloseReason, ConfigError, SendError, SendErrorKind};
 pub use event::{Announced, Direction, Established, Event, Relay, SendId};
+pub use frame_batch::FrameBatch;
+pub use helpers::PushedAddrs;
 pub use nonces::{SentNonce, SentNonces};
-pub use outbox::FrameBatch;
-pub use push::PushedAddrs;
 pub use stats::{CommandStats, Stats, Traffic};
 pub use timers::Timer;
 pub use transmit::Transmit;
 
-use budget::Budgets;
-use end::End;
-use handshake::{Handshake, Phase};
-use keyed::Key;
-use known::KnownInventory;
-use once::Once;
+use events::EventQueue;
+use handshake::Handshake;
+use hasher::InventoryHasher;
+use helpers::DuplicateFilter;
+use keepalive::Keepalive;
+use limits::InputLimits;
 use outbox::Outbox;
-use ping::Pinger;
-use push::LastRequests;
-use queue::{give_back, push_back};
 use random::Random;
-use stall::Requests;
+use receive::Input;
+use relay::Relayer;
+use remote::Remote;
+use requests::Requests;
+use shutdown::End;
 use stats::Counters;
-use timers::{Due, LAST_DEADLINE, Timers};
+use timers::Timers;
 #[cfg(feature = "tracing")]
 use trace::Traces;
-use trickle::Trickle;
+use unwelcome::SentLimited;
 
+use crate::hash::Hash;
 use crate::time::{Instant, UnixTime};
 use crate::wire::{
-    Decoder, EncodedMessage, InputBuffer, InvVect, LAST_SECOND, List, Message, Version,
+    Decoder, EncodedMessage, InputBuffer, InvVect, List, Message, NetAddressV2, Reject, Version,
 };
 
 /// One connection to a remote peer, without the connection.
 ///
-/// The methods come in four groups:
+/// The methods come in five groups:
 ///
-/// - **Inputs** tell the peer what happened: [`handle_input`](Self::handle_input),
+/// - **Constructors**: [`outbound`](Self::outbound), [`inbound`](Self::inbound).
+/// - **Inputs** report what happened: [`handle_input`](Self::handle_input),
 ///   [`handle_timeout`](Self::handle_timeout), [`handle_eof`](Self::handle_eof),
 ///   [`handle_connection_lost`](Self::handle_connection_lost).
-/// - **Commands** are what the application wants: [`send`](Self::send),
-///   [`announce`](Self::announce), [`ping`](Self::ping), [`shutdown`](Self::shutdown),
-///   [`close`](Self::close) and others.
-/// - **Outputs** are what the peer wants: [`poll_event`](Self::poll_event),
-///   [`transmit`](Self::transmit), [`poll_timeout`](Self::poll_timeout),
-///   [`wants_write`](Self::wants_write), [`wants_read`](Self::wants_read),
-///   [`can_resume`](Self::can_resume).
+/// - **Commands** of the application: [`send`](Self::send), [`announce`](Self::announce),
+///   [`ping`](Self::ping), [`shutdown`](Self::shutdown), [`close`](Self::close) and others.
+/// - **Outputs**: [`poll_event`](Self::poll_event), [`transmit`](Self::transmit),
+///   [`poll_timeout`](Self::poll_timeout), [`wants_write`](Self::wants_write),
+///   [`wants_read`](Self::wants_read), [`can_resume`](Self::can_resume).
 /// - **Getters** change nothing.
 ///
-/// After any input or command, take the outputs until each is empty, events before bytes; the
-/// [crate documentation](crate#a-run-loop) has the loop, [`writing_adapters`](crate::writing_adapters)
-/// every detail. Every method may be called at any
-/// time and in any order: none panics, and a closed peer stays closed. Time that goes
-/// backwards counts as standing still.
+/// After each input or command, take the outputs until each is empty, events before bytes. The
+/// [crate documentation](crate#a-run-loop) shows the loop, and
+/// [`writing_adapters`](crate::writing_adapters) states every rule. Any method may be called at
+/// any time and in any order: no call panics, and a closed peer stays closed. Time never goes
+/// backwards: a later `now` of an earlier call counts.
 pub struct PeerState {
     config: Arc<Config>,
-    remote: SocketAddr,
-    direction: Direction,
-    started: Instant,
-    /// The wall clock at `started`.
-    unix_time: UnixTime,
-    now: Instant,
+    remote_address: SocketAddr,
+    started_at: Instant,
+    /// The wall clock at `started_at`.
+    started_at_unix: UnixTime,
     random: Random,
     decoder: Decoder,
+    input: Input,
+    limits: InputLimits,
     handshake: Handshake,
-    remote_version: Option<Arc<Version>>,
-    /// The remote's clock less ours, in seconds, when its `version` came.
-    time_offset: i64,
-    /// Of no meaning before the remote's `version`.
-    last_block: i64,
-    wants_headers: bool,
-    fee_filter: Option<i64>,
-    nonce: u64,
-    /// Set while the peer is outbound and in its handshake.
-    sent_nonce: Option<SentNonce>,
-    pinger: Pinger,
-    trickle: Trickle,
-    known: KnownInventory,
-    /// None until something is asked for.
-    requests: Option<Box<Requests>>,
-    /// None until a helper asks for something.
-    last_requests: Option<Box<LastRequests>>,
-    once: Once,
-    /// None until a command with a budget comes.
-    budgets: Option<Box<Budgets>>,
+    /// `None` until the remote's `version` is received.
+    remote: Option<Remote>,
+    keepalive: Keepalive,
+    requests: Requests,
+    relayer: Relayer,
+    duplicate_filter: DuplicateFilter,
+    sent_limited: SentLimited,
     timers: Timers,
     outbox: Outbox,
     /// The time of the latest [`Transmit`].
-    offered_at: Instant,
-    events: VecDeque<(Event, usize)>,
-    event_bytes: usize,
+    transmitted_at: Instant,
+    events: EventQueue,
     counters: Counters,
-    input: Input,
     closed: Option<Box<End>>,
     #[cfg(feature = "tracing")]
     traces: Option<Box<Traces>>,
 }
 
-/// The state of the input beyond the frames taken from it.
-#[derive(Default)]
-struct Input {
-    /// Bytes that were not taken from the buffer.
-    unconsumed: usize,
-    /// Whether frames may be among them that were not taken for want of room.
-    is_deferred: bool,
-    /// Whether the frame was judged whose header was taken.
-    is_admitted: bool,
-    /// Whether the remote has ended its stream.
-    has_ended: bool,
-}
-
+/// # Constructors
 impl PeerState {
-    /// A peer for a connection that we opened. Its `version` is ready to be sent.
+    /// Creates a peer for a connection that we opened, and queues its `version`.
     ///
-    /// `remote` is where the remote is, as our `version` will tell it; behind a proxy that
-    /// knows it by a name only, `0.0.0.0:0`. `unix_time` is the wall clock at `now`, in
-    /// seconds. Everything random is drawn from `rng` here and now: the same numbers and
-    /// the same inputs give the same bytes.
+    /// `remote_address` is the remote's address in our `version`. Use `0.0.0.0:0` for a remote
+    /// behind a proxy that is known by name only. `unix_time` is the wall clock at `now`. All
+    /// random numbers derive from `rng`, which is read here only: the same numbers and the same
+    /// calls give the same bytes.
     pub fn outbound<R: CryptoRng + ?Sized>(
         config: impl Into<Arc<Config>>,
-        remote: SocketAddr,
+        remote_address: SocketAddr,
         now: Instant,
         unix_time: UnixTime,
         rng: &mut R,
     ) -> Self {
-        let mut peer = Self::new(config.into(), remote, Direction::Outbound, now, unix_time, rng);
-        peer.sent_nonce = Some(peer.config.sent_nonces.insert(peer.nonce));
-        peer.push_version();
+        let config = config.into();
+        let mut peer = Self::new(config, remote_address, Direction::Outbound, now, unix_time, rng);
+        peer.enqueue_version();
         peer
     }
 
-    /// A peer for a connection that the remote opened: like [`outbound`](Self::outbound),
-    /// but it waits for the remote's `version`.
+    /// Creates a peer for a connection that the remote opened, as [`outbound`](Self::outbound)
+    /// does. It queues its `version` when the remote's is received.
     pub fn inbound<R: CryptoRng + ?Sized>(
         config: impl Into<Arc<Config>>,
-        remote: SocketAddr,
+        remote_address: SocketAddr,
         now: Instant,
         unix_time: UnixTime,
         rng: &mut R,
     ) -> Self {
-        Self::new(config.into(), remote, Direction::Inbound, now, unix_time, rng)
+        Self::new(config.into(), remote_address, Direction::Inbound, now, unix_time, rng)
     }
 
     fn new<R: CryptoRng + ?Sized>(
         config: Arc<Config>,
-        remote: SocketAddr,
+        remote_address: SocketAddr,
         direction: Direction,
         now: Instant,
         unix_time: UnixTime,
@@ -193,44 +178,34 @@ impl PeerState {
         let mut decoder = Decoder::new(config.network, config.protocol_version);
         decoder.set_trailing_bytes(config.trailing_bytes);
         let mut random = Random::new(rng);
-        let mut timers = Timers::default();
-        timers.set_after(Timer::Handshake, now, config.handshake_timeout);
-        if let Some(timeout) = config.idle_timeout {
-            timers.set_after(Timer::Idle, now, timeout);
-        }
+        let mut timers = Timers::new(now);
+        // The timeout covers the time before the first message, too.
+        Keepalive::on_message_received(&mut timers, &config);
+        // Ban lists and address books keep an IPv4-mapped address as IPv4.
+        let remote_address =
+            SocketAddr::new(remote_address.ip().to_canonical(), remote_address.port());
         let nonce = random.nonce().get();
-        let key = Key::new(rng);
+        let hasher = InventoryHasher::new(rng);
         Self {
-            // As ban lists and address books have it.
-            remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
-            direction,
-            started: now,
-            unix_time,
-            now,
-            nonce,
-            sent_nonce: None,
+            remote_address,
+            started_at: now,
+            started_at_unix: unix_time,
             random,
             decoder,
-            handshake: Handshake::new(),
-            remote_version: None,
-            time_offset: 0,
-            last_block: 0,
-            wants_headers: false,
-            fee_filter: None,
-            pinger: Pinger::default(),
-            trickle: Trickle::default(),
-            known: KnownInventory::new(config.known_capacity, key),
-            requests: None,
-            last_requests: None,
-            once: Once::default(),
-            budgets: None,
+            input: Input::default(),
+            limits: InputLimits::default(),
+            handshake: Handshake::new(direction, nonce, &config, &mut timers),
+            remote: None,
+            keepalive: Keepalive::default(),
+            requests: Requests::default(),
+            relayer: Relayer::new(&config, hasher),
+            duplicate_filter: DuplicateFilter::default(),
+            sent_limited: SentLimited::default(),
             timers,
             outbox: Outbox::default(),
-            offered_at: now,
-            events: VecDeque::new(),
-            event_bytes: 0,
+            transmitted_at: now,
+            events: EventQueue::default(),
             counters: Counters::default(),
-            input: Input::default(),
             closed: None,
             config,
             #[cfg(feature = "tracing")]
@@ -241,88 +216,75 @@ impl PeerState {
 
 /// # Inputs
 impl PeerState {
-    /// Bytes came: takes complete frames from the front of `buffer`, as long as there is
-    /// [room](Self::wants_read) for what follows from them, and leaves the rest.
+    /// Handles received bytes: takes complete frames from the front of `buffer` while the peer
+    /// [wants to read](Self::wants_read), and leaves the rest.
     ///
-    /// Use one [`InputBuffer`] for each peer and append to it what is read. Call this again with
-    /// the same buffer when [`can_resume`](Self::can_resume) says so.
+    /// Use one [`InputBuffer`] for each peer, and append received bytes to it. Call this again
+    /// with the same buffer when [`can_resume`](Self::can_resume) returns `true`.
     ///
     /// # Errors
     ///
-    /// Returns the reason why the peer is closed: the first error of the input, or an earlier
-    /// reason. Messages that came before the error are not lost.
+    /// Returns the reason to close the peer: the first error of the input, or an earlier reason.
+    /// Messages received before the error are emitted.
     pub fn handle_input(
         &mut self,
         now: Instant,
         buffer: &mut InputBuffer,
     ) -> Result<(), CloseReason> {
-        self.set_now(now);
+        self.advance_to(now);
         self.check_open()?;
         self.receive(buffer)
     }
 
-    /// Time passed: does what is due. Does nothing if nothing is.
+    /// Handles the passage of time. Has no effect if no deadline has expired.
     ///
     /// Read from the stream and call [`handle_input`](Self::handle_input) first, so that the
-    /// remote is not judged before its bytes are read. To make up for a driver that does not, a
-    /// deadline that would close the peer for what the remote did not do is
+    /// remote is not judged before its bytes are read. For drivers that cannot, a deadline that
+    /// closes the peer because of the remote is
     /// [judged in two steps](crate::ConfigBuilder::idle_timeout).
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.set_now(now);
-        while let Some(due) = self.timers.take_due(self.now) {
-            match due {
-                Due::Now(timer) => self.fire(timer),
-                Due::Again(timer, again) => self.grant(timer, again),
-            }
-        }
-        self.finish_shutdown();
+        self.advance_to(now);
+        self.on_timeout();
     }
 
-    /// The remote ended its stream. The peer closes once the frames are taken that were left
-    /// in the buffer for want of room.
+    /// Handles the end of the remote's stream. The peer closes once complete frames are taken
+    /// that back-pressure left in the buffer.
     pub fn handle_eof(&mut self, now: Instant) {
-        self.set_now(now);
-        self.input.has_ended = true;
-        if !self.input.is_deferred {
-            self.close_at_eof();
-        }
+        self.advance_to(now);
+        self.receive_eof();
     }
 
-    /// The connection broke, in whatever way.
+    /// Handles the loss of the connection, for any reason.
     pub fn handle_connection_lost(&mut self, now: Instant) {
-        self.set_now(now);
-        self.close_with(CloseReason::ConnectionLost);
-        self.end_last_try();
+        self.advance_to(now);
+        self.close_now(CloseReason::ConnectionLost);
     }
 }
 
 /// # Commands
 impl PeerState {
-    /// Queues a message. Its [`Event::Sent`] follows when its last byte has left. A `ping`
-    /// is measured like those of [`ping`](Self::ping), and requests must be
+    /// Queues a message. [`Event::Sent`] is emitted when its last byte is sent. A `ping` is
+    /// measured as those of [`ping`](Self::ping) are, and a request must be
     /// [answered in time](ConfigBuilder::response_timeout).
     ///
-    /// Possible from [`Event::VersionReceived`] on; nothing leaves before our `verack`.
+    /// Messages can be queued from [`Event::VersionReceived`] on, and are sent after our `verack`.
     ///
     /// # Errors
     ///
-    /// Why it was not queued, with the message. The peer stays as it was, unless the
-    /// queue is full under [`Overflow::Close`].
+    /// Returns the message and the [reason](SendErrorKind) why it is not queued. The peer is
+    /// unchanged, unless the queue is full under [`Overflow::Close`].
     pub fn send(
         &mut self,
         now: Instant,
         message: impl Into<Message>,
     ) -> Result<SendId, SendError<Message>> {
-        self.set_now(now);
+        self.advance_to(now);
         let message = message.into();
-        match self.encode_to_send(&message).and_then(|frame| self.enqueue(frame)) {
-            Ok(id) => Ok(id),
-            Err(kind) => Err(SendError { kind, message }),
-        }
+        self.encode_and_enqueue(&message).map_err(|kind| SendError { kind, message })
     }
 
-    /// Queues a message that is encoded already, without encoding or hashing it again: the
-    /// way to send one block to many peers.
+    /// Queues a message that is already encoded, and neither encodes nor hashes it again. This is
+    /// the way to send one block to many peers.
     ///
     /// # Errors
     ///
@@ -332,253 +294,306 @@ impl PeerState {
         now: Instant,
         message: EncodedMessage,
     ) -> Result<SendId, SendError<EncodedMessage>> {
-        self.set_now(now);
-        let checked = self.check_sendable(message.command()).and_then(|()| {
-            Ok(message.check(self.config.network.magic(), self.decoder.protocol())?)
-        });
-        match checked.and_then(|()| self.enqueue(message.clone())) {
-            Ok(id) => Ok(id),
-            Err(kind) => Err(SendError { kind, message }),
-        }
+        self.advance_to(now);
+        self.check_and_enqueue(message.clone()).map_err(|kind| SendError { kind, message })
     }
 
-    /// Announces that we have something, unless the remote knows it or does not want it.
+    /// Announces an object to the remote, unless the remote knows or does not want it.
     pub fn announce(&mut self, now: Instant, vector: InvVect, relay: Relay) -> Announced {
-        self.set_now(now);
-        if !self.is_established() || self.is_shutting_down() {
-            return Announced::NotReady;
-        }
-        if !self.wants(vector.kind()) {
-            return Announced::Unwanted;
-        }
-        let hash = self.known.key().hash(&vector);
-        if self.known.contains_hashed(&vector, hash, self.now) {
-            return Announced::Known;
-        }
-        match relay {
-            Relay::Immediate => match self.send(now, Message::Inv(List::from([vector]))) {
-                Ok(id) => {
-                    self.learn(vector);
-                    Announced::Queued(id)
-                }
-                Err(_) if self.closed.is_some() => Announced::NotReady,
-                Err(_) => Announced::Full,
-            },
-            Relay::Trickle if self.trickle.contains(&vector, hash) => Announced::Batched,
-            Relay::Trickle if self.trickle.len() >= self.config.max_waiting_announcements => {
-                Announced::Full
-            }
-            Relay::Trickle => {
-                self.trickle.push(vector, hash);
-                if !self.timers.is_set(Timer::Trickle) {
-                    self.set_trickle_timer();
-                }
-                Announced::Batched
-            }
-        }
+        self.advance_to(now);
+        self.announce_vector(vector, relay)
     }
 
-    /// Queues a `ping` with a random nonce, which is returned. One that was not sent yet
-    /// serves as well. [`Event::RoundTrip`] follows when it is answered.
+    /// Queues a `ping`, and returns its random nonce. If one is queued already, returns its nonce.
+    /// [`Event::RoundTrip`] is emitted when the `pong` is received.
     ///
     /// # Errors
     ///
-    /// [`NotReady`](SendErrorKind::NotReady) before the handshake is done,
-    /// [`ShuttingDown`](SendErrorKind::ShuttingDown) and [`Closed`](SendErrorKind::Closed)
-    /// at the end.
+    /// Returns [`NotReady`](SendErrorKind::NotReady) before the handshake completes,
+    /// [`ShuttingDown`](SendErrorKind::ShuttingDown) after [`shutdown`](Self::shutdown), and
+    /// [`Closed`](SendErrorKind::Closed) for a closed peer.
     pub fn ping(&mut self, now: Instant) -> Result<u64, SendErrorKind> {
-        self.set_now(now);
-        self.check_live()?;
-        if !self.is_established() {
-            return Err(SendErrorKind::NotReady);
-        }
-        // So that pings cannot grow the queue.
-        Ok(self.pinger.queued().unwrap_or_else(|| self.push_ping()).get())
+        self.advance_to(now);
+        self.enqueue_ping_of_application()
     }
 
-    /// Goes on with a handshake that
-    /// [waits for a review](ConfigBuilder::review_version). Does nothing at other times.
+    /// Accepts a `version` that is [under review](ConfigBuilder::review_version), so that the
+    /// handshake continues. Has no effect at other times.
     pub fn accept_version(&mut self, now: Instant) {
-        self.set_now(now);
-        if self.closed.is_none() && self.handshake.phase() == Phase::UnderReview {
-            self.answer_version();
+        self.advance_to(now);
+        if self.closed.is_none() {
+            let protocol = self.decoder.protocol();
+            let actions = self.handshake.accept(protocol, &self.config, &mut self.timers);
+            self.perform(actions);
         }
     }
 
-    /// Closes the peer because of what the remote's `version` says. Nothing that has not
-    /// left yet will.
+    /// Closes the peer because of the remote's `version`. Queued messages are not sent.
     pub fn refuse_version(&mut self, now: Instant) {
-        self.set_now(now);
-        self.close_with(CloseReason::VersionRefused);
-        self.end_last_try();
+        self.advance_to(now);
+        self.close_now(CloseReason::VersionRefused);
     }
 
-    /// Makes it known that the remote has something, other than by announcing it to us.
+    /// Records that the remote has an object that it did not announce to us.
     pub fn add_known_inventory(&mut self, now: Instant, vector: InvVect) {
-        self.set_now(now);
-        self.learn(vector);
+        self.advance_to(now);
+        self.relayer.mark_known(vector, &self.timers, &self.config);
     }
 
-    /// Whether the remote is known to have something; if so it is remembered longer.
+    /// Returns whether the remote is known to have an object. If so, it is evicted later.
     pub fn is_known_inventory(&mut self, now: Instant, vector: &InvVect) -> bool {
-        self.set_now(now);
-        self.known.contains(vector, self.now)
+        self.advance_to(now);
+        self.relayer.is_known(vector, &self.timers)
     }
 
-    /// Raises the height of the remote's best block. Lower heights, and any before the
-    /// remote's `version`, are ignored.
+    /// Raises [`last_block`](Self::last_block), once the remote's `version` is received.
     pub fn update_last_block(&mut self, now: Instant, height: i64) {
-        self.set_now(now);
-        if self.remote_version.is_some() {
-            self.last_block = self.last_block.max(height);
+        self.advance_to(now);
+        if let Some(remote) = &mut self.remote {
+            remote.raise_last_block(height);
         }
     }
 
-    /// Closes the peer once everything that is queued has left, waiting announcements
-    /// included, or after `timeout`, when the rest is not sent any more. Called again, it sets
-    /// the time anew. A `timeout` of zero is [`close`](Self::close).
+    /// Closes the peer once all queued messages and announcements are sent, or after `timeout`.
+    /// Another call sets the timeout again. A timeout of zero has the effect of
+    /// [`close`](Self::close).
     ///
-    /// Until then the remote is heard and answered as before, the application can queue nothing
-    /// more, and every other reason to close stands: a remote that does not read is told by the
-    /// [write timeout](ConfigBuilder::write_timeout), announcements that do not fit under
-    /// [`Overflow::Close`] by that. What has left may still be on its way when the peer is closed:
-    /// [`linger_until`](Self::linger_until) is for that.
+    /// Until then no further messages can be queued, and messages of the remote are received and
+    /// pings answered as before. All other reasons to close remain, such as
+    /// the [write timeout](ConfigBuilder::write_timeout). Sent bytes may still be on their way
+    /// when the peer closes: see [`linger_until`](Self::linger_until).
     pub fn shutdown(&mut self, now: Instant, timeout: Duration) {
-        self.set_now(now);
         if timeout.is_zero() {
             return self.close(now);
         }
-        if self.closed.is_some() {
-            return;
-        }
-        let latest = (self.now + timeout).min(LAST_DEADLINE);
-        self.timers.set(Timer::Shutdown, latest);
-        self.timers.clear(Timer::Trickle);
-        self.send_trickle();
-        self.finish_shutdown();
+        self.advance_to(now);
+        self.begin_shutdown(timeout);
     }
 
-    /// Closes the peer. What is queued is not sent any more, and nothing
-    /// [lingers](Self::linger_until).
+    /// Closes the peer. Queued messages are not sent, and the connection does not
+    /// [linger](Self::linger_until).
     pub fn close(&mut self, now: Instant) {
-        self.set_now(now);
-        self.close_with(CloseReason::Local);
-        self.end_last_try();
-        if let Some(end) = &mut self.closed {
-            end.linger_until = None;
-        }
+        self.advance_to(now);
+        self.close_locally();
+    }
+}
+
+/// # Helpers, which put a message together and [`send`](PeerState::send) it
+impl PeerState {
+    /// Sends addresses of nodes: in `addrv2` on Decred from protocol version 12 on, otherwise in
+    /// `addr`, which leaves out Tor addresses.
+    ///
+    /// Up to [`MAX_ADDRS`](crate::wire::MAX_ADDRS) addresses are sent in their order. Of more, as
+    /// many are drawn at random. Without addresses, no message is queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn push_addrs(
+        &mut self,
+        now: Instant,
+        addresses: &[NetAddressV2],
+    ) -> Result<PushedAddrs, SendErrorKind> {
+        self.advance_to(now);
+        self.enqueue_addresses(addresses)
+    }
+
+    /// Requests the headers of the blocks after a block locator, up to the hash `stop`, or as many
+    /// as fit if it is [`Hash::ZERO`].
+    ///
+    /// Returns `None`, and queues no message, if the request repeats the latest one of this
+    /// helper: with the same `stop` and the same first hash of a locator, within
+    /// [`duplicate_request_lifetime`](ConfigBuilder::duplicate_request_lifetime).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). The request does not become the latest one.
+    pub fn push_getheaders(
+        &mut self,
+        now: Instant,
+        locator: impl Into<List<Hash>>,
+        stop: Hash,
+    ) -> Result<Option<SendId>, SendError<Message>> {
+        self.advance_to(now);
+        self.enqueue_locator_request(Message::GetHeaders, locator.into(), stop)
+    }
+
+    /// Requests the hashes of the blocks after a block locator, as
+    /// [`push_getheaders`](Self::push_getheaders) requests headers. Both have their own latest
+    /// request.
+    ///
+    /// # Errors
+    ///
+    /// As [`push_getheaders`](Self::push_getheaders).
+    pub fn push_getblocks(
+        &mut self,
+        now: Instant,
+        locator: impl Into<List<Hash>>,
+        stop: Hash,
+    ) -> Result<Option<SendId>, SendError<Message>> {
+        self.advance_to(now);
+        self.enqueue_locator_request(Message::GetBlocks, locator.into(), stop)
+    }
+
+    /// Sends a `reject`. Only Exchangecoin defines it, up to protocol version 8, and its nodes
+    /// ignore it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn push_reject(
+        &mut self,
+        now: Instant,
+        reject: Reject,
+    ) -> Result<SendId, SendError<Message>> {
+        self.send(now, reject)
     }
 }
 
 /// # Outputs
 impl PeerState {
-    /// The next event. After [`Event::Closed`] there is none.
+    /// Takes the next event. No event follows [`Event::Closed`].
     ///
-    /// If the remote ended the conversation while something was queued, the last events come
-    /// after one more try to [write](Self::wants_write) it.
+    /// If the remote ended the conversation while bytes were queued, the last events follow one
+    /// more try to [write](Self::wants_write).
     pub fn poll_event(&mut self) -> Option<Event> {
-        if let Some((event, bytes)) = self.events.pop_front() {
-            self.event_bytes -= bytes;
-            give_back(&mut self.events);
-            return Some(event);
-        }
-        let end = self.closed.as_mut().filter(|end| !end.is_trying())?;
-        if let Some(id) = end.unsent.pop_front() {
-            give_back(&mut end.unsent);
-            return Some(Event::NotSent(id));
-        }
-        let is_emitted = core::mem::replace(&mut end.is_closed_emitted, true);
-        (!is_emitted).then(|| Event::Closed(end.reason.clone()))
+        self.events.pop().or_else(|| self.closed.as_mut()?.pop_event())
     }
 
-    /// The bytes to be written, as a [`Buf`](bytes::Buf). Write some of them and advance by
-    /// as many as were taken.
+    /// Returns the bytes to be sent, as a [`Buf`](bytes::Buf). Write some of them, and advance by
+    /// the number of written bytes.
     ///
-    /// Asking for them counts as trying to write: from then on the remote must take them
-    /// [in time](crate::ConfigBuilder::write_timeout). Bytes that are advanced past count as sent
-    /// at `now`. Read the clock before a write that may block, write, and advance a new
-    /// `Transmit` of that time: a round trip includes the time of the write.
+    /// The call starts the [write timeout](ConfigBuilder::write_timeout). Bytes that are advanced
+    /// past count as sent at `now`. Read the clock before a write that may block, write, and
+    /// advance a new `Transmit` of that time, so that a round trip includes the write.
     pub fn transmit(&mut self, now: Instant) -> Transmit<'_> {
-        self.set_now(now);
+        self.advance_to(now);
         Transmit::new(self, now)
     }
 
-    /// Whether [`transmit`](Self::transmit) would give bytes. Asking is no try to write.
-    ///
-    /// May be so for a closed peer: if the remote ended the conversation, what was queued before
-    /// may be written once more, and the events end after that.
+    /// Returns whether [`transmit`](Self::transmit) has bytes to send. A closed peer may have: if
+    /// the remote ended the conversation, queued bytes may be sent once more.
     pub fn wants_write(&self) -> bool {
-        self.outbox.is_sendable()
+        self.outbox.bytes() > 0 || self.keepalive.owed_pongs() > 0
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) must be called, at the latest.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) must be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next().map(|(_, at)| at)
     }
 
-    /// Whether there is room for what more input brings. While there is not, read nothing,
-    /// so that the remote feels it: events wait to be taken, or a `version` to be reviewed.
+    /// Returns whether the peer accepts input. Otherwise stop reading: events wait at their
+    /// [limit](ConfigBuilder::max_waiting_events), or a `version` is under review.
     pub fn wants_read(&self) -> bool {
-        self.closed.is_none() && !self.input.has_ended && self.has_room()
+        self.closed.is_none() && !self.input.has_ended() && !self.is_backpressured()
     }
 
-    /// Whether frames were left in the buffer for want of room and there is room now: call
-    /// [`handle_input`](Self::handle_input) before waiting for anything.
+    /// Returns whether back-pressure left frames in the buffer and has ended. If so, call
+    /// [`handle_input`](Self::handle_input) before waiting.
     #[must_use]
     pub fn can_resume(&self) -> bool {
-        self.closed.is_none() && self.input.is_deferred && self.has_room()
+        self.closed.is_none() && self.input.is_deferred() && !self.is_backpressured()
     }
 }
 
-/// What all of them share.
+/// # Getters
 impl PeerState {
-    fn set_now(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        // Events are taken without the time, so that all of it up to now is not counted.
-        self.timers.run_remote_clock(self.now);
-        self.note_back_pressure();
+    /// Returns the earliest deadline and its purpose.
+    pub fn next_deadline(&self) -> Option<(Timer, Instant)> {
+        self.timers.next()
     }
 
-    /// Stops the remote's clock while the application does not let the peer read.
-    fn note_back_pressure(&mut self) {
-        if self.is_backpressured() && self.timers.stop_remote_clock(self.now) {
-            trace!(TRACE, self, BackPressure { events: self.events.len() });
+    /// Returns every deadline that is set, and its purpose.
+    pub fn deadlines(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        self.timers.iter()
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Returns the remote's address, as given at construction. An IPv4-mapped IPv6 address is
+    /// returned as IPv4.
+    pub const fn remote_address(&self) -> SocketAddr {
+        self.remote_address
+    }
+
+    /// Returns the side that opened the connection.
+    pub const fn direction(&self) -> Direction {
+        self.handshake.direction()
+    }
+
+    /// Returns the remote's `version`, or `None` until it is received.
+    pub fn remote_version(&self) -> Option<&Arc<Version>> {
+        Some(&self.remote.as_ref()?.version)
+    }
+
+    /// Returns the protocol version in force: our highest one until one is negotiated.
+    pub const fn protocol_version(&self) -> u32 {
+        self.decoder.protocol().version
+    }
+
+    /// Returns whether the handshake is complete and the peer is not closed.
+    pub fn is_established(&self) -> bool {
+        self.closed.is_none() && self.handshake.is_established()
+    }
+
+    /// Returns whether a [`shutdown`](Self::shutdown) is in progress.
+    pub fn is_shutting_down(&self) -> bool {
+        self.closed.is_none() && self.timers.is_set(Timer::Shutdown)
+    }
+
+    /// Returns whether the remote's `verack` was received.
+    pub const fn verack_received(&self) -> bool {
+        self.handshake.verack_received()
+    }
+
+    /// Returns whether the remote sent `sendheaders`: it prefers `headers` to announce blocks.
+    pub fn wants_headers(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.wants_headers)
+    }
+
+    /// Returns the rate of the remote's latest `feefilter`, by convention in atoms per kilobyte.
+    pub fn fee_filter(&self) -> Option<i64> {
+        self.remote.as_ref()?.fee_filter
+    }
+
+    /// Returns the height of the highest block that the remote claims to have, or `None` until its
+    /// `version` is received.
+    ///
+    /// This is the height in the `version`, or 0 if negative. Received `headers` and blocks raise
+    /// it, and so does [`update_last_block`](Self::update_last_block); an `inv` has no heights.
+    /// No claim is verified.
+    pub fn last_block(&self) -> Option<i64> {
+        Some(self.remote.as_ref()?.last_block)
+    }
+
+    /// Returns whether [`poll_event`](Self::poll_event) would return an event.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || self.closed.as_ref().is_some_and(|end| end.has_events())
+    }
+
+    /// Returns the reason why the peer is closed, or `None` if it is open.
+    pub const fn close_reason(&self) -> Option<&CloseReason> {
+        match &self.closed {
+            Some(end) => Some(&end.reason),
+            None => None,
         }
     }
 
-    /// The wall clock, in Unix seconds, within what both chains can represent.
-    fn wall_clock(&self) -> i64 {
-        let time = self.unix_time + (self.now - self.started);
-        time.as_secs().min(LAST_SECOND) as i64
+    /// Returns the time until which the connection of a closed peer lingers: the timeout of a
+    /// complete [`shutdown`](Self::shutdown), or 1 s after fatal input.
+    ///
+    /// Sent bytes may still be in buffers of the operating system, and some systems drop them when
+    /// a socket with unread input is closed. End the stream in the direction of the remote, read
+    /// and discard until the remote ends its direction, and close the socket then or at this time.
+    pub fn linger_until(&self) -> Option<Instant> {
+        self.closed.as_ref()?.linger_until()
     }
 
-    /// Whether the application may still queue something.
-    fn check_live(&self) -> Result<(), SendErrorKind> {
-        self.check_open().map_err(SendErrorKind::Closed)?;
-        if self.is_shutting_down() { Err(SendErrorKind::ShuttingDown) } else { Ok(()) }
-    }
-
-    fn check_open(&self) -> Result<(), CloseReason> {
-        match self.close_reason() {
-            Some(reason) => Err(reason.clone()),
-            None => Ok(()),
-        }
-    }
-
-    fn emit(&mut self, event: Event, bytes: usize) {
-        self.event_bytes += bytes;
-        push_back(&mut self.events, (event, bytes));
-        self.note_back_pressure();
-    }
-
-    /// Whether the application keeps the peer from reading.
-    fn is_backpressured(&self) -> bool {
-        self.handshake.phase() == Phase::UnderReview
-            || self.events.len() >= self.config.max_waiting_events
-            || (self.event_bytes >= self.config.max_waiting_event_bytes && self.event_bytes > 0)
-    }
-
-    fn has_room(&self) -> bool {
-        !self.is_backpressured()
+    /// Returns a snapshot of the statistics.
+    pub fn stats(&self) -> Stats {
+        self.snapshot()
     }
 }

@@ -1,56 +1,59 @@
-//! Frames on their way out.
+//! The queue of frames to be sent: its order, its bounds, and the frames lent to the driver.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::fmt;
-
-use bytes::Buf;
 
 use super::event::SendId;
-use super::queue::{give_back, push_back, settle};
+use super::frame_batch::{FrameBatch, chunks};
+use super::shrink::{push_back, shrink_if_idle, shrink_if_oversized};
 use crate::time::Instant;
-use crate::wire::EncodedMessage;
+use crate::wire::{EncodedMessage, HEADER_LEN, InvVect};
 
-/// Pongs that wait to be sent, and pong frames in the queue, each. A remote that pings faster
-/// than it reads gets no answer to the oldest pings. Nodes measure the latest one only.
-const MAX_PONGS: usize = 64;
+/// Number of bytes up to which further frames are lent to the driver. Pongs queue behind lent
+/// frames, and no write accepts more (`docs/protocol.md`, 7.4).
+const MAX_LENT_BYTES: usize = 256 * 1024;
 
-/// Bytes up to which more frames are lent to a driver at once. Pongs queue up behind lent frames,
-/// and no write takes more.
-const MAX_LENT: usize = 256 * 1024;
-
-/// Frames that are lent at once. All of them are searched for a request or a `ping` that was
-/// answered before the driver told that it was sent.
+/// Maximum number of frames that are lent at once. It bounds the search of
+/// [`mark_answered`](Outbox::mark_answered).
 const MAX_LENT_FRAMES: usize = 128;
 
-/// Why a frame is in the queue, and so what follows when it was sent.
+/// Number of bytes that each queued frame counts in addition to its own, about the memory that its
+/// place takes. Otherwise many small frames would escape the limit (`docs/protocol.md`, 9.2).
+const FRAME_OVERHEAD: usize = 128;
+
+/// Number of counted bytes of an `inv` besides its vectors: the header, the count of a long list,
+/// and its place.
+const INV_OVERHEAD: usize = HEADER_LEN + 3 + FRAME_OVERHEAD;
+
+/// Minimum limit of counted bytes: one announcement must fit.
+pub(super) const MIN_QUEUED_BYTES: usize = INV_OVERHEAD + size_of::<InvVect>();
+
+/// The origin of a queued frame, which decides its place and the effect of sending it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// `version` or `verack`.
     Handshake,
     Pong,
+    /// A `ping` of the peer's own.
     Ping,
-    /// The application gets an event.
+    /// A message of the application, which gets a receipt.
     Receipt(SendId),
     /// A batch of announcements.
     Trickle,
 }
 
 impl Purpose {
-    /// Whether the frame counts towards the limit of queued bytes. What the peer sends
-    /// by itself is bounded by other means.
-    fn is_limited(self) -> bool {
+    /// Returns whether the frame counts towards `max_queued_bytes`. The number of the peer's own
+    /// frames is bounded by other means (`docs/protocol.md`, 9.2).
+    fn is_counted(self) -> bool {
         matches!(self, Self::Receipt(_) | Self::Trickle)
     }
 }
 
-/// What a queued frame is reckoned to take in memory besides its bytes, so that many small
-/// ones do not escape the limit.
-pub(super) const OVERHEAD: usize = 128;
-
 struct Queued {
     frame: EncodedMessage,
     purpose: Purpose,
-    /// When the frame was answered, if that was before the driver told that it was sent.
+    /// When the frame was answered, if the driver had not reported it as sent by then.
     answered_at: Option<Instant>,
 }
 
@@ -61,51 +64,54 @@ pub(super) struct SentFrame {
     pub(super) answered_at: Option<Instant>,
 }
 
-/// The queue of frames, with partial writes exact to the byte.
+/// The queue of frames. Tracks partial writes to the byte.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// Frames that may be sent.
+    /// Frames that may be sent now.
     queue: VecDeque<Queued>,
-    /// Frames that may be sent once the handshake is done.
+    /// Frames that may be sent once the peer is established.
     until_established: Vec<Queued>,
-    is_open: bool,
+    is_established: bool,
     /// Bytes of the first frame that were sent.
     offset: usize,
     /// Bytes of `queue` that were not sent.
     bytes: usize,
-    /// Bytes of both queues that count towards the limit.
-    limited: usize,
-    /// Nonces of pongs that are to be sent. They become frames when there is a chance to send
-    /// them, so that one that is dropped is never hashed.
-    pongs: VecDeque<u64>,
-    /// Pong frames in `queue`.
+    /// Bytes of both queues that count towards `max_queued_bytes`.
+    counted_bytes: usize,
+    /// Number of pongs in `queue`.
     pong_frames: usize,
-    /// How many of the first frames the driver has seen and may have written. Nothing is
+    /// Number of the first frames that the driver has seen and may have written. No frame is
     /// inserted between them.
     lent: usize,
     receipts: u64,
 }
 
 impl Outbox {
-    /// Bytes that may be sent now, pongs that are not encoded left out.
+    /// Returns the number of bytes that may be sent now.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether anything may be sent now.
-    pub(super) fn is_sendable(&self) -> bool {
-        self.bytes > 0 || !self.pongs.is_empty()
+    /// Returns the bytes that count towards `max_queued_bytes`: of frames that were not sent
+    /// completely, each with [`FRAME_OVERHEAD`].
+    pub(super) fn counted_bytes(&self) -> usize {
+        self.counted_bytes
     }
 
-    /// What counts towards the limit: the bytes of frames that were not sent completely, and
-    /// what else they take.
-    pub(super) fn limited(&self) -> usize {
-        self.limited
+    /// Returns the number of counted bytes with one more frame of `len` bytes.
+    pub(super) fn counted_bytes_with(&self, len: usize) -> usize {
+        self.counted_bytes.saturating_add(len).saturating_add(FRAME_OVERHEAD)
     }
 
-    /// Frames that were not sent completely.
+    /// Returns the number of vectors of an `inv` that fits within a limit of counted bytes.
+    pub(super) fn vectors_with_room(&self, limit: usize) -> usize {
+        let room = limit.saturating_sub(self.counted_bytes);
+        room.saturating_sub(INV_OVERHEAD) / size_of::<InvVect>()
+    }
+
+    /// Returns the number of frames that were not sent completely.
     pub(super) fn frames(&self) -> usize {
-        self.queue.len() + self.until_established.len() + self.pongs.len()
+        self.queue.len() + self.until_established.len()
     }
 
     pub(super) fn next_receipt(&mut self) -> SendId {
@@ -114,12 +120,14 @@ impl Outbox {
         id
     }
 
-    pub(super) fn push(&mut self, frame: EncodedMessage, purpose: Purpose) {
-        if purpose.is_limited() {
-            self.limited += frame.len() + OVERHEAD;
+    /// Appends a frame. Before the peer is established, only the frames of the handshake can be
+    /// sent.
+    pub(super) fn enqueue(&mut self, frame: EncodedMessage, purpose: Purpose) {
+        if purpose.is_counted() {
+            self.counted_bytes += frame.len() + FRAME_OVERHEAD;
         }
         let queued = Queued { frame, purpose, answered_at: None };
-        if self.is_open || purpose == Purpose::Handshake {
+        if self.is_established || purpose == Purpose::Handshake {
             self.bytes += queued.frame.len();
             push_back(&mut self.queue, queued);
         } else {
@@ -127,49 +135,87 @@ impl Outbox {
         }
     }
 
-    /// Queues a `pong`, which overtakes all frames that the driver has not seen.
-    pub(super) fn push_pong(&mut self, nonce: u64) {
-        if self.pongs.len() == MAX_PONGS {
-            self.pongs.pop_front();
-        }
-        push_back(&mut self.pongs, nonce);
+    /// Returns whether pongs are queued.
+    pub(super) fn has_pongs(&self) -> bool {
+        self.pong_frames > 0
     }
 
-    /// Makes frames of the pongs that wait, unless earlier ones are still in the queue.
-    pub(super) fn encode_pongs(&mut self, encode: impl Fn(u64) -> Option<EncodedMessage>) {
-        if self.pong_frames > 0 || self.pongs.is_empty() {
-            return;
-        }
-        let opening = self.queue.iter().take_while(|one| one.purpose == Purpose::Handshake).count();
-        let first = self.lent.max(opening).max(usize::from(self.offset > 0));
-        for (place, frame) in (first..).zip(self.pongs.drain(..).filter_map(encode)) {
+    /// Inserts pongs behind lent frames, the handshake and a frame that is partly sent. They
+    /// overtake all others: behind megabytes of blocks, a `pong` would miss its deadline
+    /// (`docs/protocol.md`, 9.1).
+    pub(super) fn insert_pongs(&mut self, frames: impl Iterator<Item = EncodedMessage>) {
+        let is_handshake = |queued: &&Queued| queued.purpose == Purpose::Handshake;
+        let handshake = self.queue.iter().take_while(is_handshake).count();
+        let first = self.lent.max(handshake).max(usize::from(self.offset > 0));
+        for (place, frame) in (first..).zip(frames) {
             self.bytes += frame.len();
             self.pong_frames += 1;
             self.queue.insert(place, Queued { frame, purpose: Purpose::Pong, answered_at: None });
         }
-        give_back(&mut self.pongs);
     }
 
-    /// Lets everything be sent, what waited for the handshake first.
-    pub(super) fn open(&mut self) {
-        self.is_open = true;
+    /// Allows all frames to be sent, those that waited for the handshake first.
+    pub(super) fn on_established(&mut self) {
+        self.is_established = true;
         let waiting = core::mem::take(&mut self.until_established);
         self.bytes += waiting.iter().map(|queued| queued.frame.len()).sum::<usize>();
         self.queue.extend(waiting);
     }
 
-    /// Gives back the memory of a queue that is empty.
-    pub(super) fn settle(&mut self) {
-        settle(&mut self.queue);
-        settle(&mut self.pongs);
+    pub(super) fn shrink_if_idle(&mut self) {
+        shrink_if_idle(&mut self.queue);
     }
 
-    /// Whether the driver may be writing frames of the latest `Transmit`.
+    /// Counts `len` more bytes as sent. Returns the next frame that is sent completely by this,
+    /// and the remaining bytes of `len`. The caller repeats this until no frame is returned.
+    pub(super) fn advance(&mut self, len: usize) -> (Option<SentFrame>, usize) {
+        let first = self.queue.front().map_or(0, |queued| queued.frame.len());
+        let remaining = first - self.offset;
+        if len < remaining {
+            self.offset += len;
+            self.bytes -= len;
+            return (None, 0);
+        }
+        let Some(Queued { frame, purpose, answered_at }) = self.queue.pop_front() else {
+            return (None, 0);
+        };
+        shrink_if_oversized(&mut self.queue);
+        self.offset = 0;
+        self.bytes -= remaining;
+        self.lent = self.lent.saturating_sub(1);
+        if purpose.is_counted() {
+            self.counted_bytes -= frame.len() + FRAME_OVERHEAD;
+        }
+        if purpose == Purpose::Pong {
+            self.pong_frames -= 1;
+        }
+        (Some(SentFrame { frame, purpose, answered_at }), len - remaining)
+    }
+
+    /// Drops every frame. Returns the receipts of those that were not sent completely.
+    pub(super) fn abandon(&mut self) -> VecDeque<SendId> {
+        let abandoned = core::mem::take(self);
+        self.receipts = abandoned.receipts;
+        abandoned
+            .queue
+            .iter()
+            .chain(&abandoned.until_established)
+            .filter_map(|queued| match queued.purpose {
+                Purpose::Receipt(id) => Some(id),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// # Frames lent to the driver
+impl Outbox {
+    /// Returns whether the driver may be writing frames of the latest `Transmit`.
     pub(super) fn has_lent(&self) -> bool {
         self.lent > 0
     }
 
-    /// The driver has seen so many of the first frames.
+    /// Handles the end of a `Transmit` that lent the first `frames` frames.
     pub(super) fn set_lent(&mut self, frames: usize) {
         self.lent = frames.min(self.queue.len());
     }
@@ -178,9 +224,9 @@ impl Outbox {
         self.lent = self.queue.len();
     }
 
-    /// Notes that a lent frame is answered, before the driver has told that it was sent.
-    /// Returns whether there is such a frame.
-    pub(super) fn answer_lent(
+    /// Marks the first unanswered lent frame that `is_answered` accepts. Returns whether there is
+    /// one (`docs/protocol.md`, 7.4).
+    pub(super) fn mark_answered(
         &mut self,
         now: Instant,
         is_answered: impl Fn(&EncodedMessage) -> bool,
@@ -196,54 +242,13 @@ impl Outbox {
         }
     }
 
-    /// Counts `len` more bytes as sent. Returns the next frame that thereby was sent
-    /// completely, and what remains of `len`: call it again until there is none.
-    pub(super) fn advance(&mut self, len: usize) -> (Option<SentFrame>, usize) {
-        let first = self.queue.front().map_or(0, |queued| queued.frame.len());
-        let remaining = first - self.offset;
-        if len < remaining {
-            self.offset += len;
-            self.bytes -= len;
-            return (None, 0);
-        }
-        let Some(Queued { frame, purpose, answered_at }) = self.queue.pop_front() else {
-            return (None, 0);
-        };
-        give_back(&mut self.queue);
-        self.offset = 0;
-        self.bytes -= remaining;
-        self.lent = self.lent.saturating_sub(1);
-        if purpose.is_limited() {
-            self.limited -= frame.len() + OVERHEAD;
-        }
-        if purpose == Purpose::Pong {
-            self.pong_frames -= 1;
-        }
-        (Some(SentFrame { frame, purpose, answered_at }), len - remaining)
-    }
-
-    /// Drops every frame and returns the receipts of those that were not sent completely.
-    pub(super) fn abandon(&mut self) -> VecDeque<SendId> {
-        let abandoned = core::mem::take(self);
-        self.receipts = abandoned.receipts;
-        abandoned
-            .queue
-            .iter()
-            .chain(&abandoned.until_established)
-            .filter_map(|queued| match queued.purpose {
-                Purpose::Receipt(id) => Some(id),
-                _ => None,
-            })
-            .collect()
-    }
-
     pub(super) fn chunk(&self) -> &[u8] {
-        chunks(self.queue.iter().map(|queued| &queued.frame), self.offset)
-            .next()
-            .unwrap_or_default()
+        let frames = self.queue.iter().map(|queued| &queued.frame);
+        chunks(frames, self.offset).next().unwrap_or_default()
     }
 
-    /// Fills `slices` with the first bytes. Returns how many slices, and of how many frames.
+    /// Fills `slices` with the first bytes. Returns the number of slices that were filled, and the
+    /// number of frames that they cover.
     #[cfg(feature = "std")]
     pub(super) fn chunks_vectored<'a>(
         &'a self,
@@ -251,8 +256,8 @@ impl Outbox {
     ) -> (usize, usize) {
         let count = self.count_to_lend(slices.len());
         let frames = self.queue.iter().take(count).map(|queued| &queued.frame);
-        let used = fill(chunks(frames, self.offset), slices);
-        // A slice is a frame or a part of one.
+        let used = super::frame_batch::fill(chunks(frames, self.offset), slices);
+        // A slice is a frame or a part of a frame.
         let mut bytes: usize = slices[..used].iter().map(|slice| slice.len()).sum();
         let mut offset = self.offset;
         let covered = self.queue.iter().take_while(|queued| {
@@ -263,20 +268,18 @@ impl Outbox {
         (used, covered.count())
     }
 
-    /// The first frames, without the bytes of the first one that were sent.
-    pub(super) fn batch(&self, most: usize) -> FrameBatch {
-        let frames = self.queue.iter().take(self.count_to_lend(most));
-        let frames = frames.map(|queued| queued.frame.clone()).collect();
-        let mut outgoing = FrameBatch { frames, first: 0, offset: 0 };
-        outgoing.advance(self.offset);
-        outgoing
+    /// Returns at most `max` of the first frames, without the bytes of the first one that were
+    /// sent.
+    pub(super) fn batch(&self, max: usize) -> FrameBatch {
+        let frames = self.queue.iter().take(self.count_to_lend(max));
+        FrameBatch::new(frames.map(|queued| queued.frame.clone()).collect(), self.offset)
     }
 
-    /// How many of the first frames are lent at once, of so many at most.
-    pub(super) fn count_to_lend(&self, most: usize) -> usize {
+    /// Returns the number of the first frames that are lent at once, at most `max`.
+    pub(super) fn count_to_lend(&self, max: usize) -> usize {
         let mut bytes = 0;
-        let frames = self.queue.iter().take(most.min(MAX_LENT_FRAMES)).take_while(|queued| {
-            let is_lent = bytes < MAX_LENT;
+        let frames = self.queue.iter().take(max.min(MAX_LENT_FRAMES)).take_while(|queued| {
+            let is_lent = bytes < MAX_LENT_BYTES;
             bytes += queued.frame.len();
             is_lent
         });
@@ -284,89 +287,11 @@ impl Outbox {
     }
 }
 
-/// The parts of `frames`, none of them empty, after the first `offset` bytes, which are
-/// less than the first frame.
-fn chunks<'a>(
-    frames: impl Iterator<Item = &'a EncodedMessage>,
-    mut offset: usize,
-) -> impl Iterator<Item = &'a [u8]> {
-    frames.flat_map(EncodedMessage::parts).filter_map(move |part| {
-        let left = part.get(offset..).unwrap_or_default();
-        offset -= part.len() - left.len();
-        (!left.is_empty()).then_some(left)
-    })
-}
-
-#[cfg(feature = "std")]
-fn fill<'a>(chunks: impl Iterator<Item = &'a [u8]>, slices: &mut [std::io::IoSlice<'a>]) -> usize {
-    slices
-        .iter_mut()
-        .zip(chunks)
-        .map(|(slice, chunk)| *slice = std::io::IoSlice::new(chunk))
-        .count()
-}
-
-/// Frames to be written, which share their bytes with the peer and do not borrow it.
-///
-/// A [`Buf`] like [`Transmit`](crate::Transmit), for adapters that must not hold the
-/// peer while they write. The peer is told separately of what has left. Advancing past
-/// the end stops at the end.
-#[derive(Clone, Default)]
-#[must_use]
-pub struct FrameBatch {
-    frames: Vec<EncodedMessage>,
-    first: usize,
-    offset: usize,
-}
-
-impl FrameBatch {
-    fn rest(&self) -> impl Iterator<Item = &EncodedMessage> {
-        self.frames.iter().skip(self.first)
-    }
-}
-
-/// Shows the numbers of frames and bytes only.
-impl fmt::Debug for FrameBatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameBatch")
-            .field("frames", &self.rest().count())
-            .field("remaining", &self.remaining())
-            .finish()
-    }
-}
-
-impl Buf for FrameBatch {
-    fn remaining(&self) -> usize {
-        self.rest().map(EncodedMessage::len).sum::<usize>() - self.offset
-    }
-
-    fn chunk(&self) -> &[u8] {
-        chunks(self.rest(), self.offset).next().unwrap_or_default()
-    }
-
-    #[cfg(feature = "std")]
-    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
-        fill(chunks(self.rest(), self.offset), slices)
-    }
-
-    fn advance(&mut self, mut len: usize) {
-        while let Some(frame) = self.frames.get(self.first) {
-            let rest = frame.len() - self.offset;
-            if len < rest {
-                self.offset += len;
-                return;
-            }
-            len -= rest;
-            self.first += 1;
-            self.offset = 0;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::vec;
 
+    use bytes::Buf;
     use proptest::prelude::*;
 
     use super::*;
@@ -388,35 +313,34 @@ mod tests {
 
     fn outbox() -> Outbox {
         let mut outbox = Outbox::default();
-        outbox.open();
+        outbox.on_established();
         for frame in frames() {
             let id = outbox.next_receipt();
-            outbox.push(frame, Purpose::Receipt(id));
+            outbox.enqueue(frame, Purpose::Receipt(id));
         }
         outbox
     }
 
     #[test]
-    fn other_frames_follow_those_of_the_handshake() {
+    fn frames_of_the_handshake_are_sent_first() {
         let [ping, inv, verack] = frames();
         let mut outbox = Outbox::default();
-        outbox.push(ping.clone(), Purpose::Trickle);
+        outbox.enqueue(ping, Purpose::Trickle);
         assert_eq!((outbox.bytes(), outbox.frames()), (0, 1));
-        outbox.push(verack.clone(), Purpose::Handshake);
+        outbox.enqueue(verack, Purpose::Handshake);
         assert_eq!(outbox.bytes(), 24);
-        outbox.open();
-        outbox.push(inv.clone(), Purpose::Trickle);
-        let out = outbox.batch(usize::MAX);
-        assert_eq!(out.frames, [verack, ping, inv]);
+        outbox.on_established();
+        outbox.enqueue(inv, Purpose::Trickle);
+        assert_eq!(commands(&outbox), ["verack", "ping", "inv"]);
     }
 
     #[test]
-    fn receipts_of_frames_that_were_not_sent_completely_are_returned() {
+    fn abandoned_receipts_are_those_of_unsent_frames() {
         let mut outbox = outbox();
         assert!(outbox.advance(33).0.is_some());
         assert!(outbox.advance(1).0.is_none());
         assert_eq!(outbox.abandon(), [SendId(1), SendId(2)]);
-        assert_eq!((outbox.bytes(), outbox.limited(), outbox.frames()), (0, 0, 0));
+        assert_eq!((outbox.bytes(), outbox.counted_bytes(), outbox.frames()), (0, 0, 0));
         assert_eq!(outbox.next_receipt(), SendId(3));
     }
 
@@ -429,24 +353,19 @@ mod tests {
     }
 
     #[test]
-    fn pongs_overtake_frames_that_were_not_lent() {
+    fn pongs_overtake_frames_that_are_not_lent() {
         let mut outbox = outbox();
         outbox.set_lent(2);
-        outbox.push_pong(7);
-        outbox.push_pong(8);
-        assert!(outbox.is_sendable());
-        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        outbox.insert_pongs([7, 8].into_iter().map(pong));
         assert_eq!(commands(&outbox), ["ping", "inv", "pong", "pong", "verack"]);
         assert_eq!(outbox.queue[2].frame, pong(7));
-        outbox.push_pong(9);
-        outbox.encode_pongs(|nonce| Some(pong(nonce)));
-        assert_eq!(outbox.queue.len(), 5, "earlier ones go first");
-        assert_eq!(outbox.frames(), 6);
+        assert!(outbox.has_pongs());
 
         outbox.set_lent(0);
         let len = outbox.bytes();
         (0..len).for_each(|_| _ = outbox.advance(1));
-        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        assert!(!outbox.has_pongs());
+        outbox.insert_pongs([9].into_iter().map(pong));
         assert_eq!((commands(&outbox), outbox.bytes()), (vec!["pong"], 32));
     }
 
@@ -454,79 +373,76 @@ mod tests {
     fn pongs_follow_the_handshake_and_a_frame_that_is_partly_sent() {
         let [ping, inv, verack] = frames();
         let mut outbox = Outbox::default();
-        outbox.push(verack, Purpose::Handshake);
-        outbox.push(ping, Purpose::Trickle);
-        outbox.open();
-        outbox.push(inv, Purpose::Trickle);
-        outbox.push_pong(7);
-        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        outbox.enqueue(verack, Purpose::Handshake);
+        outbox.enqueue(ping, Purpose::Trickle);
+        outbox.on_established();
+        outbox.enqueue(inv, Purpose::Trickle);
+        outbox.insert_pongs([7].into_iter().map(pong));
         assert_eq!(commands(&outbox), ["verack", "pong", "ping", "inv"]);
-        let (mut sent, mut rest) = (0, 24 + 32 + 1);
-        while let (Some(_), more) = outbox.advance(rest) {
-            (sent, rest) = (sent + 1, more);
+        let (mut sent, mut remaining) = (0, 24 + 32 + 1);
+        while let (Some(_), more) = outbox.advance(remaining) {
+            (sent, remaining) = (sent + 1, more);
         }
-        outbox.push_pong(8);
-        outbox.encode_pongs(|nonce| Some(pong(nonce)));
+        outbox.insert_pongs([8].into_iter().map(pong));
         assert_eq!((sent, commands(&outbox)), (2, vec!["ping", "pong", "inv"]));
     }
 
     #[test]
-    fn the_oldest_of_many_pongs_are_dropped() {
-        let mut outbox = outbox();
-        (0..1_000).for_each(|nonce| outbox.push_pong(nonce));
-        outbox.encode_pongs(|nonce| Some(pong(nonce)));
-        let pongs = outbox.queue.iter().take(MAX_PONGS).map(|queued| queued.frame.clone());
-        assert!(pongs.eq((1_000 - MAX_PONGS as u64..1_000).map(pong)));
-        assert_eq!(outbox.queue.len(), MAX_PONGS + 3);
+    fn an_announcement_fits_into_the_smallest_queue() {
+        let outbox = Outbox::default();
+        assert_eq!(outbox.vectors_with_room(MIN_QUEUED_BYTES - 1), 0);
+        assert_eq!(outbox.vectors_with_room(MIN_QUEUED_BYTES), 1);
+        let inv = frame(&Message::Inv([InvVect::tx(Hash::ZERO)].into()));
+        assert!(outbox.counted_bytes_with(inv.len()) <= MIN_QUEUED_BYTES);
     }
 
     #[test]
-    fn about_as_many_bytes_are_lent_as_a_write_takes() {
+    fn frames_are_lent_up_to_a_number_of_bytes() {
         let mut outbox = Outbox::default();
-        outbox.open();
+        outbox.on_established();
         assert_eq!(outbox.count_to_lend(9), 0);
         let large = frame(&Message::Inv([InvVect::tx(Hash::ZERO); 5_000].into()));
-        (0..9).for_each(|_| outbox.push(large.clone(), Purpose::Trickle));
+        (0..9).for_each(|_| outbox.enqueue(large.clone(), Purpose::Trickle));
         assert_eq!(outbox.count_to_lend(1), 1);
         assert_eq!(outbox.count_to_lend(9), 2);
         assert_eq!(outbox.batch(9).remaining(), 2 * large.len());
     }
 
     #[test]
-    fn only_a_lent_frame_is_answered() {
+    fn only_a_lent_frame_is_marked_as_answered() {
         let mut outbox = outbox();
         let is_ping = |frame: &EncodedMessage| frame.ping_nonce() == Some(1);
-        assert!(!outbox.answer_lent(Instant::ZERO, is_ping));
+        assert!(!outbox.mark_answered(Instant::ZERO, is_ping));
         outbox.set_lent(1);
-        assert!(outbox.answer_lent(Instant::ZERO, is_ping));
-        assert!(!outbox.answer_lent(Instant::ZERO, is_ping), "once");
+        assert!(outbox.mark_answered(Instant::ZERO, is_ping));
+        assert!(!outbox.mark_answered(Instant::ZERO, is_ping), "once");
         let (sent, _) = outbox.advance(32);
         assert_eq!(sent.and_then(|frame| frame.answered_at), Some(Instant::ZERO));
     }
 
     proptest! {
         #[test]
-        fn any_sequence_of_partial_writes_is_exact(writes in proptest::collection::vec(1_usize..60, 0..20)) {
+        fn partial_writes_are_exact_to_the_byte(writes in proptest::collection::vec(1_usize..60, 0..20)) {
             let expected: Vec<u8> = frames().iter().flat_map(|frame| frame.to_bytes()).collect();
             let mut outbox = outbox();
             let mut written = Vec::new();
             let mut receipts = Vec::new();
             for len in writes.into_iter().chain([usize::MAX]) {
-                let mut shared = outbox.batch(usize::MAX);
-                prop_assert_eq!(shared.remaining(), outbox.bytes());
-                prop_assert_eq!(shared.chunk(), outbox.chunk());
+                let mut batch = outbox.batch(usize::MAX);
+                prop_assert_eq!(batch.remaining(), outbox.bytes());
+                prop_assert_eq!(batch.chunk(), outbox.chunk());
                 let len = len.min(outbox.bytes());
-                written.extend_from_slice(&shared.copy_to_bytes(len));
+                written.extend_from_slice(&batch.copy_to_bytes(len));
                 let mut rest = len;
-                while let (Some(left), more) = outbox.advance(rest) {
-                    receipts.push(left.purpose);
+                while let (Some(sent), more) = outbox.advance(rest) {
+                    receipts.push(sent.purpose);
                     rest = more;
                 }
                 prop_assert_eq!(outbox.bytes(), expected.len() - written.len());
             }
             prop_assert_eq!(written, expected);
             prop_assert_eq!(receipts, (0..3).map(|n| Purpose::Receipt(SendId(n))).collect::<Vec<_>>());
-            prop_assert_eq!(outbox.limited(), 0);
+            prop_assert_eq!(outbox.counted_bytes(), 0);
         }
     }
 }

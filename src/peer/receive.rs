@@ -1,22 +1,50 @@
-//! From bytes to behaviour: what each message does.
-
-use alloc::sync::Arc;
+//! The path of received bytes to events.
 
 use super::PeerState;
 use super::error::CloseReason;
-use super::event::{Direction, Established, Event};
-use super::handshake::{Phase, VerAckRule};
+use super::event::{Established, Event};
+use super::handshake::{Action, Handshake, Negotiation, VerAckReceived};
+use super::keepalive::Keepalive;
+use super::limits::InputLimits;
 use super::outbox::Purpose;
-use super::stall::{answers, continues};
-use super::timers::Timer;
-use crate::wire::{Command, HEADER_LEN, Headers, InputBuffer, InvVect, Message, Version};
+use super::remote::Remote;
+use super::timers::transfer_time;
+use crate::wire::{Command, HEADER_LEN, InputBuffer, InvVect, Message, Version};
 
+/// The state of the input, besides that of the decoder.
+#[derive(Default)]
+pub(super) struct Input {
+    /// Number of bytes that were left in the caller's buffer.
+    unconsumed: usize,
+    /// Whether complete frames may be among them, because of back-pressure.
+    is_deferred: bool,
+    /// Whether the header of the current frame was checked.
+    is_header_checked: bool,
+    /// Whether the remote ended its stream.
+    has_ended: bool,
+}
+
+impl Input {
+    pub(super) fn unconsumed(&self) -> usize {
+        self.unconsumed
+    }
+
+    pub(super) fn is_deferred(&self) -> bool {
+        self.is_deferred
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+}
+
+/// # Frames
 impl PeerState {
-    /// Takes frames while there is room for what they bring.
+    /// Takes frames from the buffer until back-pressure sets in.
     pub(super) fn receive(&mut self, buffer: &mut InputBuffer) -> Result<(), CloseReason> {
         self.on_progress(buffer.take_new());
         self.input.is_deferred = false;
-        while self.has_room() {
+        while !self.is_backpressured() {
             let before = buffer.len();
             let taken = self.receive_frame(buffer);
             self.counters.bytes_received += (before - buffer.len()) as u64;
@@ -29,9 +57,9 @@ impl PeerState {
                 }
             }
         }
-        if !self.has_room() {
+        if self.is_backpressured() {
             self.input.is_deferred = !buffer.is_empty();
-            self.note_back_pressure();
+            self.on_back_pressure();
         }
         self.input.unconsumed = buffer.len();
         if self.input.has_ended && !self.input.is_deferred {
@@ -40,259 +68,178 @@ impl PeerState {
         self.check_open()
     }
 
-    /// Takes one frame. Returns whether there was a complete one.
+    /// Handles the end of the remote's stream. Deferred frames are taken before the end.
+    pub(super) fn receive_eof(&mut self) {
+        self.input.has_ended = true;
+        if !self.input.is_deferred {
+            self.close_at_eof();
+        }
+    }
+
+    /// Postpones the deadlines of the remote by the time in which the new bytes are transferred at
+    /// the minimum rate (`docs/protocol.md`, 10.2).
+    fn on_progress(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let (timers, config) = (&mut self.timers, &*self.config);
+        let by = transfer_time(bytes, config.read_rate);
+        Handshake::on_progress(by, timers, config);
+        Keepalive::on_progress(by, timers, config);
+        self.requests.on_progress(by, timers, config);
+    }
+
+    /// Takes one frame. Returns whether a complete one was received.
+    ///
+    /// The order of checks: the header by the decoder, the handshake, the limits; then the payload
+    /// by the decoder, and the budget (`docs/protocol.md`, 2.3 and 11).
     fn receive_frame(&mut self, buffer: &mut InputBuffer) -> Result<bool, CloseReason> {
         let Some(header) = self.decoder.header(buffer)? else { return Ok(false) };
-        if !self.input.is_admitted {
-            self.admit(header.command, header.len)?;
-            self.input.is_admitted = true;
+        let command = header.command;
+        if !self.input.is_header_checked {
+            self.handshake.check_header(command, HEADER_LEN + header.len)?;
+            InputLimits::check_header(command, header.len, &mut self.requests, &self.config)?;
+            self.input.is_header_checked = true;
         }
         let Some(frame) = self.decoder.payload(buffer)? else { return Ok(false) };
-        self.input.is_admitted = false;
+        self.input.is_header_checked = false;
 
-        trace!(TRACE, self, Received { command: header.command, bytes: frame.len });
-        self.counters.received(header.command, frame.len, self.now);
-        self.set_idle_timer();
-        self.count_budget(header.command, frame.len)?;
-        match (self.handshake.phase(), frame.message) {
-            (Phase::AwaitsVersion, Message::Version(version)) => self.on_version(*version)?,
-            (_, Message::VerAck) => self.on_verack(),
-            (Phase::AwaitsVerAck, message) => self.handshake.hold(message, frame.len),
-            (_, message) => self.on_message(message, frame.len),
+        trace!(TRACE, self, Received { command, bytes: frame.len });
+        self.counters.received(command, frame.len, self.timers.now());
+        Keepalive::on_message_received(&mut self.timers, &self.config);
+        self.check_budget(command, frame.len)?;
+        match frame.message {
+            Message::Version(version) => self.on_version(*version)?,
+            Message::VerAck => self.on_verack(),
+            message => {
+                if let Some(message) = self.handshake.defer_early(message, frame.len) {
+                    self.on_message(message, frame.len);
+                }
+            }
         }
         Ok(true)
     }
 
-    /// Judges a frame by its header, before its payload is received.
-    fn admit(&mut self, command: Command, len: usize) -> Result<(), CloseReason> {
-        self.handshake.admits(command, HEADER_LEN + len)?;
-        if let Some(limit) = self.config.max_payload(command).filter(|&limit| len > limit) {
-            return Err(CloseReason::PayloadTooLarge { command, len, limit });
+    fn check_budget(&mut self, command: Command, frame_len: usize) -> Result<(), CloseReason> {
+        let now = self.timers.now();
+        let exceeded = self.limits.exceeded_budget(command, frame_len, now, &self.config);
+        let Some(budget) = exceeded else { return Ok(()) };
+        self.counters.over_budget(command);
+        if budget.closes {
+            return Err(CloseReason::OverBudget { command });
         }
-        if let Some(limit) = self.config.max_unsolicited(command).filter(|&limit| len > limit)
-            && !self.requests.as_mut().is_some_and(|requests| requests.take_allowed(command))
-        {
-            return Err(CloseReason::Unsolicited { command, len, limit });
-        }
+        self.emit(Event::OverBudget { command }, 0);
         Ok(())
     }
+}
 
-    fn count_budget(&mut self, command: Command, len: usize) -> Result<(), CloseReason> {
-        if self.config.budget(command).is_none() {
-            return Ok(());
-        }
-        let budgets = self.budgets.get_or_insert_default();
-        if let Some(budget) = budgets.exceeded(&self.config, command, len, self.now) {
-            self.counters.over_budget(command);
-            if budget.closes {
-                return Err(CloseReason::OverBudget { command });
-            }
-            self.emit(Event::OverBudget { command }, 0);
-        }
-        Ok(())
-    }
-
+/// # The handshake
+impl PeerState {
     fn on_version(&mut self, version: Version) -> Result<(), CloseReason> {
-        let config = &self.config;
-        if !config.allow_self_connections && config.sent_nonces.contains(version.nonce) {
-            return Err(CloseReason::SelfConnection);
-        }
-        let advertised = version.protocol_version;
-        let negotiated = config.protocol_version.min(advertised.cast_unsigned());
-        let minimum = config.min_remote_version;
-        let required = config.required_services;
-        let review = config.review_version;
-
-        self.decoder.set_version(negotiated);
-        self.time_offset = version.timestamp.saturating_sub(self.wall_clock());
-        self.last_block = version.start_height.max(0).into();
-        let version = Arc::new(version);
-        self.remote_version = Some(version.clone());
+        let Negotiation { protocol_version, rejection } =
+            self.handshake.on_version(&version, &self.config)?;
+        self.decoder.set_version(protocol_version);
+        let remote = Remote::new(version, self.unix_time());
+        let version = remote.version.clone();
+        self.remote = Some(remote);
         trace!(DEBUG, self, VersionReceived { version: version.clone() });
         self.emit(Event::VersionReceived(version), 0);
-
-        if i64::from(advertised) < i64::from(minimum) {
-            return Err(CloseReason::ProtocolVersionTooOld { advertised, minimum });
+        if let Some(reason) = rejection {
+            return Err(reason);
         }
-        let offered = self.remote_services();
-        if !offered.contains(required) {
-            return Err(CloseReason::MissingServices { offered, required });
-        }
-        if review {
-            self.handshake.set_phase(Phase::UnderReview);
-        } else {
-            self.answer_version();
-        }
+        let protocol = self.decoder.protocol();
+        let actions = self.handshake.review_or_answer(protocol, &self.config, &mut self.timers);
+        self.perform(actions);
         Ok(())
-    }
-
-    /// Goes on after the remote's `version` was found acceptable.
-    pub(super) fn answer_version(&mut self) {
-        if self.direction == Direction::Inbound {
-            self.push_version();
-        }
-        match VerAckRule::of(self.decoder.protocol(), self.config.max_before_verack) {
-            VerAckRule::Late => {
-                self.push(&Message::VerAck, Purpose::Handshake);
-                self.establish();
-                if let Some(timeout) = self.config.verack_timeout {
-                    self.timers.set_after(Timer::VerAck, self.now, timeout);
-                }
-            }
-            VerAckRule::Within(may_precede) => {
-                if self.direction == Direction::Inbound {
-                    self.push(&Message::VerAck, Purpose::Handshake);
-                }
-                self.handshake.await_verack(may_precede);
-            }
-        }
     }
 
     fn on_verack(&mut self) {
-        self.handshake.set_verack();
-        self.timers.clear(Timer::VerAck);
+        let VerAckReceived { actions, early } = self.handshake.on_verack(&mut self.timers);
         self.emit(Event::VerAckReceived, 0);
-        if self.handshake.phase() == Phase::AwaitsVerAck {
-            if self.direction == Direction::Outbound {
-                self.push(&Message::VerAck, Purpose::Handshake);
-            }
-            self.establish();
-            for (message, len) in self.handshake.take_held() {
-                self.on_message(message, len);
+        self.perform(actions);
+        for (message, frame_len) in early {
+            self.on_message(message, frame_len);
+        }
+    }
+
+    pub(super) fn perform(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::SendVersion => self.enqueue_version(),
+                Action::SendVerAck => self.enqueue_internal(&Message::VerAck, Purpose::Handshake),
+                Action::Establish => self.on_established(),
             }
         }
     }
 
-    fn establish(&mut self) {
-        self.handshake.set_phase(Phase::Established);
-        // A nonce that comes back later shows no connection to ourselves.
-        self.sent_nonce = None;
-        self.timers.clear(Timer::Handshake);
-        self.set_ping_timer();
-        self.outbox.open();
-        let established =
-            Established { version: self.protocol_version(), time_offset: self.time_offset };
+    fn on_established(&mut self) {
+        Keepalive::schedule_ping(&mut self.timers, &self.config);
+        self.outbox.on_established();
+        let time_offset = self.remote.as_ref().map_or(0, |remote| remote.time_offset);
+        let established = Established { version: self.protocol_version(), time_offset };
         trace!(DEBUG, self, Established { version: established.version });
         self.emit(Event::Established(established), 0);
     }
+}
 
-    fn on_message(&mut self, message: Message, len: usize) {
-        let mut pong = None;
-        let mut solicited = false;
+/// # Messages
+impl PeerState {
+    fn on_message(&mut self, message: Message, frame_len: usize) {
         match &message {
-            // Queued as a nonce, so that pings cost no memory and never stop the reading.
-            Message::Ping(ping) => self.outbox.push_pong(ping.nonce),
-            Message::Pong(received) => pong = Some(received.nonce),
-            Message::SendHeaders => self.wants_headers = true,
-            Message::FeeFilter(filter) => self.fee_filter = Some(filter.min_fee),
-            Message::NotFound(missing) => solicited = self.on_vectors(missing),
-            Message::Tx(tx) if self.follows_inventory() => {
-                solicited = self.on_object(InvVect::tx(tx.tx_hash()));
+            Message::Ping(ping) => self.keepalive.on_ping_received(ping.nonce),
+            Message::Inv(vectors) => {
+                self.relayer.on_inventory_received(vectors, &self.timers, &self.config);
             }
-            Message::Block(block) if self.follows_inventory() => {
-                solicited = self.on_object(InvVect::block(block.block_hash()));
-            }
-            message if self.follows_inventory() && message.as_mix().is_some() => {
-                if let Some(Ok(hash)) = message.as_mix().map(|mix| mix.message_hash()) {
-                    solicited = self.on_object(InvVect::mix(hash));
-                }
-            }
-            message => solicited = self.on_answer(message),
+            _ => {}
         }
-        if let Message::Inv(announced) = &message {
-            self.learn_all(announced);
+        if let Some(remote) = &mut self.remote {
+            remote.on_message(&message);
         }
-        if let Some(height) = message.tip_height() {
-            self.last_block = self.last_block.max(height.into());
-        }
-        self.emit(Event::Message { message, solicited }, len);
-        if let Some(nonce) = pong
-            && !self.on_pong(nonce, self.now)
-        {
-            self.outbox.answer_lent(self.now, |frame| frame.ping_nonce() == Some(nonce));
+        let solicited = self.is_solicited(&message);
+        let pong = if let Message::Pong(pong) = &message { Some(pong.nonce) } else { None };
+        self.emit(Event::Message { message, solicited }, frame_len);
+        if let Some(nonce) = pong {
+            self.on_pong(nonce);
         }
     }
 
-    /// A message came that may answer a request other than `getdata`. Returns whether it does.
-    ///
-    /// Where frames are written from a shared buffer, an answer may come before the driver tells
-    /// that its request was sent.
-    fn on_answer(&mut self, message: &Message) -> bool {
-        let Some(requests) = &mut self.requests else { return false };
-        let command = message.command();
-        let is_answer = match message {
-            Message::Headers(headers) => self.on_headers(headers),
-            _ => {
-                requests.on_answer(command)
-                    || self.outbox.answer_lent(self.now, |frame| match frame.command() {
-                        Command::GetData => false,
-                        request => answers(request).contains(&command),
-                    })
-            }
-        };
-        if is_answer {
-            self.set_stall_timer();
+    /// Returns whether a message answers an outstanding request, which is answered by it.
+    fn is_solicited(&mut self, message: &Message) -> bool {
+        if let Message::NotFound(vectors) = message {
+            return self.requests.on_objects_received(vectors, &mut self.timers, &self.config);
         }
-        is_answer
-    }
-
-    /// Headers came. Returns whether they answer a `getheaders`.
-    fn on_headers(&mut self, headers: &Headers) -> bool {
-        let Some(requests) = &mut self.requests else { return false };
-        let genesis = self.config.network.genesis();
-        let protocol = self.decoder.protocol();
-        if requests.on_headers(headers, &genesis) {
-            return true;
+        if let Some(vector) = self.object_of(message) {
+            self.relayer.mark_known(vector, &self.timers, &self.config);
+            return self.requests.on_objects_received(&[vector], &mut self.timers, &self.config);
         }
-        let is_lent = self.outbox.answer_lent(self.now, |frame| {
-            let request = frame.locator_request(protocol);
-            request.is_some_and(|request| continues(headers, &request, &genesis))
-        });
-        if is_lent {
-            requests.on_later_headers();
+        self.requests.on_message_received(
+            message,
+            &self.config.network.genesis(),
+            self.decoder.protocol(),
+            &mut self.outbox,
+            &mut self.timers,
+        )
+    }
+
+    /// Returns the vector of the object in a message. Hashes the object only if the vector can be
+    /// known or requested.
+    fn object_of(&self, message: &Message) -> Option<InvVect> {
+        if !self.relayer.tracks_inventory() && self.requests.vectors() == 0 {
+            return None;
         }
-        is_lent
-    }
-
-    /// The remote has the inventory that it announces. Of a long list only the end is read, as
-    /// no more than that could be remembered.
-    fn learn_all(&mut self, announced: &[InvVect]) {
-        let skipped = announced.len().saturating_sub(self.known.capacity());
-        announced.iter().skip(skipped).for_each(|vector| self.learn(*vector));
-    }
-
-    /// The remote has what `vector` names.
-    pub(super) fn learn(&mut self, vector: InvVect) {
-        self.known.insert(vector, self.now + self.config.known_lifetime);
-    }
-
-    /// Whether it matters which transaction or block came.
-    fn follows_inventory(&self) -> bool {
-        self.known.capacity() > 0 || self.requested() > 0
-    }
-
-    /// The remote sent the object of a vector. Returns whether it was asked for.
-    fn on_object(&mut self, vector: InvVect) -> bool {
-        self.learn(vector);
-        self.on_vectors(&[vector])
-    }
-
-    /// The remote sent the objects of these vectors, or does not have them. Returns whether one
-    /// was asked for.
-    fn on_vectors(&mut self, vectors: &[InvVect]) -> bool {
-        let Some(requests) = self.requests.as_mut().filter(|requests| requests.vectors() > 0)
-        else {
-            return false;
-        };
-        let timeout = self.config.response_timeout(Command::GetData);
-        let due = timeout.map(|timeout| self.timers.remote_clock(self.now) + timeout);
-        let mut any = false;
-        for vector in vectors {
-            any |= requests.on_vector(vector, due);
+        match message {
+            Message::Tx(tx) => Some(InvVect::tx(tx.tx_hash())),
+            Message::Block(block) => Some(InvVect::block(block.block_hash())),
+            message => Some(InvVect::mix(message.as_mix()?.message_hash().ok()?)),
         }
-        if any {
-            self.set_stall_timer();
+    }
+
+    fn on_pong(&mut self, nonce: u64) {
+        let now = self.timers.now();
+        match self.keepalive.on_pong(nonce, now, &mut self.timers, &self.config) {
+            Some(time) => self.emit(Event::RoundTrip { nonce, time }, 0),
+            // The `ping` may have been written and not reported yet (`docs/protocol.md`, 7.4).
+            None => _ = self.outbox.mark_answered(now, |frame| frame.ping_nonce() == Some(nonce)),
         }
-        any
     }
 }

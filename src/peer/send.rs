@@ -1,165 +1,91 @@
-//! From messages to the queue.
-
-use core::net::Ipv6Addr;
-use core::time::Duration;
+//! The path of a message to the queue.
 
 use super::PeerState;
 use super::config::Overflow;
-use super::error::{CloseReason, SendErrorKind};
-use super::event::SendId;
-use super::outbox::{OVERHEAD, Purpose};
-use super::stall::{self, Requests};
-use super::timers::Timer;
-use crate::network::Chain;
+use super::error::{CloseReason, SendError, SendErrorKind};
+use super::event::{Announced, Relay, SendId};
+use super::helpers::{PushedAddrs, addresses_message, choose_addresses};
+use super::outbox::Purpose;
+use super::relay::Relayer;
+use crate::hash::Hash;
 use crate::wire::{
-    Command, EncodeError, EncodedMessage, HEADER_LEN, InvType, InvVect, Message, PeerAddress,
-    Protocol, Version,
+    Command, EncodeError, EncodedMessage, InvVect, LAST_SECOND, List, LocatorRequest, Message,
+    NetAddressV2, Services,
 };
 
-/// The most that a trickled `inv` takes besides its vectors: the header and the count, and
-/// its place in the queue.
-const INV_OVERHEAD: usize = HEADER_LEN + 3 + OVERHEAD;
-
-/// Bytes of a frame whose payload is a list of nothing.
-const EMPTY_LIST: usize = HEADER_LEN + 1;
-
-/// The fewest bytes that must be allowed in the queue for announcements to leave at all.
-pub(super) const LEAST_QUEUE: usize = INV_OVERHEAD + size_of::<InvVect>();
-
-/// How long announcements that found the queue full wait at least.
-const RETRY: Duration = Duration::from_millis(100);
-
+/// # Messages of the application
 impl PeerState {
-    pub(super) fn push_version(&mut self) {
-        let config = &self.config;
-        let version = Version {
-            protocol_version: self.protocol_version().cast_signed(),
-            services: config.services,
-            timestamp: self.wall_clock(),
-            receiver: config.receiver(self.remote, self.remote_services()),
-            sender: PeerAddress::from_parts(config.services, Ipv6Addr::UNSPECIFIED, 0),
-            nonce: self.nonce,
-            user_agent: config.user_agent.clone(),
-            start_height: config.start_height,
-            relay: config.relay,
-        };
-        self.push(&version.into(), Purpose::Handshake);
-    }
-
-    /// Queues a message of the peer's own.
-    pub(super) fn push(&mut self, message: &Message, purpose: Purpose) {
-        match self.encode(message) {
-            Ok(frame) => self.outbox.push(frame, purpose),
-            Err(error) => self.close_with(error.into()),
+    /// Checks whether the application may send a command now.
+    pub(super) fn check_sendable(&self, command: Command) -> Result<(), SendErrorKind> {
+        self.check_not_ending()?;
+        if matches!(command, Command::Version | Command::VerAck) {
+            return Err(SendErrorKind::Handshake(command));
         }
+        if self.remote.is_none() {
+            return Err(SendErrorKind::NotReady);
+        }
+        Ok(())
     }
 
-    fn encode(&self, message: &Message) -> Result<EncodedMessage, EncodeError> {
-        EncodedMessage::new(&self.config.network, self.protocol_version(), message)
+    /// Checks that the peer is neither closed nor shutting down.
+    pub(super) fn check_not_ending(&self) -> Result<(), SendErrorKind> {
+        self.check_open().map_err(SendErrorKind::Closed)?;
+        if self.is_shutting_down() { Err(SendErrorKind::ShuttingDown) } else { Ok(()) }
     }
 
-    pub(super) fn encode_to_send(
-        &self,
+    pub(super) fn encode_and_enqueue(
+        &mut self,
         message: &Message,
-    ) -> Result<EncodedMessage, SendErrorKind> {
+    ) -> Result<SendId, SendErrorKind> {
         self.check_sendable(message.command())?;
-        Ok(self.encode(message)?)
+        let frame = self.encode(message)?;
+        self.enqueue(frame)
     }
 
-    /// Queues a message of the application's.
-    pub(super) fn enqueue(&mut self, frame: EncodedMessage) -> Result<SendId, SendErrorKind> {
-        if !self.config.send_unwelcome {
-            self.check_welcome(&frame)?;
+    pub(super) fn check_and_enqueue(
+        &mut self,
+        frame: EncodedMessage,
+    ) -> Result<SendId, SendErrorKind> {
+        self.check_sendable(frame.command())?;
+        frame.check(self.config.network.magic(), self.decoder.protocol())?;
+        self.enqueue(frame)
+    }
+
+    fn enqueue(&mut self, frame: EncodedMessage) -> Result<SendId, SendErrorKind> {
+        let (command, now) = (frame.command(), self.timers.now());
+        if !self.config.send_unwelcome
+            && !self.sent_limited.is_welcome(&frame, self.decoder.protocol(), now)
+        {
+            return Err(SendErrorKind::Unwelcome(command));
         }
         self.check_requested(&frame)?;
-        self.make_room(frame.len())?;
+        self.check_room(frame.len())?;
         let id = self.outbox.next_receipt();
-        self.once.on_queued(frame.command(), self.now);
-        self.expect_answer(&frame);
-        self.outbox.push(frame, Purpose::Receipt(id));
+        self.sent_limited.on_queued(command, now);
+        self.requests.on_request_queued(&frame, self.relayer.hasher());
+        self.outbox.enqueue(frame, Purpose::Receipt(id));
         Ok(id)
     }
 
-    /// Whether the network's nodes accept a message without banning the sender, and answer it.
-    /// The protocol document lists what they do not, for each chain (Appendix D, "never send").
-    fn check_welcome(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
-        let Protocol { chain, .. } = self.decoder.protocol();
-        let is_served = |kind| match kind {
-            InvType::MIX => self.has_mixes(),
-            kind => stall::is_answered(kind),
-        };
-        let is_welcome = match frame.command() {
-            Command::Inv | Command::Addr => frame.len() > EMPTY_LIST,
-            Command::GetData => {
-                frame.len() > EMPTY_LIST && frame.vectors().iter().all(|one| is_served(one.kind()))
-            }
-            Command::GetCFilter | Command::GetCFHeaders | Command::GetCFTypes => false,
-            Command::GetMinings | Command::MiningState => chain != Chain::Decred,
-            command => self.once.is_welcome(command, chain, self.now),
-        };
-        if is_welcome { Ok(()) } else { Err(SendErrorKind::Unwelcome(frame.command())) }
-    }
-
-    /// Whether so many vectors more may be asked for.
+    /// Checks the number of outstanding vectors with those of a `getdata`. dcrd disconnects a
+    /// remote that exceeds it; the application gets its message back (`docs/protocol.md`, 7.3).
     fn check_requested(&self, frame: &EncodedMessage) -> Result<(), SendErrorKind> {
-        let vectors = match frame.command() {
-            Command::GetData => frame.vectors(),
-            _ => return Ok(()),
-        };
+        if frame.command() != Command::GetData {
+            return Ok(());
+        }
         let limit = self.config.max_requested;
-        let requested = self.requested().saturating_add(vectors.len());
+        let requested = self.requests.vectors().saturating_add(frame.vectors().len());
         if requested > limit {
             return Err(SendErrorKind::TooManyRequested { requested, limit });
         }
         Ok(())
     }
 
-    /// How many vectors are asked for and not answered.
-    pub(super) fn requested(&self) -> usize {
-        self.requests.as_ref().map_or(0, |requests| requests.vectors())
-    }
-
-    /// Remembers a message that is queued, if it is a request.
-    fn expect_answer(&mut self, frame: &EncodedMessage) {
-        let command = frame.command();
-        if !stall::answers(command).is_empty() {
-            let key = self.known.key();
-            self.requests.get_or_insert_with(|| Requests::new(key).into()).on_queued(frame);
-        }
-    }
-
-    /// The last byte of a message was sent. If it is a request, its answer may be due.
-    pub(super) fn on_request_sent(&mut self, frame: &EncodedMessage, answered: bool) {
-        let (command, protocol) = (frame.command(), self.decoder.protocol());
-        if let Some(requests) = &mut self.requests
-            && !stall::answers(command).is_empty()
-        {
-            let timeout = self.config.response_timeout(command);
-            let due = timeout.map(|timeout| self.timers.remote_clock(self.now) + timeout);
-            requests.on_sent(command, due, answered);
-            if let (false, Some(request)) = (answered, frame.locator_request(protocol)) {
-                requests.on_headers_awaited(request);
-            }
-            self.set_stall_timer();
-        }
-    }
-
-    /// Whether the application may send a message of that name now.
-    pub(super) fn check_sendable(&self, command: Command) -> Result<(), SendErrorKind> {
-        self.check_live()?;
-        if matches!(command, Command::Version | Command::VerAck) {
-            return Err(SendErrorKind::Handshake(command));
-        }
-        if self.remote_version.is_none() {
-            return Err(SendErrorKind::NotReady);
-        }
-        Ok(())
-    }
-
-    /// Sees to it that a frame of so many bytes may be queued.
-    pub(super) fn make_room(&mut self, len: usize) -> Result<(), SendErrorKind> {
+    /// Checks the bytes in the queue with a frame of `len` bytes. Closes the peer if it is
+    /// configured so (`docs/protocol.md`, 9.2).
+    fn check_room(&mut self, len: usize) -> Result<(), SendErrorKind> {
         let limit = self.config.max_queued_bytes;
-        let queued = self.outbox.limited().saturating_add(len).saturating_add(OVERHEAD);
+        let queued = self.outbox.counted_bytes_with(len);
         if queued <= limit {
             return Ok(());
         }
@@ -172,40 +98,95 @@ impl PeerState {
             }
         }
     }
+}
 
-    /// Whether the remote wants announcements of that type.
-    pub(super) fn wants(&self, kind: InvType) -> bool {
-        let relays = self.remote_version.as_ref().is_some_and(|version| version.relay);
-        match kind {
-            InvType::TX => relays,
-            InvType::MIX => relays && self.has_mixes(),
-            _ => true,
+/// # Announcements and helpers
+impl PeerState {
+    pub(super) fn announce_vector(&mut self, vector: InvVect, relay: Relay) -> Announced {
+        let Some(remote) = self.remote.as_ref().filter(|_| self.is_established()) else {
+            return Announced::NotReady;
+        };
+        if self.is_shutting_down() {
+            return Announced::NotReady;
+        }
+        if !remote.wants(vector.kind(), self.decoder.protocol()) {
+            return Announced::Unwanted;
+        }
+        let (timers, random) = (&mut self.timers, &mut self.random);
+        match self.relayer.announce(vector, relay, timers, random, &self.config) {
+            Some(announced) => announced,
+            None => self.announce_immediately(vector),
         }
     }
 
-    /// Whether there are mixing messages at the version in force.
-    fn has_mixes(&self) -> bool {
-        Command::MixPairReq.is_defined(self.decoder.protocol())
+    fn announce_immediately(&mut self, vector: InvVect) -> Announced {
+        match self.encode_and_enqueue(&Message::Inv(List::from([vector]))) {
+            Ok(id) => {
+                self.relayer.mark_known(vector, &self.timers, &self.config);
+                Announced::Queued(id)
+            }
+            Err(_) if self.closed.is_some() => Announced::NotReady,
+            Err(_) => Announced::Full,
+        }
     }
 
-    /// Queues the announcements that wait, as far as there is room for them.
-    pub(super) fn send_trickle(&mut self) {
-        while self.trickle.len() > 0 {
-            let most = match self.config.overflow {
-                Overflow::Refuse => self.vectors_with_room().min(self.config.inv_batch),
-                Overflow::Close => self.config.inv_batch,
-            };
-            if most == 0 {
-                return self.timers.set(Timer::Trickle, self.now + RETRY);
+    /// Sends a request with a block locator, unless it repeats the latest one
+    /// (`docs/protocol.md`, 13.2).
+    pub(super) fn enqueue_locator_request(
+        &mut self,
+        message: fn(LocatorRequest) -> Message,
+        locator: List<Hash>,
+        stop: Hash,
+    ) -> Result<Option<SendId>, SendError<Message>> {
+        let now = self.timers.now();
+        let first = locator.first().copied();
+        let protocol_version = self.protocol_version();
+        let message = message(LocatorRequest { protocol_version, locator, stop });
+        let command = message.command();
+        if self.duplicate_filter.is_duplicate(command, first, stop, now)
+            && self.check_not_ending().is_ok()
+        {
+            return Ok(None);
+        }
+        match self.encode_and_enqueue(&message) {
+            Ok(id) => {
+                let expires = now + self.config.duplicate_request_lifetime;
+                self.duplicate_filter.on_queued(command, first, stop, expires);
+                Ok(Some(id))
             }
-            let expires = self.now + self.config.known_lifetime;
-            let batch = self.trickle.take_batch(most, &mut self.known, self.now, expires);
+            Err(kind) => Err(SendError { kind, message }),
+        }
+    }
+
+    pub(super) fn enqueue_addresses(
+        &mut self,
+        addresses: &[NetAddressV2],
+    ) -> Result<PushedAddrs, SendErrorKind> {
+        let is_v2 = Command::AddrV2.is_defined(self.decoder.protocol());
+        self.check_sendable(if is_v2 { Command::AddrV2 } else { Command::Addr })?;
+        let addresses = choose_addresses(addresses, is_v2, &mut self.random);
+        let mut id = None;
+        if !addresses.is_empty() {
+            id = Some(self.encode_and_enqueue(&addresses_message(&addresses, is_v2))?);
+        }
+        Ok(PushedAddrs { id, addresses })
+    }
+
+    /// Queues the batch of announcements, as far as the queue has room. The rest waits, or the
+    /// peer is closed, as configured (`docs/protocol.md`, 8.2).
+    pub(super) fn send_batch(&mut self) {
+        while self.relayer.batched() > 0 {
+            let max = self.max_batch();
+            if max == 0 {
+                return Relayer::retry(&mut self.timers);
+            }
+            let batch = self.relayer.take_batch(max, &self.timers, &self.config);
             if batch.is_empty() {
                 continue;
             }
             match self.encode(&Message::Inv(batch)) {
-                Ok(frame) if self.make_room(frame.len()).is_ok() => {
-                    self.outbox.push(frame, Purpose::Trickle);
+                Ok(frame) if self.check_room(frame.len()).is_ok() => {
+                    self.outbox.enqueue(frame, Purpose::Trickle);
                 }
                 Ok(_) => return,
                 Err(error) => return self.close_with(error.into()),
@@ -213,9 +194,71 @@ impl PeerState {
         }
     }
 
-    /// How many vectors an `inv` may have to be queued now.
-    fn vectors_with_room(&self) -> usize {
-        let room = self.config.max_queued_bytes.saturating_sub(self.outbox.limited());
-        room.saturating_sub(INV_OVERHEAD) / size_of::<InvVect>()
+    /// Returns the maximum number of vectors in the next `inv`.
+    fn max_batch(&self) -> usize {
+        let max = self.config.inv_batch;
+        match self.config.overflow {
+            Overflow::Refuse => {
+                max.min(self.outbox.vectors_with_room(self.config.max_queued_bytes))
+            }
+            Overflow::Close => max,
+        }
+    }
+}
+
+/// # Messages of the peer's own
+impl PeerState {
+    pub(super) fn enqueue_version(&mut self) {
+        let remote = self.remote.as_ref();
+        let remote_services = remote.map_or(Services::empty(), |remote| remote.version.services);
+        let version = self.handshake.own_version(
+            &self.config,
+            self.protocol_version(),
+            self.remote_address,
+            remote_services,
+            self.unix_time(),
+        );
+        self.enqueue_internal(&version.into(), Purpose::Handshake);
+    }
+
+    pub(super) fn enqueue_ping_of_application(&mut self) -> Result<u64, SendErrorKind> {
+        self.check_not_ending()?;
+        if !self.is_established() {
+            return Err(SendErrorKind::NotReady);
+        }
+        Ok(self.enqueue_ping())
+    }
+
+    /// Returns the nonce of the queued `ping`. Queues one if there is none.
+    pub(super) fn enqueue_ping(&mut self) -> u64 {
+        if let Some(nonce) = self.keepalive.queued_ping() {
+            return nonce;
+        }
+        let ping = self.keepalive.new_ping(&mut self.random);
+        self.enqueue_internal(&Message::Ping(ping), Purpose::Ping);
+        ping.nonce
+    }
+
+    pub(super) fn enqueue_internal(&mut self, message: &Message, purpose: Purpose) {
+        match self.encode(message) {
+            Ok(frame) => self.outbox.enqueue(frame, purpose),
+            Err(error) => self.close_with(error.into()),
+        }
+    }
+
+    fn encode(&self, message: &Message) -> Result<EncodedMessage, EncodeError> {
+        EncodedMessage::new(&self.config.network, self.protocol_version(), message)
+    }
+
+    /// Returns the wall clock in Unix seconds, at most the latest time that both chains can
+    /// represent.
+    pub(super) fn unix_time(&self) -> i64 {
+        let time = self.started_at_unix + (self.timers.now() - self.started_at);
+        time.as_secs().min(LAST_SECOND) as i64
+    }
+
+    /// Returns the number of frames that were not sent completely.
+    pub(super) fn queued_frames(&self) -> usize {
+        self.outbox.frames() + self.keepalive.owed_pongs()
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::PeerState;
 use super::event::Direction;
 use crate::time::Instant;
 use crate::wire::{Command, Services};
@@ -148,6 +149,42 @@ impl Counters {
             }
         };
         &mut self.commands[place]
+    }
+}
+
+impl PeerState {
+    pub(super) fn snapshot(&self) -> Stats {
+        let remote = self.remote.as_ref();
+        let version = remote.map(|remote| &*remote.version);
+        Stats {
+            remote_address: self.remote_address,
+            direction: self.direction(),
+            connected_at: self.started_at,
+            services: version.map(|version| version.services),
+            user_agent: version.map(|version| version.user_agent.clone()),
+            advertised_version: version.map(|version| version.protocol_version.cast_unsigned()),
+            negotiated_version: version.map(|_| self.protocol_version()),
+            start_height: version.map(|version| version.start_height),
+            last_block: self.last_block(),
+            time_offset: remote.map(|remote| remote.time_offset),
+            relay: version.map(|version| version.relay),
+            wants_headers: self.wants_headers(),
+            fee_filter: self.fee_filter(),
+            last_send: self.counters.last_send,
+            last_receive: self.counters.last_receive,
+            bytes_sent: self.counters.bytes_sent,
+            bytes_received: self.counters.bytes_received,
+            outstanding_ping: self.keepalive.outstanding_ping(),
+            last_ping: self.keepalive.last_ping(),
+            round_trip: self.keepalive.round_trip(),
+            queued_frames: self.queued_frames(),
+            queued_bytes: self.outbox.counted_bytes(),
+            waiting_announcements: self.relayer.batched(),
+            waiting_events: self.events.len(),
+            requested: self.requests.vectors(),
+            known_inventory: self.relayer.known_len(),
+            commands: self.counters.commands().to_vec(),
+        }
     }
 }
 

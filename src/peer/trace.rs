@@ -128,7 +128,7 @@ mod tracing_events {
         }
 
         pub(crate) fn trace(&mut self, record: Record) {
-            let label = (self.remote, self.direction);
+            let label = (self.remote_address, self.direction());
             match &mut self.traces {
                 Some(traces) => traces.records.push((label, record)),
                 None => record.emit(label),

@@ -1,4 +1,4 @@
-//! From the queue to the caller's socket.
+//! The path of queued frames to the caller's socket.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,53 +6,50 @@ use bytes::Buf;
 
 use super::PeerState;
 use super::event::Event;
-use super::outbox::{FrameBatch, Purpose, SentFrame};
-use super::timers::{Timer, worth};
+use super::frame_batch::FrameBatch;
+use super::outbox::{Purpose, SentFrame};
+use super::timers::{Timer, transfer_time};
 use crate::time::Instant;
 use crate::wire::{EncodedMessage, Message, Pong};
 
-/// The bytes a peer wants written, from [`transmit`](PeerState::transmit).
+/// The bytes to be sent, from [`transmit`](PeerState::transmit).
 ///
-/// A [`Buf`] over all queued frames: [`chunk`](Buf::chunk) is the rest of a frame, or of
-/// one part of it; [`chunks_vectored`](Buf::chunks_vectored) spans many. Advancing reports
-/// to the peer that bytes were sent; beyond the end it stops at the end.
+/// A [`Buf`] over all queued frames. [`chunk`](Buf::chunk) returns the rest of a frame or of one
+/// part of it; [`chunks_vectored`](Buf::chunks_vectored) covers several frames. Advancing reports
+/// bytes to the peer as sent. Advancing past the end stops at the end.
 ///
-/// Bytes that were written from one `Transmit` must be advanced past in it or in the next one.
-/// Until then nothing is inserted before them.
+/// Advance past bytes that were written from one `Transmit` in the same or in the next one. Until
+/// then, no frame is inserted before them.
 #[derive(Debug)]
 #[must_use]
 pub struct Transmit<'a> {
     peer: &'a mut PeerState,
-    /// When the bytes are sent.
+    /// The time at which the bytes are sent.
     at: Instant,
-    /// How many of the first frames the caller has seen.
+    /// Number of the first frames that the caller has seen.
     lent: AtomicUsize,
 }
 
 impl<'a> Transmit<'a> {
-    /// Takes the time as it is told, even if another call told a later one: it is the time
-    /// before a write that may have taken a while. It does not go behind that of the last
-    /// `Transmit`, though.
+    /// `now` may be earlier than the peer's clock, because the caller reads the time before a
+    /// write that may block. It is raised to the time of the previous `Transmit`.
     pub(super) fn new(peer: &'a mut PeerState, now: Instant) -> Self {
-        let at = now.max(peer.offered_at);
-        peer.offered_at = at;
-        peer.encode_pongs();
-        if !peer.timers.is_set(Timer::Write)
-            && peer.outbox.is_sendable()
-            && let (None, Some(timeout)) = (&peer.closed, peer.config.write_timeout)
-        {
-            peer.timers.set(Timer::Write, at + timeout);
-        }
-        // In case this is never dropped.
+        let at = now.max(peer.transmitted_at);
+        peer.transmitted_at = at;
+        peer.encode_owed_pongs();
+        peer.start_write_timeout(at);
+        // In case the caller leaks this value, so that `drop` never counts.
         peer.outbox.lend_all();
         Self { peer, at, lent: AtomicUsize::new(0) }
     }
 
-    /// The first frames, at most so many and 128, and about 256 KiB, in a buffer that does not
-    /// borrow the peer: write from that, then ask for a new [`Transmit`] and advance it by as much.
-    pub fn batch(&self, frames: usize) -> FrameBatch {
-        self.lend(self.peer.outbox.count_to_lend(frames));
-        self.peer.outbox.batch(frames)
+    /// Returns at most `max_frames` of the first frames, in a buffer that does not borrow the
+    /// peer. It has at most 128 frames, and the one that reaches 256 KiB is the last.
+    ///
+    /// Write from the batch, then advance a new [`Transmit`] by the number of written bytes.
+    pub fn batch(&self, max_frames: usize) -> FrameBatch {
+        self.lend(self.peer.outbox.count_to_lend(max_frames));
+        self.peer.outbox.batch(max_frames)
     }
 
     fn lend(&self, frames: usize) {
@@ -87,35 +84,51 @@ impl Buf for Transmit<'_> {
 impl Drop for Transmit<'_> {
     fn drop(&mut self) {
         self.peer.outbox.set_lent(*self.lent.get_mut());
-        self.peer.finish_last_try();
+        self.peer.on_transmit_dropped();
     }
 }
 
 impl PeerState {
-    fn encode_pongs(&mut self) {
+    /// Queues owed pongs, unless earlier ones are still queued: at most 64 are, each way
+    /// (`docs/protocol.md`, 6.3).
+    fn encode_owed_pongs(&mut self) {
+        if self.keepalive.owed_pongs() == 0 || self.outbox.has_pongs() {
+            return;
+        }
         let (network, version) = (&self.config.network, self.decoder.protocol().version);
         // A pong is defined at every version and always encodes.
-        self.outbox.encode_pongs(|nonce| {
-            EncodedMessage::new(network, version, &Message::Pong(Pong { nonce })).ok()
-        });
+        let encode =
+            |nonce| EncodedMessage::new(network, version, &Message::Pong(Pong { nonce })).ok();
+        self.outbox.insert_pongs(self.keepalive.take_owed_pongs().filter_map(encode));
     }
 
-    /// `len` more bytes were sent at `at`. Returns how many frames thereby were completely.
+    /// Starts the write timeout when bytes are first offered (`docs/protocol.md`, 9.4).
+    fn start_write_timeout(&mut self, at: Instant) {
+        if let Some(timeout) = self.config.write_timeout
+            && self.wants_write()
+            && !self.timers.is_set(Timer::Write)
+        {
+            self.timers.set(Timer::Write, at + timeout);
+        }
+    }
+
+    /// Handles `len` more bytes that were sent at `at`. Returns the number of frames that are sent
+    /// completely by this.
     fn on_bytes_sent(&mut self, len: usize, at: Instant) -> usize {
         let len = len.min(self.outbox.bytes());
         if len == 0 {
             return 0;
         }
         self.counters.bytes_sent += len as u64;
-        let (mut rest, mut frames) = (len, 0);
-        while let (Some(frame), more) = self.outbox.advance(rest) {
-            rest = more;
+        let (mut remaining, mut frames) = (len, 0);
+        while let (Some(frame), more) = self.outbox.advance(remaining) {
+            remaining = more;
             frames += 1;
             self.on_frame_sent(frame, at);
         }
-        if self.outbox.is_sendable() {
-            let (by, timeout) = (worth(len, self.config.write_rate), self.config.write_timeout);
-            self.timers.put_off(Timer::Write, by, at, timeout);
+        if self.wants_write() {
+            let by = transfer_time(len, self.config.write_rate);
+            self.timers.postpone_from(Timer::Write, by, at, self.config.write_timeout);
         } else {
             self.timers.clear(Timer::Write);
         }
@@ -129,7 +142,13 @@ impl PeerState {
         self.counters.sent(command, frame.len(), at);
         match frame.ping_nonce() {
             Some(nonce) => self.on_ping_sent(nonce, at, answered_at),
-            None => self.on_request_sent(&frame, answered_at.is_some()),
+            None => self.requests.on_request_sent(
+                &frame,
+                answered_at.is_some(),
+                self.decoder.protocol(),
+                &mut self.timers,
+                &self.config,
+            ),
         }
         if let Purpose::Receipt(id) = purpose {
             self.emit(Event::Sent(id), 0);
@@ -137,31 +156,10 @@ impl PeerState {
     }
 
     fn on_ping_sent(&mut self, nonce: u64, at: Instant, answered_at: Option<Instant>) {
-        let is_first = self.pinger.on_sent(nonce, at);
-        match answered_at {
-            Some(answered_at) => _ = self.on_pong(nonce, answered_at.max(at)),
-            None if is_first => self.set_pong_timer(),
-            None => {}
+        let (timers, config) = (&mut self.timers, &*self.config);
+        let round_trip = self.keepalive.on_ping_sent(nonce, at, answered_at, timers, config);
+        if let Some(time) = round_trip {
+            self.emit(Event::RoundTrip { nonce, time }, 0);
         }
-    }
-
-    /// Sets the deadline of the next `pong`: from now, because the `ping` may have been sent by a
-    /// write that blocked for a while. In the last try of a closed peer none is awaited.
-    fn set_pong_timer(&mut self) {
-        if let (None, Some(timeout)) = (&self.closed, self.config.pong_timeout) {
-            self.timers.set_after(Timer::Pong, self.now, timeout);
-        }
-    }
-
-    /// A `pong` with that nonce came at `at`. Returns whether it answers a `ping`.
-    pub(super) fn on_pong(&mut self, nonce: u64, at: Instant) -> bool {
-        let Some(time) = self.pinger.on_pong(nonce, at) else { return false };
-        self.timers.clear(Timer::Pong);
-        if !self.pinger.is_answered() {
-            // Answers come in order, so that the next one may have waited behind this one.
-            self.set_pong_timer();
-        }
-        self.emit(Event::RoundTrip { nonce, time }, 0);
-        true
     }
 }

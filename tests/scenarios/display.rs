@@ -123,5 +123,5 @@ fn a_peer_and_what_belongs_to_it_fit_a_log_line() {
     assert!(peer.state.deadlines().any(|(timer, _)| timer == Timer::Shutdown));
     peer.state.deadlines().for_each(|(timer, _)| assert_fits(timer));
     let shown = format!("{:?}", peer.state);
-    assert!(shown.starts_with("PeerState {") && shown.contains("Established"), "{shown}");
+    assert!(shown.starts_with("PeerState {") && shown.contains("phase: established"), "{shown}");
 }

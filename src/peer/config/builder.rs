@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::super::budget::Budget;
 use super::super::error::ConfigError;
-use super::super::{known, nonces::SentNonces, send, stall, trickle, trickle::Interval};
+use super::super::{answers, known, nonces::SentNonces, outbox, trickle, trickle::Interval};
 use super::{AddressHiding, Config, Overflow, replace};
 use crate::network::{Chain, Network};
 use crate::wire::{Command, MAX_VECTORS, Services, TrailingBytes, check_user_agent};
@@ -82,7 +82,7 @@ impl ConfigBuilder {
                     shortest: Duration::from_millis(100),
                     longest: Duration::from_millis(500),
                 },
-                inv_batch: trickle::BATCH,
+                inv_batch: trickle::DEFAULT_BATCH,
                 max_waiting_announcements: 50_000,
                 known_capacity: 1_000,
                 known_lifetime: Duration::from_secs(15 * 60),
@@ -477,7 +477,7 @@ impl ConfigBuilder {
             (None, _) => Some(Duration::from_secs(107)),
         };
         if let Some(&(command, _)) =
-            config.response_timeouts.iter().find(|(command, _)| stall::answers(*command).is_empty())
+            config.response_timeouts.iter().find(|(command, _)| !answers::is_request(*command))
         {
             return Err(ConfigError::NotARequest(command));
         }
@@ -514,7 +514,7 @@ impl ConfigBuilder {
             ("inv_batch", config.inv_batch, 1, MAX_VECTORS),
             ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),
             ("max_waiting_events", config.max_waiting_events, 1, usize::MAX),
-            ("max_queued_bytes", config.max_queued_bytes, send::LEAST_QUEUE, usize::MAX),
+            ("max_queued_bytes", config.max_queued_bytes, outbox::MIN_QUEUED_BYTES, usize::MAX),
         ];
         for (what, value, least, most) in ranges {
             if value < least || value > most {

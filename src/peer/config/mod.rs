@@ -9,9 +9,9 @@ use core::time::Duration;
 
 pub use builder::ConfigBuilder;
 
+use super::answers;
 use super::budget::Budget;
 use super::nonces::SentNonces;
-use super::stall;
 use super::trickle::Interval;
 use crate::network::Network;
 use crate::wire::{Command, PeerAddress, Services, TrailingBytes};
@@ -135,7 +135,7 @@ impl Config {
     /// The most bytes of a payload that nobody asked for, if there is a limit.
     pub(in crate::peer) fn max_unsolicited(&self, command: Command) -> Option<usize> {
         find(&self.max_unsolicited, command)
-            .or_else(|| stall::max_unsolicited(command, self.network.chain()))
+            .or_else(|| answers::default_max_unsolicited(command, self.network.chain()))
     }
 
     pub(in crate::peer) fn budget(&self, command: Command) -> Option<Budget> {

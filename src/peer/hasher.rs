@@ -6,12 +6,14 @@ use zerocopy::IntoBytes;
 
 use crate::wire::InvVect;
 
-/// The key of a hash function. The remote chooses which vectors are looked up, and could
-/// make all of them collide if it knew this.
+/// A keyed hash function of inventory vectors.
+///
+/// The remote chooses the vectors that are looked up. With a public hash function it could choose
+/// vectors that collide, and every lookup would be a linear search.
 #[derive(Clone, Copy)]
-pub(super) struct Key(u64, u64);
+pub(super) struct InventoryHasher(u64, u64);
 
-impl Key {
+impl InventoryHasher {
     pub(super) fn new<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
         Self(rng.next_u64(), rng.next_u64())
     }
