@@ -1,8 +1,8 @@
 //! For users of the `peer` package of exccd or dcrd: the counterpart of each exported item.
 //!
-//! There are no callbacks. A listener's call is an [`Event`]. A goroutine's work is done by
-//! the inputs of a [`PeerState`]. A message is encoded at the negotiated version when it is queued,
-//! or it is returned.
+//! There are no callbacks. An [`Event`] replaces the call of a listener, and the inputs of a
+//! [`PeerState`] replace the work of a goroutine. A message is encoded at the negotiated version when
+//! it is queued, or it is returned.
 //!
 //! # Types
 //!
@@ -22,7 +22,7 @@
 //!
 //! | in Go | here |
 //! |---|---|
-//! | `NewInboundPeer`, `NewOutboundPeer`, `AssociateConnection` | [`PeerState::inbound`], [`PeerState::outbound`], for a connection that exists or is being made |
+//! | `NewInboundPeer`, `NewOutboundPeer`, `AssociateConnection` | [`PeerState::inbound`], [`PeerState::outbound`], for a connection that exists or is being opened |
 //! | its goroutines | an [adapter](crate::adapter), or a run loop of yours |
 //! | `Handshake`, `Run` (dcrd) | the run loop; [`Event::Established`] separates the two |
 //! | `Connected` | [`close_reason`](PeerState::close_reason) is `None` |
@@ -60,7 +60,7 @@
 //! | `AddKnownInventory`, `IsKnownInventory` | [`add_known_inventory`](PeerState::add_known_inventory), [`is_known_inventory`](PeerState::is_known_inventory); inventory that the remote announces or sends is added by the peer |
 //! | `PushAddrMsg`, `PushAddrV2Msg` (dcrd) | [`push_addrs`](PeerState::push_addrs) |
 //! | `PushGetBlocksMsg` (exccd), `PushGetHeadersMsg` | [`push_getblocks`](PeerState::push_getblocks), [`push_getheaders`](PeerState::push_getheaders) |
-//! | the `reject` that the package's text promises | [`push_reject`](PeerState::push_reject) |
+//! | the `reject` that the documentation of the package promises | [`push_reject`](PeerState::push_reject) |
 //! | `UpdateLastBlockHeight` | [`update_last_block`](PeerState::update_last_block) |
 //!
 //! # Getters and statistics
@@ -112,17 +112,17 @@
 //! | the end of the stream, a broken connection | `RemoteClosed`, `ConnectionLost`; inside a frame `Cut` |
 //! | the idle timeout, a stall, a write that does not end | `IdleTimeout`, `Stall`, `WriteStall` |
 //! | too many bytes queued (dcrd) | `OutputOverflow` or, by default, an error of [`send`](PeerState::send) |
-//! | too many vectors requested (dcrd), a message that cannot be encoded | an error of [`send`](PeerState::send), which returns the message; the peer lives on |
+//! | too many vectors requested (dcrd), a message that cannot be encoded | an error of [`send`](PeerState::send), which returns the message; the peer stays open |
 //! | a ban by the node | [`is_violation`](crate::CloseReason::is_violation) for errors of the remote; [`Budget`](crate::Budget)s for a [score](crate::ConfigBuilder::budget) |
 //!
 //! # Intended differences
 //!
 //! - Our `verack` is sent before anything that the application queued.
-//! - Known inventory is compared by value. exccd compares pointers, so that its filter
-//!   hardly ever matches.
-//! - Deadlines are exact, and [see progress](crate::ConfigBuilder::read_rate) and back-pressure. Go
-//!   looks for stalls every 15 s, and does not count bytes.
-//! - A `pong` overtakes queued messages, and its `ping` is answered while the queue is full.
+//! - Known inventory is compared by value. exccd compares pointers, so its filter hardly ever
+//!   matches.
+//! - Deadlines are exact, and account for [progress](crate::ConfigBuilder::read_rate) and
+//!   back-pressure. The Go packages check for stalls every 15 s, and do not count bytes.
+//! - A `pong` overtakes queued messages, and a `ping` is answered while the queue is full.
 //! - A `getdata` is answered vector by vector on both chains. Requests that nodes may ignore
 //!   have no deadline unless [one is set](crate::ConfigBuilder::response_timeout).
 //! - Answers that were not requested are
@@ -131,7 +131,7 @@
 //! - A full queue returns the message; exccd's queue grows.
 //! - A `getheaders` of the helper carries the negotiated version, where Go sends 0.
 //! - Repeated requests are suppressed [for a time](crate::ConfigBuilder::duplicate_request_lifetime),
-//!   not for ever.
+//!   not forever.
 
-#[expect(unused_imports, reason = "for the links above")]
+#[expect(unused_imports, reason = "for the links of this page")]
 use crate::{Event, PeerState};

@@ -1,14 +1,14 @@
-//! A peer for the Exchangecoin peer-to-peer network, and for Decred, from whose protocol it
+//! A peer for the Exchangecoin peer-to-peer network and for Decred, from whose protocol it
 //! descends: a state machine without IO.
 //!
-//! A [`PeerState`] takes received bytes, commands and the time. It returns bytes to be sent,
-//! events, and the next deadline. It opens no socket, reads no clock and starts no thread. It draws
-//! random numbers once, when it is made. So it runs on any runtime, in a simulation of thousands
-//! of peers on one thread, or under a fuzzer, and always behaves the same.
+//! A [`PeerState`] takes received bytes, commands and the time. It returns bytes to send, events
+//! and the next deadline. It opens no socket, reads no clock and starts no thread. It draws random
+//! numbers once, in its constructor. So it runs on any runtime, in a simulation of thousands of
+//! peers on one thread, or under a fuzzer, and behaves the same everywhere.
 //!
 //! # A run loop
 //!
-//! Everything that a runtime has to do, here over a blocking socket with timeouts:
+//! All tasks of a runtime, here over a blocking socket with timeouts:
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -63,8 +63,8 @@
 //!             _ => {}
 //!         }
 //!     }
-//!     // Bytes to be sent, once, so that the loop goes on reading. A partial write is fine. The
-//!     // time is that before the write: round trips count from there.
+//!     // One write in each round, so that the loop continues to read. A partial write is fine.
+//!     // The clock is read before the write: round trips count from then.
 //!     let mut is_lost = false;
 //!     if peer.wants_write() {
 //!         let mut out = peer.transmit(now());
@@ -73,7 +73,7 @@
 //!             Err(error) => is_lost = !is_late(&error),
 //!         }
 //!     }
-//!     // Received bytes. Waits for them until the next deadline if there is nothing to send.
+//!     // One read. Waits for bytes until the next deadline if no bytes are to be sent.
 //!     if peer.can_resume() {
 //!         let _ = peer.handle_input(now(), &mut buffer);
 //!     } else if peer.wants_read() {
@@ -82,7 +82,7 @@
 //!         socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
 //!         match buffer.read_from(&mut socket) {
 //!             Ok(0) => peer.handle_eof(now()),
-//!             // The event `Closed` reports an error, too.
+//!             // `Event::Closed` reports an error as well.
 //!             Ok(_) => _ = peer.handle_input(now(), &mut buffer),
 //!             Err(error) => is_lost |= !is_late(&error),
 //!         }
@@ -90,11 +90,11 @@
 //!     if is_lost {
 //!         peer.handle_connection_lost(now());
 //!     }
-//!     // The time, after the read: what has arrived is not late.
+//!     // Deadlines, after the read: bytes that have arrived are not late.
 //!     peer.handle_timeout(now());
 //! }
 //!
-//! // A socket that is closed with unread input resets the connection.
+//! // A socket that is closed with unread input resets the connection on many systems.
 //! if let Some(until) = peer.linger_until() {
 //!     socket.shutdown(Shutdown::Write)?;
 //!     socket.set_read_timeout(Some(Duration::from_millis(10)))?;
@@ -112,28 +112,71 @@
 //! ```
 //!
 //! The [adapters](adapter) are such loops for real use: full duplex, with threads or as a task of
-//! tokio, with a handle and a stream of events. The page [`writing_adapters`] has all the rules,
-//! for authors of other adapters.
+//! tokio, with a handle and a stream of events. [`writing_adapters`] has all the rules, for authors
+//! of other adapters.
+//!
+//! # Capabilities
+//!
+//! - Eight networks of both chains: Exchangecoin up to protocol version 9, while the live network
+//!   speaks 8, and Decred up to 12.
+//! - The handshake in both directions: version negotiation, [self-connections](SentNonces),
+//!   [user agent](ConfigBuilder::user_agent), [address hiding](AddressHiding), and a
+//!   [veto](PeerState::refuse_version) on the remote's `version`.
+//! - Pings with [round trips](Event::RoundTrip), and deadlines for the handshake, `verack`,
+//!   idleness, pongs, answers and writes.
+//! - Requests that are tracked until they are answered, `getdata` by vector. Each message event
+//!   shows whether the message was [solicited](Event::Message::solicited).
+//! - A bounded queue with a [receipt](Event::Sent) for each message. The end comes
+//!   [at once](PeerState::close) or [after the queue](PeerState::shutdown).
+//! - [One encoding](wire::EncodedMessage) for any number of peers.
+//! - Messages that the negotiated version lacks, or for which nodes ban the sender, are
+//!   [returned](SendErrorKind).
+//! - [Announcements](PeerState::announce) in batches or at once, never to a peer that knows the
+//!   object.
+//! - Helpers that send [addresses](PeerState::push_addrs),
+//!   [block locators](PeerState::push_getheaders) and [rejects](PeerState::push_reject), and skip
+//!   repetitions.
+//! - An event for every message: all 30 of Exchangecoin and all 40 of Decred, with blocks,
+//!   transactions, committed filters, mixing and `addrv2`. They are views of the received bytes.
+//! - Owned [transactions](wire::Transaction) and [blocks](wire::BlockParts), to build new ones.
+//!   Every rule of the wire is checked before they are sent.
+//! - Limits of size and [budgets](Budget) by command, and a
+//!   [base for ban scores](ConfigBuilder::budget).
+//! - [Statistics](Stats), by command too.
 //!
 //! # Guarantees
 //!
 //! A remote can only get itself disconnected, and the reason is reported. No input and no order of
 //! calls causes a panic, and there is no `unsafe` code. Memory grows with received bytes, never
-//! with claimed lengths. Everything that waits for the application or for the socket is limited by
-//! the [configuration](ConfigBuilder). Every error of the remote is a [`CloseReason`], reported
-//! once by the last [`Event`].
+//! with claimed lengths. [`limits`] lists the bounds of everything that waits for the application or
+//! for the socket. Every error of the remote is a [`CloseReason`], reported once by the last
+//! [`Event`].
 //!
-//! Deadlines are fair. The remote's time stands still while the application holds it back, and
-//! received bytes extend it: a remote that sends at least 10,240 bytes a second by default is not
-//! closed for being slow. [`writing_adapters`](writing_adapters#deadlines) states the rules.
+//! The first error closes the peer. Messages that were accepted before it are delivered. Every
+//! queued message is reported as sent or not sent, and the queue may be sent
+//! [once more](writing_adapters#the-end).
 //!
-//! # Coming from Go
+//! Deadlines are fair. The remote's clock stands still while the application does not take its
+//! events, and received bytes extend it: a remote that sends at least 10,240 bytes a second by
+//! default is not closed for being slow. [`writing_adapters`](writing_adapters#deadlines) states the
+//! rules.
 //!
-//! The page [`from_go`] lists the counterpart of each item of the reference nodes' packages.
+//! The same seed, inputs and commands give the same bytes and events.
+//!
+//! # Pages
+//!
+//! | page | content |
+//! |---|---|
+//! | [`writing_adapters`] | the contract of a driver, for other runtimes |
+//! | [`from_go`] | the counterpart of each item of the reference nodes' packages |
+//! | [`protocol`] | each rule of the protocol, with its source and reason |
+//! | [`limits`] | bounds of memory, work and time, and their settings |
+//! | [`benchmarks`] | throughput and memory |
+//! | [`comparison`] | other peers, and what is out of scope |
 //!
 //! # Features
 //!
-//! | feature | default | what it adds |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `std` | yes | [`adapter::threads`], reads into an [`InputBuffer`](wire::InputBuffer), and vectored writes from [`Transmit`] |
 //! | `tokio` | no | [`adapter::tasks`] |
@@ -156,8 +199,6 @@ extern crate std;
 #[cfg(feature = "std")]
 pub mod adapter;
 mod blake256;
-#[cfg(doc)]
-pub mod from_go;
 mod hash;
 mod network;
 mod peer;
@@ -165,8 +206,32 @@ mod peer;
 pub mod sim;
 mod time;
 pub mod wire;
+
+/// Throughput and memory, in relation to the checksum and to the `bitcoin` crate.
+#[cfg(doc)]
+#[doc = include_str!("../docs/benchmarks.md")]
+pub mod benchmarks {}
+/// This crate, the Go packages, `bitcoin` and nakamoto.
+#[cfg(doc)]
+#[doc = include_str!("../docs/comparison.md")]
+pub mod comparison {}
+#[cfg(doc)]
+pub mod from_go;
+/// Bounds of memory, work and time.
+#[cfg(doc)]
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
+/// Each rule of the protocol, with its source and reason.
+#[cfg(doc)]
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
 #[cfg(doc)]
 pub mod writing_adapters;
+
+/// Compiles and runs the example of the README.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use blake256::Blake256;
 pub use hash::{Hash, HashFunction, ParseHashError};
@@ -179,7 +244,7 @@ pub use peer::{
 };
 pub use time::{Instant, UnixTime};
 
-/// Everything here may be moved between threads and shared by them.
+/// Asserts that threads can move and share all public types.
 const _: () = {
     const fn assert_send_sync<T: Send + Sync>() {}
 
