@@ -4,7 +4,7 @@
 //! A [`PeerState`] takes received bytes, commands and the time. It returns bytes to send, events
 //! and the next deadline. It opens no socket, reads no clock and starts no thread. It draws random
 //! numbers once, in its constructor. So it runs on any runtime, in a simulation of thousands of
-//! peers on one thread, or under a fuzzer, and behaves the same everywhere.
+//! peers, or under a fuzzer. It behaves the same everywhere.
 //!
 //! # A run loop
 //!
@@ -111,9 +111,9 @@
 //! # }
 //! ```
 //!
-//! The [adapters](adapter) are such loops for real use: full duplex, with threads or as a task of
-//! tokio, with a handle and a stream of events. [`writing_adapters`] has all the rules, for authors
-//! of other adapters.
+//! The [adapters](adapter) are full-duplex loops for real use, with threads or as a task of tokio.
+//! They have a handle and a stream of events. [`writing_adapters`] has all the rules, for authors of
+//! other adapters.
 //!
 //! # Capabilities
 //!
@@ -157,9 +157,9 @@
 //! [once more](writing_adapters#the-end).
 //!
 //! Deadlines are fair. The remote's clock stands still while the application does not take its
-//! events, and received bytes extend it: a remote that sends at least 10,240 bytes a second by
-//! default is not closed for being slow. [`writing_adapters`](writing_adapters#deadlines) states the
-//! rules.
+//! events, and received bytes extend deadlines. A remote that sends at least 10,240 bytes a second,
+//! the default, is not closed for being slow. [`writing_adapters`](writing_adapters#deadlines)
+//! states the rules.
 //!
 //! The same seed, inputs and commands give the same bytes and events.
 //!
@@ -184,9 +184,8 @@
 //! | `sim` | no | [`sim`]: a deterministic network of peers under virtual time |
 //! | `tracing` | no | `tracing` events of all peers, with the target `excc_peer` |
 //!
-//! Serialised values have the names and forms of the reference nodes' logs: hashes and other
-//! byte strings are hexadecimal in the order of the wire, and 64-bit numbers in messages are
-//! decimal strings.
+//! Serialised values have the names and forms of the reference nodes' logs. Hashes and other byte
+//! strings are hexadecimal in the order of the wire. 64-bit numbers in messages are decimal strings.
 //!
 //! Without features the crate needs `alloc` and atomics, and no operating system.
 

@@ -441,10 +441,10 @@
 //!   as sent or not sent, exactly once. Trickled announcements have none.
 //! - Frames of a [batch](crate::Transmit::batch) need not be written after `Closed`.
 //! - **A clean end.** After `Closed`, [`linger_until`](PeerState::linger_until) is `Some` in two
-//!   cases: after a shutdown with everything sent, until the end of its time; and after fatal
-//!   input, for 1 s. Then flush the stream and shut it down for writing. Read and discard until
-//!   the remote's end of stream or that time. A socket that is closed with unread input resets the
-//!   connection on most systems, and the remote may lose the last bytes.
+//!   cases. After a shutdown with everything sent, it is the end of the shutdown's time. After fatal
+//!   input, it is 1 s later. Then flush the stream and shut it down for writing. Read and discard
+//!   until the remote's end of stream or that time. A socket that is closed with unread input resets
+//!   the connection on most systems, and the remote may lose the last bytes.
 //! - In all other cases drop the stream at once. There is nothing else to release.
 //!
 //! # Guarantees
