@@ -65,13 +65,11 @@ pub(super) struct SentFrame {
 }
 
 /// The queue of frames. Tracks partial writes to the byte.
-#[derive(Default)]
 pub(super) struct Outbox {
     /// Frames that may be sent now.
     queue: VecDeque<Queued>,
-    /// Frames that may be sent once the peer is established.
-    until_established: Vec<Queued>,
-    is_established: bool,
+    /// Frames that may be sent once the peer is established. `None` from then on.
+    until_established: Option<Vec<Queued>>,
     /// Bytes of the first frame that were sent.
     offset: usize,
     /// Bytes of `queue` that were not sent.
@@ -84,6 +82,21 @@ pub(super) struct Outbox {
     /// inserted between them.
     lent: usize,
     receipts: u64,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            until_established: Some(Vec::new()),
+            offset: 0,
+            bytes: 0,
+            counted_bytes: 0,
+            pong_frames: 0,
+            lent: 0,
+            receipts: 0,
+        }
+    }
 }
 
 impl Outbox {
@@ -111,7 +124,7 @@ impl Outbox {
 
     /// Returns the number of frames that were not sent completely.
     pub(super) fn frames(&self) -> usize {
-        self.queue.len() + self.until_established.len()
+        self.queue.len() + self.until_established.as_ref().map_or(0, Vec::len)
     }
 
     pub(super) fn next_receipt(&mut self) -> SendId {
@@ -127,11 +140,12 @@ impl Outbox {
             self.counted_bytes += frame.len() + FRAME_OVERHEAD;
         }
         let queued = Queued { frame, purpose, answered_at: None };
-        if self.is_established || purpose == Purpose::Handshake {
-            self.bytes += queued.frame.len();
-            push_back(&mut self.queue, queued);
-        } else {
-            self.until_established.push(queued);
+        match &mut self.until_established {
+            Some(waiting) if purpose != Purpose::Handshake => waiting.push(queued),
+            _ => {
+                self.bytes += queued.frame.len();
+                push_back(&mut self.queue, queued);
+            }
         }
     }
 
@@ -156,8 +170,7 @@ impl Outbox {
 
     /// Allows all frames to be sent, those that waited for the handshake first.
     pub(super) fn on_established(&mut self) {
-        self.is_established = true;
-        let waiting = core::mem::take(&mut self.until_established);
+        let waiting = self.until_established.take().unwrap_or_default();
         self.bytes += waiting.iter().map(|queued| queued.frame.len()).sum::<usize>();
         self.queue.extend(waiting);
     }
@@ -199,7 +212,7 @@ impl Outbox {
         abandoned
             .queue
             .iter()
-            .chain(&abandoned.until_established)
+            .chain(abandoned.until_established.iter().flatten())
             .filter_map(|queued| match queued.purpose {
                 Purpose::Receipt(id) => Some(id),
                 _ => None,
