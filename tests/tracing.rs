@@ -79,7 +79,7 @@ fn a_life_is_told_from_its_version_to_its_end() {
         format!("TRACE message=due {peer} timer=ping"),
         format!("TRACE message=due {peer} timer=ping"),
         format!("TRACE message=due {peer} timer=idle"),
-        format!("DEBUG message=closed {peer} reason=no message in time violation=false frames=1"),
+        format!("DEBUG message=closed {peer} reason=idle timeout violation=false frames=1"),
     ];
     assert_eq!(told, expected);
 }

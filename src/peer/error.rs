@@ -1,4 +1,4 @@
-//! Why a peer ended, why it would not send, and why it was not made.
+//! Reasons and errors: of the end of a peer, of a refused message, of an invalid configuration.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,135 +7,145 @@ use core::time::Duration;
 use crate::network::Chain;
 use crate::wire::{Command, CutFrame, DecodeError, EncodeError, ErrorKind, InvVect, Services};
 
-/// Why a peer is closed. The first reason stands; later inputs return it again.
+/// The reason why a peer is closed (`docs/protocol.md`, 12.1).
+///
+/// The first reason stands. [`Event::Closed`](crate::Event::Closed) has it, and later inputs return
+/// it as their error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The application called [`close`](crate::PeerState::close) or
     /// [`shutdown`](crate::PeerState::shutdown).
-    #[error("closed by us")]
+    #[error("closed by the application")]
     Local,
     /// The application called [`refuse_version`](crate::PeerState::refuse_version).
-    #[error("version refused by us")]
+    #[error("version refused by the application")]
     VersionRefused,
     /// The remote ended its stream between two frames.
     #[error("closed by the remote")]
     RemoteClosed,
-    /// The connection broke.
+    /// The driver called
+    /// [`handle_connection_lost`](crate::PeerState::handle_connection_lost).
     #[error("connection lost")]
     ConnectionLost,
-    /// The remote ended its stream inside a frame. A node that bans us may do so after the
-    /// header of its `version`.
+    /// The remote ended its stream inside a frame.
+    ///
+    /// This is no violation: a node that bans us may end its stream after the header of its
+    /// `version`.
     #[error("stream ended inside a frame: {0}")]
     Cut(CutFrame),
     /// The remote sent a frame that cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The remote announced a payload that is larger than
-    /// [`max_payload`](crate::ConfigBuilder::max_payload) allows, which is less than the
-    /// protocol does.
-    #[error("{command} of {len} bytes, at most {limit} accepted")]
+    /// The remote sent the header of a payload that is longer than
+    /// [`max_payload`](crate::ConfigBuilder::max_payload) allows. The protocol allows it.
+    #[error("{command} of {len} bytes exceeds the limit of {limit}")]
     PayloadTooLarge {
-        /// The name of the message.
+        /// The command of the message.
         command: Command,
-        /// Bytes of the payload.
+        /// The length of the payload in bytes.
         len: usize,
-        /// Most bytes allowed.
+        /// The maximum length in bytes.
         limit: usize,
     },
-    /// The remote announced a message that was not asked for and is larger than
+    /// The remote sent the header of a message that was not requested and is longer than
     /// [`max_unsolicited`](crate::ConfigBuilder::max_unsolicited) allows.
-    #[error("{command} of {len} bytes that was not asked for, at most {limit} accepted")]
+    #[error("unsolicited {command} of {len} bytes exceeds the limit of {limit}")]
     Unsolicited {
-        /// The name of the message.
+        /// The command of the message.
         command: Command,
-        /// Bytes of the payload.
+        /// The length of the payload in bytes.
         len: usize,
-        /// Most bytes allowed.
+        /// The maximum length in bytes.
         limit: usize,
     },
-    /// The remote sent more than a [budget](crate::ConfigBuilder::budget) allows.
-    #[error("{command} comes too often or too large")]
+    /// The remote exceeded a [budget](crate::ConfigBuilder::budget) that
+    /// [closes](crate::Budget::close) the peer.
+    #[error("{command} exceeds its budget")]
     OverBudget {
-        /// The name of the message.
+        /// The command of the message.
         command: Command,
     },
-    /// A message of the peer's own could not be encoded.
+    /// A message that the peer sends by itself cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The remote opened with something else than `version`.
-    #[error("{0} where a version was due")]
+    /// The first message of the remote was not `version`.
+    #[error("expected version, received {0}")]
     NotVersion(Command),
-    /// The remote sent something else where its `verack` was due, or more before it than
+    /// The remote sent another message instead of its `verack`, after as many early messages as
     /// [`max_before_verack`](crate::ConfigBuilder::max_before_verack) allows.
-    #[error("{0} where a verack was due")]
+    #[error("expected verack, received {0}")]
     NotVerAck(Command),
     /// The remote sent a second `version`.
-    #[error("second version")]
+    #[error("duplicate version")]
     DuplicateVersion,
     /// The remote sent a second `verack`.
-    #[error("second verack")]
+    #[error("duplicate verack")]
     DuplicateVerAck,
-    /// The remote is this very process: it sent a nonce of ours.
+    /// The `version` of the remote has the nonce of one of our own outbound peers.
     #[error("connected to ourselves")]
     SelfConnection,
-    /// The remote speaks no protocol version that we still accept.
-    #[error("protocol version {advertised} is too old, {minimum} is the oldest accepted")]
+    /// The remote's protocol version is below
+    /// [`min_remote_version`](crate::ConfigBuilder::min_remote_version).
+    #[error("protocol version {advertised} is below the minimum of {minimum}")]
     ProtocolVersionTooOld {
-        /// What the remote advertised.
+        /// The protocol version that the remote advertised.
         advertised: i32,
-        /// What [`min_remote_version`](crate::ConfigBuilder::min_remote_version) asks for.
+        /// The minimum protocol version.
         minimum: u32,
     },
-    /// The remote does not offer what
-    /// [`required_services`](crate::ConfigBuilder::required_services) asks for.
-    #[error("services {required} are required and {offered} offered")]
+    /// The remote does not advertise all
+    /// [`required_services`](crate::ConfigBuilder::required_services).
+    #[error("services {offered} offered, {required} required")]
     MissingServices {
-        /// What the remote offers.
+        /// The services that the remote advertised.
         offered: Services,
-        /// What is required.
+        /// The required services.
         required: Services,
     },
-    /// The handshake took longer than
+    /// The handshake did not complete within the
     /// [`handshake_timeout`](crate::ConfigBuilder::handshake_timeout).
-    #[error("handshake not finished in time")]
+    #[error("handshake timeout")]
     HandshakeTimeout,
-    /// The remote's `verack` took longer than
+    /// The remote's `verack` was not received within the
     /// [`verack_timeout`](crate::ConfigBuilder::verack_timeout).
-    #[error("no verack in time")]
+    #[error("verack timeout")]
     VerAckTimeout,
-    /// No message came for [`idle_timeout`](crate::ConfigBuilder::idle_timeout).
-    #[error("no message in time")]
+    /// No complete message was received within the
+    /// [`idle_timeout`](crate::ConfigBuilder::idle_timeout).
+    #[error("idle timeout")]
     IdleTimeout,
-    /// A `ping` went unanswered for [`pong_timeout`](crate::ConfigBuilder::pong_timeout).
-    #[error("no pong in time")]
+    /// A `ping` was not answered within the
+    /// [`pong_timeout`](crate::ConfigBuilder::pong_timeout).
+    #[error("pong timeout")]
     PongTimeout,
     /// A request was not answered within its
     /// [`response_timeout`](crate::ConfigBuilder::response_timeout).
-    #[error("no answer to {request}{} in time", OfVector(.vector))]
+    #[error("response timeout: no answer to {request}{}", OfVector(.vector))]
     Stall {
-        /// The request.
+        /// The command of the request.
         request: Command,
-        /// Of a `getdata`, a vector that is overdue.
+        /// An overdue vector, if the request is a `getdata`.
         vector: Option<InvVect>,
     },
-    /// The remote took less of what is queued than
+    /// The remote received queued bytes more slowly than
     /// [`write_timeout`](crate::ConfigBuilder::write_timeout) and
-    /// [`write_rate`](crate::ConfigBuilder::write_rate) ask for.
-    #[error("the remote does not read")]
+    /// [`write_rate`](crate::ConfigBuilder::write_rate) require.
+    #[error("write timeout: the remote reads too slowly")]
     WriteStall,
-    /// More was queued than [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes)
-    /// allows, under [`Overflow::Close`](crate::Overflow::Close).
-    #[error("{queued} bytes queued, at most {limit} allowed: the remote reads too slowly")]
+    /// A message would have exceeded
+    /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) under
+    /// [`Overflow::Close`](crate::Overflow::Close).
+    #[error("output queue of {queued} bytes exceeds the limit of {limit}")]
     OutputOverflow {
-        /// Bytes queued, the message that was one too many included, and 128 for each.
+        /// The size of the queue with the message, in bytes: all frames and 128 bytes for each.
         queued: usize,
-        /// The most allowed.
+        /// The maximum size in bytes.
         limit: usize,
     },
 }
 
-/// The vector in the text of a stall, where there is one.
+/// Displays the vector of a stall, if there is one.
 struct OfVector<'a>(&'a Option<InvVect>);
 
 impl fmt::Display for OfVector<'_> {
@@ -148,11 +158,14 @@ impl fmt::Display for OfVector<'_> {
 }
 
 impl CloseReason {
-    /// Whether the reference nodes of `chain` ban a remote for this.
+    /// Returns whether the reference nodes of `chain` ban a remote for this.
     ///
-    /// They ban for most errors of frames and payloads. They only disconnect for a payload that
-    /// is too short, an opening out of order, a second `version` or `verack`, for silence, and
-    /// for ends of streams.
+    /// They ban for most errors of frames and payloads. For these ends they only disconnect:
+    ///
+    /// - a payload that is too short;
+    /// - a message out of order in the handshake, or a second `version` or `verack`;
+    /// - a timeout;
+    /// - the end of a stream.
     pub const fn is_violation(&self, chain: Chain) -> bool {
         match self {
             Self::Decode(error) => error.is_violation(chain),
@@ -160,12 +173,13 @@ impl CloseReason {
         }
     }
 
-    /// Who is to blame for the end.
+    /// Returns the side that is to blame for the end, for ban scores of the application.
     pub const fn blame(&self) -> Blame {
         match self {
             Self::Local
             | Self::VersionRefused
             | Self::Encode(_)
+            // Other nodes allow the payload (`docs/protocol.md`, 11.1).
             | Self::PayloadTooLarge { .. }
             | Self::SelfConnection => Blame::Ours,
             Self::Decode(_)
@@ -188,25 +202,25 @@ impl CloseReason {
         }
     }
 
-    /// Whether what was queued before may still be sent: the remote ended the conversation, by
-    /// what it sent or by the end of its stream.
+    /// Returns whether the remote caused the end, by a message or by the end of its stream. Frames
+    /// that were queued before are then sent in a last try (`docs/protocol.md`, 12.2).
     pub(super) const fn is_by_input(&self) -> bool {
         matches!(self, Self::RemoteClosed | Self::Cut(_) | Self::PayloadTooLarge { .. })
             || matches!(self.blame(), Blame::Misbehaviour)
     }
 }
 
-/// Who is to blame for the end of a peer, from [`CloseReason::blame`].
+/// The side that is to blame for the end of a peer, from [`CloseReason::blame`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Blame {
-    /// The application, the configuration or this process.
+    /// Our own side: the application, a limit of the configuration, or a self-connection.
     Ours,
-    /// The remote broke the protocol, or a rule of ours.
+    /// The remote violated the protocol, or sent more than we requested or allow.
     Misbehaviour,
-    /// The remote is too old, too slow or silent, or lacks a service.
+    /// The remote is too old, too slow or silent, or lacks a required service.
     Incapacity,
-    /// The connection ended, for reasons that are not known.
+    /// The connection ended without a known cause.
     Network,
 }
 
@@ -221,22 +235,26 @@ impl fmt::Display for Blame {
     }
 }
 
-/// A message that was not queued, and why. The peer lives on, unless it was closed.
+/// A message that was not queued, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SendError<M> {
-    /// Why.
+    /// The reason.
     pub kind: SendErrorKind,
-    /// The message, given back.
+    /// The message.
     pub message: M,
 }
 
-/// Why a message was not queued.
+/// The reason why a message was not queued.
+///
+/// The peer stays open, except for [`Closed`](Self::Closed).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendErrorKind {
-    /// The remote's `version` has not come yet, so that no protocol version is negotiated.
-    #[error("no protocol version is negotiated yet")]
+    /// The handshake is not complete. Messages are accepted from
+    /// [`Event::VersionReceived`](crate::Event::VersionReceived) on, and
+    /// [`ping`](crate::PeerState::ping) from [`Event::Established`](crate::Event::Established) on.
+    #[error("the handshake is not complete")]
     NotReady,
     /// The application called [`shutdown`](crate::PeerState::shutdown).
     #[error("the peer is shutting down")]
@@ -244,36 +262,41 @@ pub enum SendErrorKind {
     /// The peer is closed.
     #[error("the peer is closed: {0}")]
     Closed(CloseReason),
-    /// `version` and `verack` are the peer's own to send.
-    #[error("{0} belongs to the handshake, which the peer conducts by itself")]
+    /// The message is `version` or `verack`, which only the peer itself sends.
+    #[error("{0} is sent by the peer itself")]
     Handshake(Command),
-    /// The message would go beyond
-    /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes).
-    #[error("{queued} bytes would be queued, at most {limit} allowed")]
+    /// The message would exceed
+    /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) under
+    /// [`Overflow::Refuse`](crate::Overflow::Refuse).
+    #[error("output queue of {queued} bytes would exceed the limit of {limit}")]
     QueueFull {
-        /// Bytes queued, this message included, and 128 for each.
+        /// The size of the queue with the message, in bytes: all frames and 128 bytes for each.
         queued: usize,
-        /// The most allowed.
+        /// The maximum size in bytes.
         limit: usize,
     },
-    /// With the vectors of this `getdata`, more would be asked for and not answered than
-    /// [`max_requested`](crate::ConfigBuilder::max_requested) allows.
-    #[error("{requested} vectors would be asked for, at most {limit} allowed")]
+    /// The vectors of the `getdata` would exceed
+    /// [`max_requested`](crate::ConfigBuilder::max_requested).
+    #[error("{requested} outstanding vectors would exceed the limit of {limit}")]
     TooManyRequested {
-        /// Vectors asked for, those of this message included.
+        /// The number of outstanding vectors, with those of the message.
         requested: usize,
-        /// The most allowed.
+        /// The maximum number.
         limit: usize,
     },
-    /// The network's nodes ban who sends such a message, hang up on it or never answer it: an
-    /// `inv`, `getdata` or `addr` of nothing; a `getdata` with a type that is not served;
-    /// `getcfilter`, `getcfheaders` and `getcftypes`, whose filters are gone; a fourth `mempool`
-    /// within a minute; on Decred `getminings`, `miningstate`, a second `getinitstate` and a
-    /// second `initstate`. It can be
-    /// [sent all the same](crate::ConfigBuilder::send_unwelcome).
+    /// Nodes of the network ban or disconnect the sender of the message, or ignore the message
+    /// (`docs/protocol.md`, 7.5):
+    ///
+    /// - an empty `inv`, `getdata` or `addr`;
+    /// - a `getdata` with a type of vector that is not served;
+    /// - `getcfilter`, `getcfheaders` and `getcftypes`, whose filters no longer exist;
+    /// - a fourth `mempool` within a minute;
+    /// - on Decred `getminings`, `miningstate`, a second `getinitstate` and a second `initstate`.
+    ///
+    /// [`send_unwelcome`](crate::ConfigBuilder::send_unwelcome) allows them.
     #[error("nodes ban or ignore the sender of this {0}")]
     Unwelcome(Command),
-    /// The message cannot be sent at the negotiated version, or not at all.
+    /// The message cannot be encoded, or not at the negotiated protocol version.
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }
@@ -285,83 +308,87 @@ impl<M> fmt::Display for SendError<M> {
 }
 
 impl<M: fmt::Debug> core::error::Error for SendError<M> {
-    /// The cause of the kind, which is part of the text already.
+    /// Returns the source of the kind. The text of this error includes that of the kind.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.kind.source()
     }
 }
 
-/// Why a [`Config`](crate::Config) was not built.
+/// The reason why [`ConfigBuilder::build`](crate::ConfigBuilder::build) refused a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The assembled user agent cannot be sent.
-    #[error("user agent {agent:?}: {kind}")]
+    /// The user agent is longer than 256 bytes, or has a character other than printable ASCII.
+    #[error("invalid user agent {agent:?}: {kind}")]
     UserAgent {
-        /// What was assembled.
+        /// The assembled user agent.
         agent: String,
-        /// What is wrong with it.
+        /// The error.
         kind: ErrorKind,
     },
-    /// The network's messages are not defined for that protocol version.
-    #[error("protocol version {version} is not one of 1 to {newest}")]
+    /// The chain does not define the
+    /// [protocol version](crate::ConfigBuilder::protocol_version).
+    #[error("protocol version {version} is out of range: 1 to {newest}")]
     ProtocolVersion {
-        /// The version asked for.
+        /// The configured version.
         version: u32,
-        /// The newest that the chain knows.
+        /// The newest version of the chain.
         newest: u32,
     },
-    /// No remote could be old enough and new enough.
-    #[error("the oldest version accepted, {minimum}, is above our own, {version}")]
+    /// The [minimum version](crate::ConfigBuilder::min_remote_version) of a remote is above our own.
+    #[error("minimum remote version {minimum} exceeds our own version {version}")]
     MinRemoteVersion {
-        /// The oldest version accepted.
+        /// The minimum version of a remote.
         minimum: u32,
         /// Our own version.
         version: u32,
     },
-    /// Pings that come less often than messages must would never keep a peer alive.
-    #[error("a ping every {ping:?} cannot keep peers alive that time out after {idle:?}")]
+    /// The [ping interval](crate::ConfigBuilder::ping_interval) is not below the
+    /// [idle timeout](crate::ConfigBuilder::idle_timeout), so that an idle remote would be closed
+    /// before the first `ping`.
+    #[error("ping interval of {ping:?} is not below the idle timeout of {idle:?}")]
     PingsTooRare {
-        /// The interval asked for.
+        /// The ping interval.
         ping: Duration,
         /// The idle timeout.
         idle: Duration,
     },
-    /// Something would be due without end at one time.
-    #[error("{what} of zero")]
+    /// A timeout is zero.
+    #[error("{setting} is zero")]
     ZeroDuration {
         /// The name of the setting.
-        what: &'static str,
+        setting: &'static str,
     },
-    /// An interval is so short that the peer would do little else.
-    #[error("{what} of {value:?}, at least {minimum:?} is possible")]
+    /// An interval is below its minimum.
+    #[error("{setting} of {value:?} is below the minimum of {min:?}")]
     TooShort {
         /// The name of the setting.
-        what: &'static str,
-        /// The interval given.
+        setting: &'static str,
+        /// The configured interval.
         value: Duration,
-        /// The shortest possible.
-        minimum: Duration,
+        /// The minimum interval.
+        min: Duration,
     },
-    /// A budget allows nothing, or has no time.
-    #[error("a budget for {0} of nothing, or in no time")]
+    /// A [budget](crate::ConfigBuilder::budget) has a burst or a time of zero.
+    #[error("budget of {0} has a burst or a time of zero")]
     EmptyBudget(Command),
-    /// Only requests have a response timeout.
-    #[error("a {0} is not answered")]
+    /// A [response timeout](crate::ConfigBuilder::response_timeout) is set for a message that has no
+    /// answer.
+    #[error("response timeout of {0}, which is not a request")]
     NotARequest(Command),
-    /// The trickle interval ends before it begins.
-    #[error("a trickle interval from {0:?} to {1:?} is empty")]
+    /// The [trickle interval](crate::ConfigBuilder::trickle_interval) ends before it begins.
+    #[error("trickle interval from {0:?} to {1:?} is empty")]
     TrickleInterval(Duration, Duration),
     /// A number is out of its range.
-    #[error("{what} is {value}, at least {least} and at most {most} are possible")]
+    #[error("{setting} of {value} is out of range: {min} to {max}")]
     OutOfRange {
         /// The name of the setting.
-        what: &'static str,
-        /// The number given.
+        setting: &'static str,
+        /// The configured number.
         value: usize,
-        /// The least possible.
-        least: usize,
-        /// The most possible.
-        most: usize,
+        /// The minimum.
+        min: usize,
+        /// The maximum.
+        max: usize,
     },
 }

@@ -77,7 +77,7 @@ fn every_reason_not_to_send_fits_a_log_line() {
     let error =
         Peer::inbound(config(EXCC)).state.send(Instant::ZERO, Message::GetAddr).unwrap_err();
     assert_fits(&error);
-    assert_eq!(error.to_string(), "not sent: no protocol version is negotiated yet");
+    assert_eq!(error.to_string(), "not sent: the handshake is not complete");
     assert!(error.source().is_none(), "the text has the cause already");
 }
 
@@ -90,8 +90,8 @@ fn every_error_of_a_configuration_fits_a_log_line() {
         config(EXCC).protocol_version(99).build().unwrap_err(),
         config(EXCC).min_remote_version(99).build().unwrap_err(),
         ConfigError::PingsTooRare { ping: long, idle: zero },
-        ConfigError::ZeroDuration { what: "idle_timeout" },
-        ConfigError::TooShort { what: "ping_interval", value: zero, minimum: long },
+        ConfigError::ZeroDuration { setting: "idle_timeout" },
+        ConfigError::TooShort { setting: "ping_interval", value: zero, min: long },
         ConfigError::EmptyBudget(Command::CFiltersV2),
         ConfigError::NotARequest(Command::Ping),
         ConfigError::TrickleInterval(long, zero),

@@ -77,7 +77,10 @@ fn a_vector_that_is_not_answered_in_time_closes() {
         let reason = peer.closed_after(secs(30));
         assert_eq!(reason, stalled_on(tx(1)));
         assert!(!reason.is_violation(network.chain()));
-        assert_eq!(reason.to_string(), format!("no answer to getdata of {} in time", tx(1)));
+        assert_eq!(
+            reason.to_string(),
+            format!("response timeout: no answer to getdata of {}", tx(1))
+        );
     }
 }
 
@@ -221,7 +224,7 @@ fn any_request_can_be_given_a_deadline() {
         silent.ask(request);
         let stall = CloseReason::Stall { request: command, vector: None };
         assert_eq!(silent.closed_after(secs(900)), stall);
-        assert_eq!(stall.to_string(), format!("no answer to {command} in time"));
+        assert_eq!(stall.to_string(), format!("response timeout: no answer to {command}"));
     }
 }
 

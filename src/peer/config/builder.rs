@@ -1,197 +1,470 @@
-//! From settings to a configuration that makes sense.
+//! The builder of a [`Config`].
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec;
-use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::super::budget::Budget;
 use super::super::error::ConfigError;
-use super::super::{answers, known, nonces::SentNonces, outbox, trickle, trickle::Interval};
-use super::{AddressHiding, Config, Overflow, replace};
-use crate::network::{Chain, Network};
-use crate::wire::{Command, MAX_VECTORS, Services, TrailingBytes, check_user_agent};
+use super::super::nonces::SentNonces;
+use super::super::trickle::Interval;
+use super::user_agent::UserAgent;
+use super::{AddressHiding, Config, Overflow, check, defaults, replace};
+use crate::network::Network;
+use crate::wire::{Command, Services, TrailingBytes};
 
-/// The rate, in bytes a second, that a connection must keep while the remote owes something. A
-/// block of 1.25 MiB takes two minutes at this rate.
-const LEAST_RATE: u32 = 10 * 1024;
-
-/// The shortest interval between pings.
-const MIN_PING_INTERVAL: Duration = Duration::from_millis(1);
-
-/// How long nodes give one another to answer.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Most messages that are held until a `verack` comes.
-const MOST_BEFORE_VERACK: usize = 16;
-
-/// Makes a [`Config`]. What is not set is as the network's own nodes have it.
+/// Builds a [`Config`].
+///
+/// Each method replaces one setting. The defaults are those of the network's reference nodes,
+/// unless the method gives a reason for another one. [`build`](Self::build) checks all settings.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ConfigBuilder {
     config: Config,
-    agent: Option<(String, String)>,
-    comments: Vec<String>,
+    // Settings whose defaults depend on others.
+    user_agent: UserAgent,
     min_remote_version: Option<u32>,
     ping_interval: Option<Option<Duration>>,
 }
 
 impl ConfigBuilder {
     pub(super) fn new(network: Network) -> Self {
-        let chain = network.chain();
         Self {
-            config: Config {
-                network,
-                user_agent: String::new(),
-                services: Services::empty(),
-                protocol_version: chain.advertised_version(),
-                min_remote_version: 0,
-                required_services: Services::empty(),
-                start_height: 0,
-                relay: true,
-                address_hiding: AddressHiding::Never,
-                trailing_bytes: TrailingBytes::of(chain),
-                sent_nonces: SentNonces::new(),
-                allow_self_connections: false,
-                review_version: false,
-                max_before_verack: 2,
-                handshake_timeout: Duration::from_secs(30),
-                verack_timeout: Some(Duration::from_secs(30)),
-                idle_timeout: Some(Duration::from_secs(120)),
-                read_rate: LEAST_RATE,
-                ping_interval: None,
-                pong_timeout: None,
-                write_timeout: Some(Duration::from_secs(20)),
-                write_rate: LEAST_RATE,
-                response_timeouts: vec![
-                    (Command::GetData, Some(RESPONSE_TIMEOUT)),
-                    (Command::GetInitState, Some(RESPONSE_TIMEOUT)),
-                ],
-                max_payloads: vec![(Command::Reject, 4 * 1024)],
-                max_unsolicited: Vec::new(),
-                budgets: Vec::new(),
-                max_requested: 75_000,
-                duplicate_request_lifetime: match chain {
-                    Chain::Exchangecoin => 30 * RESPONSE_TIMEOUT,
-                    Chain::Decred => RESPONSE_TIMEOUT,
-                },
-                send_unwelcome: false,
-                trickle: Interval {
-                    shortest: Duration::from_millis(100),
-                    longest: Duration::from_millis(500),
-                },
-                inv_batch: trickle::DEFAULT_BATCH,
-                max_waiting_announcements: 50_000,
-                known_capacity: 1_000,
-                known_lifetime: Duration::from_secs(15 * 60),
-                max_queued_bytes: 40 * 1024 * 1024,
-                overflow: Overflow::Refuse,
-                max_waiting_events: 128,
-                max_waiting_event_bytes: 4 * 1024 * 1024,
-            },
-            agent: None,
-            comments: Vec::new(),
+            config: defaults::config(network),
+            user_agent: UserAgent::default(),
             min_remote_version: None,
             ping_interval: None,
         }
     }
 
-    /// The software and its version, to follow the chain's prefix in the user agent.
-    /// This crate's own by default.
+    /// Builds the configuration.
+    ///
+    /// # Errors
+    ///
+    /// - Returns [`ConfigError::UserAgent`] if the user agent is longer than 256 bytes or has a
+    ///   character other than printable ASCII.
+    /// - Returns [`ConfigError::ProtocolVersion`] if
+    ///   [`protocol_version`](Self::protocol_version) is 0 or above the newest of the chain.
+    /// - Returns [`ConfigError::MinRemoteVersion`] if
+    ///   [`min_remote_version`](Self::min_remote_version) is above `protocol_version`.
+    /// - Returns [`ConfigError::ZeroDuration`] if a timeout is zero.
+    /// - Returns [`ConfigError::PingsTooRare`] if [`ping_interval`](Self::ping_interval) is not
+    ///   below [`idle_timeout`](Self::idle_timeout).
+    /// - Returns [`ConfigError::TooShort`] if `ping_interval` is below 1 ms.
+    /// - Returns [`ConfigError::NotARequest`] if a
+    ///   [`response_timeout`](Self::response_timeout) is set for a message that has no answer.
+    /// - Returns [`ConfigError::EmptyBudget`] if a [`budget`](Self::budget) has a burst or a time of
+    ///   zero.
+    /// - Returns [`ConfigError::TrickleInterval`] if
+    ///   [`trickle_interval`](Self::trickle_interval) ends before it begins.
+    /// - Returns [`ConfigError::OutOfRange`] if another number is out of the range that its method
+    ///   states.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let mut config = self.config;
+        config.user_agent = self.user_agent.assemble(config.network.chain())?;
+        config.min_remote_version =
+            self.min_remote_version.unwrap_or_else(|| defaults::min_remote_version(&config));
+        config.ping_interval =
+            self.ping_interval.unwrap_or_else(|| Some(defaults::ping_interval(&config)));
+        check::config(&config)?;
+        Ok(config)
+    }
+}
+
+/// # Identity
+///
+/// Contents of our `version` message.
+impl ConfigBuilder {
+    /// Sets the name and the version of the software in the user agent. Default: those of this
+    /// crate.
+    ///
+    /// They follow the prefix of the chain, as in `/exccwire:1.0.0/NAME:VERSION/`. The complete
+    /// user agent has at most 256 characters of printable ASCII.
     pub fn user_agent(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
-        self.agent = Some((name.into(), version.into()));
+        self.user_agent.name = name.into();
+        self.user_agent.version = version.into();
         self
     }
 
-    /// One more comment, to follow the version in brackets.
+    /// Adds a comment to the user agent. Default: none.
+    ///
+    /// Comments follow the version in parentheses, as in `NAME:VERSION(FIRST; SECOND)`.
     pub fn user_agent_comment(mut self, comment: impl Into<String>) -> Self {
-        self.comments.push(comment.into());
+        self.user_agent.comments.push(comment.into());
         self
     }
 
-    /// What we offer. Nothing by default.
+    /// Sets the services that we advertise. Default: none.
+    ///
+    /// A peer that serves no headers must not advertise the full-node service. A node that
+    /// synchronises from us disconnects after 10 s without headers.
     pub fn services(mut self, services: Services) -> Self {
         self.config.services = services;
         self
     }
 
-    /// The highest protocol version that we speak, from 1 to the chain's newest. By
-    /// default what the live network's nodes advertise: 8 on Exchangecoin, 12 on Decred.
+    /// Sets the highest protocol version that we support, from 1 to the chain's
+    /// [newest](crate::Chain::newest_version). Default: the version that nodes of the live network
+    /// [advertise](crate::Chain::advertised_version), which is 8 on Exchangecoin and 12 on Decred.
     ///
-    /// Who is called answers with no more than the caller says: a crawler that wants to know
-    /// the highest version of others must say the [chain's newest](crate::Chain::newest_version).
+    /// A listener advertises at most the caller's version. So a crawler that records the highest
+    /// version of each node must set the newest one.
     pub fn protocol_version(mut self, version: u32) -> Self {
         self.config.protocol_version = version;
         self
     }
 
-    /// The oldest protocol version accepted from a remote: by default 3 on Exchangecoin
-    /// and 9 on Decred, or our own where that is older still.
-    pub fn min_remote_version(mut self, version: u32) -> Self {
-        self.min_remote_version = Some(version);
-        self
-    }
-
-    /// What a remote must offer not to be hung up on. Nothing by default.
-    pub fn required_services(mut self, services: Services) -> Self {
-        self.config.required_services = services;
-        self
-    }
-
-    /// The height of our best block. 0 by default.
+    /// Sets the height of our best block. Default: 0.
     pub fn start_height(mut self, height: i32) -> Self {
         self.config.start_height = height;
         self
     }
 
-    /// Whether we want transactions announced to us. By default we do.
+    /// Sets whether the remote should announce transactions to us. Default: `true`.
     pub fn relay(mut self, relay: bool) -> Self {
         self.config.relay = relay;
         self
     }
 
-    /// When the remote's address is left out of our `version`. Never by default.
+    /// Sets when our `version` hides the remote's address. Default: [`AddressHiding::Never`].
     pub fn address_hiding(mut self, hiding: AddressHiding) -> Self {
         self.config.address_hiding = hiding;
         self
     }
+}
 
-    /// What to do with bytes after a message: by default what the chain's nodes do.
-    pub fn trailing_bytes(mut self, trailing: TrailingBytes) -> Self {
-        self.config.trailing_bytes = trailing;
+/// # Handshake
+impl ConfigBuilder {
+    /// Sets the oldest protocol version that we accept from a remote, at most our own. Default: 3
+    /// on Exchangecoin and 9 on Decred, or our own version if that is older.
+    ///
+    /// An older remote closes the peer with
+    /// [`ProtocolVersionTooOld`](crate::CloseReason::ProtocolVersionTooOld).
+    pub fn min_remote_version(mut self, version: u32) -> Self {
+        self.min_remote_version = Some(version);
         self
     }
 
-    /// Lowers the largest payload of a message, in bytes. A larger one closes the peer at its
-    /// header, with [`PayloadTooLarge`](crate::CloseReason::PayloadTooLarge).
+    /// Sets the services that a remote must advertise. Default: none.
     ///
-    /// By default each message may be as large as the protocol allows, but for a `reject`:
-    /// 4 KiB, instead of 32 MiB.
+    /// A remote that lacks one closes the peer with
+    /// [`MissingServices`](crate::CloseReason::MissingServices). Reference nodes require the
+    /// full-node service of the nodes that they connect to.
+    pub fn required_services(mut self, services: Services) -> Self {
+        self.config.required_services = services;
+        self
+    }
+
+    /// Sets whether the application reviews the remote's `version`. Default: `false`.
+    ///
+    /// With a review, the handshake pauses after the remote's `version`. It continues with
+    /// [`accept_version`](crate::PeerState::accept_version) or ends with
+    /// [`refuse_version`](crate::PeerState::refuse_version). The pause is back-pressure: the peer
+    /// reads nothing more. The [handshake timeout](Self::handshake_timeout) keeps running.
+    pub fn review_version(mut self, review: bool) -> Self {
+        self.config.review_version = review;
+        self
+    }
+
+    /// Sets the maximum number of messages between the `version` and the `verack` of a Decred
+    /// remote below protocol version 12. Default: 2. Maximum: 16.
+    ///
+    /// These early messages are deferred and emitted after the `verack`. Their frames have at most
+    /// 4 MiB together. One more message closes the peer with
+    /// [`NotVerAck`](crate::CloseReason::NotVerAck).
+    ///
+    /// The setting has no effect on other remotes. From version 12 on, Decred allows no early
+    /// message. On Exchangecoin any number may precede the `verack`, and none is deferred.
+    pub fn max_before_verack(mut self, messages: u8) -> Self {
+        self.config.max_before_verack = messages;
+        self
+    }
+
+    /// Sets the maximum duration of the handshake, from the construction of the peer. Default:
+    /// 30 s. It must not be zero.
+    ///
+    /// Neither received bytes nor back-pressure extend it. On Exchangecoin the handshake completes
+    /// when both `version`s are exchanged, and the [`verack_timeout`](Self::verack_timeout)
+    /// follows.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.config.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum time until the remote's `verack` on Exchangecoin, from the exchange of
+    /// `version`s. Default: 30 s. `None` is no limit. It must not be zero.
+    ///
+    /// On Decred the `verack` is part of the handshake, and this setting has no effect.
+    pub fn verack_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.config.verack_timeout = timeout;
+        self
+    }
+
+    /// Sets the nonces that detect self-connections. Default: a new set.
+    ///
+    /// All peers of a process should share one set. A configuration and its clones share theirs
+    /// without this setting.
+    pub fn sent_nonces(mut self, nonces: SentNonces) -> Self {
+        self.config.sent_nonces = nonces;
+        self
+    }
+
+    /// Sets whether self-connections are allowed, for tests. Default: `false`.
+    pub fn allow_self_connections(mut self, allow: bool) -> Self {
+        self.config.allow_self_connections = allow;
+        self
+    }
+}
+
+/// # Keep-alive and timeouts
+impl ConfigBuilder {
+    /// Sets the interval between our pings. Default: 107 s, or 0.4 of an
+    /// [`idle_timeout`](Self::idle_timeout) below 120 s. `None` sends no `ping` by itself.
+    ///
+    /// The interval must be at least 1 ms and below the idle timeout.
+    pub fn ping_interval(mut self, interval: Option<Duration>) -> Self {
+        self.ping_interval = Some(interval);
+        self
+    }
+
+    /// Sets the maximum time from the sending of a `ping` to its `pong`. Default: `None`, which is
+    /// no limit. It must not be zero.
+    ///
+    /// The deadline is that of the earliest unanswered `ping`. A `pong` answers its `ping` and all
+    /// older ones, and restarts the deadline for later ones.
+    pub fn pong_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.config.pong_timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum time between two complete messages of the remote. Default: 120 s. `None` is
+    /// no limit. It must not be zero.
+    ///
+    /// # Deadlines of the remote
+    ///
+    /// This timeout, the [`verack_timeout`](Self::verack_timeout), the
+    /// [`pong_timeout`](Self::pong_timeout) and each
+    /// [`response_timeout`](Self::response_timeout) set deadlines for the remote. They have three
+    /// rules in common:
+    ///
+    /// - Back-pressure stops the remote's clock: the deadlines do not pass while the peer does not
+    ///   [want to read](crate::PeerState::wants_read).
+    /// - Received bytes extend the deadlines, at the [`read_rate`](Self::read_rate).
+    /// - A passed deadline closes the peer only if it is still passed 50 ms after
+    ///   [`handle_timeout`](crate::PeerState::handle_timeout) first found it. So a process that was
+    ///   suspended can first read the bytes in its socket.
+    ///
+    /// The last rule applies to the [`handshake_timeout`](Self::handshake_timeout) and the
+    /// [`write_timeout`](Self::write_timeout) as well.
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.config.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets the rate of received bytes that keeps extending the
+    /// [deadlines of the remote](Self::idle_timeout), in bytes per second. Default: 10,240.
+    /// Minimum: 1.
+    ///
+    /// The bytes of every message count, because an answer follows the messages that the remote
+    /// queued before it. `n` new bytes extend a deadline with the timeout `T` as follows:
+    ///
+    /// - It moves by `n / read_rate` seconds, from its present time or from now if it has passed.
+    /// - It never moves to more than `T` from now.
+    ///
+    /// So a remote meets its deadlines while it sends at this rate. A remote that sends `v` bytes
+    /// per second, fewer than that, is closed after `T / (1 - v / read_rate)`. A silent remote is
+    /// closed after `T`.
+    ///
+    /// At the default rate a block of 1.25 MiB may take 128 s, whatever the timeouts are.
+    pub fn read_rate(mut self, bytes_per_second: u32) -> Self {
+        self.config.read_rate = bytes_per_second;
+        self
+    }
+}
+
+/// # Requests
+impl ConfigBuilder {
+    /// Sets the maximum time from the sending of a request to its answer. Default: 30 s for
+    /// `getdata` and `getinitstate`, and none for other requests. `None` is no limit. It must not be
+    /// zero.
+    ///
+    /// **`getheaders` has no limit by default**, because a node that is not synchronised ignores it.
+    /// Set a limit during a synchronisation, or watch its progress. `getblocks` and `mempool` have
+    /// none, because no node answers them if it has nothing to announce.
+    ///
+    /// These messages answer a request:
+    ///
+    /// | request | answer |
+    /// |---|---|
+    /// | `getdata` | `tx`, `block`, mixing message or `notfound`, for each vector |
+    /// | `getheaders` | `headers` that [follow its locator](crate::Event::Message::solicited) |
+    /// | `getblocks`, `mempool` | `inv` |
+    /// | `getaddr` | `addr` or `addrv2` |
+    /// | `getminings` | `miningstate` |
+    /// | `getinitstate` | `initstate` |
+    /// | `getcf...` | the message with the same name without `get`; `cfiltersv2` for `getcfsv2` |
+    ///
+    /// All vectors of all `getdata` share one deadline. Each answer restarts it for the remaining
+    /// vectors. Another `getdata` does not move it. Vectors of other types have no answer, because
+    /// nodes ignore them.
+    ///
+    /// A message answers a request only if it arrives after the request was first offered to the
+    /// socket. A vector of a `getdata` counts as requested once the `getdata` is queued.
+    ///
+    /// Received bytes and back-pressure extend the deadlines as
+    /// [`idle_timeout`](Self::idle_timeout) describes.
+    pub fn response_timeout(mut self, request: Command, timeout: Option<Duration>) -> Self {
+        replace(&mut self.config.response_timeouts, request, timeout);
+        self
+    }
+
+    /// Sets the maximum number of vectors that are requested by `getdata` and not answered.
+    /// Default: 75,000.
+    ///
+    /// A `getdata` beyond that is returned with
+    /// [`TooManyRequested`](crate::SendErrorKind::TooManyRequested).
+    ///
+    /// Pace large requests to avoid a ban. Nodes score their senders:
+    ///
+    /// - A `getdata` of `n` vectors adds 99 points times `n / 50_000`, rounded down.
+    /// - A `mempool` adds 33 points.
+    /// - Points halve every minute, and more than 100 points ban.
+    pub fn max_requested(mut self, vectors: usize) -> Self {
+        self.config.max_requested = vectors;
+        self
+    }
+
+    /// Sets how long [`push_getheaders`](crate::PeerState::push_getheaders) and
+    /// [`push_getblocks`](crate::PeerState::push_getblocks) suppress a request that repeats the last
+    /// one. Default: 900 s on Exchangecoin and 30 s on Decred.
+    pub fn duplicate_request_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.duplicate_request_lifetime = lifetime;
+        self
+    }
+}
+
+/// # Relay
+impl ConfigBuilder {
+    /// Sets the range from which the delay of each batch of announcements is drawn. Default: 100 ms
+    /// to 500 ms. Zero to zero adds no delay.
+    pub fn trickle_interval(mut self, interval: RangeInclusive<Duration>) -> Self {
+        let (shortest, longest) = interval.into_inner();
+        self.config.trickle = Interval { shortest, longest };
+        self
+    }
+
+    /// Sets the maximum number of vectors in the `inv` of a batch. Default: 1,000. Range: 1 to
+    /// [`MAX_VECTORS`](crate::wire::MAX_VECTORS).
+    pub fn inv_batch(mut self, vectors: usize) -> Self {
+        self.config.inv_batch = vectors;
+        self
+    }
+
+    /// Sets the maximum number of announcements that wait for the next batch. Default: 50,000.
+    ///
+    /// One more is refused with [`Announced::Full`](crate::Announced::Full).
+    pub fn max_waiting_announcements(mut self, vectors: usize) -> Self {
+        self.config.max_waiting_announcements = vectors;
+        self
+    }
+
+    /// Sets how many inventory vectors are recorded as known to the remote, and for how long.
+    /// Default: 1,000 vectors for 15 min. Maximum: 65,535 vectors.
+    ///
+    /// The least recently used vector is dropped first. With 0 vectors, nothing is recorded.
+    pub fn known_inventory(mut self, vectors: usize, lifetime: Duration) -> Self {
+        self.config.known_capacity = vectors;
+        self.config.known_lifetime = lifetime;
+        self
+    }
+}
+
+/// # Output queue
+impl ConfigBuilder {
+    /// Sets the maximum size of the output queue, in bytes. Default: 40 MiB. Minimum: 191, which is
+    /// an `inv` of one vector.
+    ///
+    /// Messages of the application and announcements count. Each counts as its frame and 128 bytes,
+    /// which is about the memory that it takes.
+    pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
+        self.config.max_queued_bytes = bytes;
+        self
+    }
+
+    /// Sets the reaction to a message that would exceed
+    /// [`max_queued_bytes`](Self::max_queued_bytes). Default: [`Overflow::Refuse`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.config.overflow = overflow;
+        self
+    }
+
+    /// Sets the maximum time without a sent byte while bytes are offered. Default: 20 s. `None` is
+    /// no limit. It must not be zero.
+    ///
+    /// The deadline starts with the first [`transmit`](crate::PeerState::transmit) that offers
+    /// bytes. It is cleared when the queue is empty. Sent bytes extend it at the
+    /// [`write_rate`](Self::write_rate).
+    pub fn write_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.config.write_timeout = timeout;
+        self
+    }
+
+    /// Sets the rate of sent bytes that keeps extending the deadline of the
+    /// [`write_timeout`](Self::write_timeout), in bytes per second. Default: 10,240. Minimum: 1.
+    ///
+    /// The rule is that of the [`read_rate`](Self::read_rate), and applies to the queue as a whole:
+    /// the queue must drain at this rate, or be empty from time to time.
+    pub fn write_rate(mut self, bytes_per_second: u32) -> Self {
+        self.config.write_rate = bytes_per_second;
+        self
+    }
+
+    /// Sets whether messages are sent for which nodes ban, disconnect or ignore the sender.
+    /// Default: `false`, which returns them with
+    /// [`Unwelcome`](crate::SendErrorKind::Unwelcome).
+    pub fn send_unwelcome(mut self, send: bool) -> Self {
+        self.config.send_unwelcome = send;
+        self
+    }
+}
+
+/// # Input limits
+impl ConfigBuilder {
+    /// Lowers the maximum payload length of a message, in bytes. Default: the limit of the protocol,
+    /// except for `reject`, which has 4 KiB instead of 32 MiB.
+    ///
+    /// A longer payload closes the peer at the header, with
+    /// [`PayloadTooLarge`](crate::CloseReason::PayloadTooLarge).
     pub fn max_payload(mut self, command: Command, bytes: usize) -> Self {
         replace(&mut self.config.max_payloads, command, bytes);
         self
     }
 
-    /// Sets the largest payload of a message that nobody asked for, in bytes. A larger one closes
-    /// the peer at its header, with [`Unsolicited`](crate::CloseReason::Unsolicited).
+    /// Sets the maximum payload length of an unsolicited message, in bytes.
     ///
-    /// As many larger messages are accepted as the application has asked for: by a vector of a
-    /// `getdata` one `tx`, `block` or mixing message and one `notfound`, by any other request
-    /// one answer, by a `mempool` 64 `inv`.
+    /// A longer one closes the peer at the header, with
+    /// [`Unsolicited`](crate::CloseReason::Unsolicited), unless it was requested. Requests allow
+    /// this many longer messages:
     ///
-    /// By default 0 for messages that nodes send as answers only: `block`, `notfound`,
-    /// `initstate`, `miningstate`, `cfilter`, `cfheaders`, `cftypes`, `cfilterv2` and
-    /// `cfiltersv2`; 12 headers for `headers`, which announce blocks too; no limit for others.
+    /// - A vector of a `getdata` allows one `tx`, `block` or mixing message and one `notfound`.
+    /// - A `mempool` allows 64 `inv`.
+    /// - Every other request allows one answer.
+    ///
+    /// Defaults:
+    ///
+    /// - 0 for messages that nodes send as answers only: `block`, `notfound`, `initstate`,
+    ///   `miningstate`, `cfilter`, `cfheaders`, `cftypes`, `cfilterv2` and `cfiltersv2`.
+    /// - The length of 12 headers for `headers`, which announces blocks as well.
+    /// - No limit for other messages.
     pub fn max_unsolicited(mut self, command: Command, bytes: usize) -> Self {
         replace(&mut self.config.max_unsolicited, command, bytes);
         self
     }
 
-    /// Sets how much of a command the remote may send. No limit by default.
+    /// Sets how many messages of a command the remote may send, and how many bytes. Default: no
+    /// limit.
     ///
-    /// With the event of an exceeded budget, a ban score takes a few lines:
+    /// A ban score takes a few lines, with the event of an exceeded budget:
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -205,7 +478,7 @@ impl ConfigBuilder {
     ///     .budget(Command::GetData, Budget::bytes(4_000_000, Duration::from_secs(60)))
     ///     .build()?;
     ///
-    /// /// Adds to the score of a host. Returns whether it is to be banned.
+    /// /// Adds to the score of a host. Returns whether the host is to be banned.
     /// fn is_banned(scores: &mut HashMap<IpAddr, u32>, peer: &PeerState, event: &Event) -> bool {
     ///     let points = match event {
     ///         Event::OverBudget { .. } => 33,
@@ -219,7 +492,8 @@ impl ConfigBuilder {
     /// }
     /// # let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
     /// # let (remote, now) = ("127.0.0.1:9666".parse().unwrap(), excc_peer::Instant::ZERO);
-    /// # let peer = PeerState::outbound(config, remote, now, 0, &mut rng);
+    /// # let unix_time = excc_peer::UnixTime::from_secs(0);
+    /// # let peer = PeerState::outbound(config, remote, now, unix_time, &mut rng);
     /// # let mut scores = HashMap::new();
     /// # let mut over = || is_banned(&mut scores, &peer, &Event::OverBudget { command: Command::Tx });
     /// # assert_eq!([over(), over(), over(), over()], [false, false, false, true]);
@@ -230,315 +504,24 @@ impl ConfigBuilder {
         self
     }
 
-    /// The nonces by which self-connections are found, to be shared by all peers of the
-    /// process. A configuration and its clones share theirs without this.
-    pub fn sent_nonces(mut self, nonces: SentNonces) -> Self {
-        self.config.sent_nonces = nonces;
+    /// Sets the treatment of surplus bytes after a message in its payload. Default:
+    /// [`TrailingBytes::Ignore`] on Exchangecoin and [`TrailingBytes::Reject`] on Decred.
+    pub fn trailing_bytes(mut self, trailing: TrailingBytes) -> Self {
+        self.config.trailing_bytes = trailing;
         self
     }
+}
 
-    /// Whether connections to ourselves are put up with, for tests. Not by default.
-    pub fn allow_self_connections(mut self, allow: bool) -> Self {
-        self.config.allow_self_connections = allow;
-        self
-    }
-
-    /// Whether the handshake waits, after the remote's `version`, for
-    /// [`accept_version`](crate::PeerState::accept_version) or
-    /// [`refuse_version`](crate::PeerState::refuse_version). Not by default.
-    pub fn review_version(mut self, review: bool) -> Self {
-        self.config.review_version = review;
-        self
-    }
-
-    /// How many messages may come between the `version` and the `verack` of a Decred remote
-    /// below protocol version 12, where they are held until the `verack` comes: 2 by default,
-    /// and 16 at most, of 4 MiB in all. From version 12 on there may be none; on Exchangecoin any number may
-    /// come and is not held.
-    pub fn max_before_verack(mut self, messages: u8) -> Self {
-        self.config.max_before_verack = messages;
-        self
-    }
-
-    /// How long the handshake may take: 30 s by default.
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.config.handshake_timeout = timeout;
-        self
-    }
-
-    /// How long the remote's `verack` may take after `version`s are exchanged, where it
-    /// is not part of the handshake: on Exchangecoin. 30 s by default.
-    pub fn verack_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.config.verack_timeout = timeout;
-        self
-    }
-
-    /// How long the remote may go without completing a message: 120 s by default.
+/// # Events
+impl ConfigBuilder {
+    /// Sets the number of waiting events, and the number of bytes of the messages in them, at which
+    /// the peer stops reading. Default: 128 events and 4 MiB. Minimum: 1 event.
     ///
-    /// This, the [`verack_timeout`](Self::verack_timeout), the
-    /// [`pong_timeout`](Self::pong_timeout) and the [`response_timeout`](Self::response_timeout)
-    /// are what the remote owes. One rule holds for all of them:
-    ///
-    /// - The remote's clock stands still while the application does not let the peer
-    ///   [read](crate::PeerState::wants_read).
-    /// - Bytes of the remote's put the deadline off, as the [`read_rate`](Self::read_rate) says.
-    /// - A passed deadline closes the peer only if it is still passed 50 ms after
-    ///   [`handle_timeout`](crate::PeerState::handle_timeout) found it so, because bytes may wait
-    ///   in the socket of a process that was suspended. This holds for the
-    ///   [`handshake_timeout`](Self::handshake_timeout) and the
-    ///   [`write_timeout`](Self::write_timeout) as well.
-    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.config.idle_timeout = timeout;
-        self
-    }
-
-    /// How many bytes of the remote's put the deadlines of what it owes off by one second:
-    /// 10,240 by default, and 1 at least.
-    ///
-    /// Bytes of any message count, because an answer stands behind what the remote sent before.
-    /// With `n` new bytes, a deadline is put off by `n / read_rate` seconds, from when it is or
-    /// from now if it has passed, but never to more than its timeout from now. So a line that
-    /// keeps this rate is never closed while the remote sends. A slower one of `v` bytes a second
-    /// is closed after the timeout times `1 / (1 - v / read_rate)`, and silence after the
-    /// timeout.
-    ///
-    /// At the default rate a block of 1.25 MiB may take two minutes, whatever the timeouts.
-    pub fn read_rate(mut self, bytes_per_second: u32) -> Self {
-        self.config.read_rate = bytes_per_second;
-        self
-    }
-
-    /// How often a `ping` is sent: by default every 107 s, or at 0.4 of an idle timeout
-    /// that is shorter than its own default.
-    pub fn ping_interval(mut self, interval: Option<Duration>) -> Self {
-        self.ping_interval = Some(interval);
-        self
-    }
-
-    /// How long the answer to a `ping` may take, from when it was sent. No limit by default.
-    ///
-    /// The deadline is that of the earliest `ping` that is not answered. A `pong` answers its
-    /// `ping` and all older ones, and starts the time of later ones anew.
-    pub fn pong_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.config.pong_timeout = timeout;
-        self
-    }
-
-    /// How long the remote may take no bytes while some are offered: 20 s by default.
-    ///
-    /// The time begins with the first [`transmit`](crate::PeerState::transmit) that has bytes to
-    /// offer. It ends when nothing is queued any more.
-    pub fn write_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.config.write_timeout = timeout;
-        self
-    }
-
-    /// How many bytes that are sent put the deadline of the
-    /// [`write_timeout`](Self::write_timeout) off by one second: 10,240 by default, and 1 at
-    /// least. The same rule as for the [`read_rate`](Self::read_rate): the queue as a whole must
-    /// drain at this rate, or be empty from time to time.
-    pub fn write_rate(mut self, bytes_per_second: u32) -> Self {
-        self.config.write_rate = bytes_per_second;
-        self
-    }
-
-    /// How long the remote may take to answer a request, from when its last byte was sent;
-    /// by default 30 s for `getdata` and `getinitstate`. **No other request has a limit by
-    /// default, `getheaders` included**: a node that is not synchronised ignores a `getheaders`,
-    /// and nobody answers a `getblocks` or a `mempool` if there is nothing to announce. Set one for
-    /// `getheaders` during a synchronisation, or watch its progress.
-    ///
-    /// A `getdata` is answered vector by vector, for transactions, blocks and mixing messages;
-    /// nodes ignore other types. One deadline holds for all vectors: each answer starts it anew
-    /// for the others, and asking for more or again does not move it. Any other request is
-    /// answered by a message of the right kind: `getheaders` by `headers`
-    /// [that follow its locator](crate::Event::Message::solicited), `getblocks` and `mempool` by
-    /// `inv`, `getaddr` by `addr` or `addrv2`, `getminings` by `miningstate`, requests for
-    /// committed filters by the message of like name. A message that came before the request
-    /// was offered to the socket answers nothing; a vector of a `getdata` counts as asked for from
-    /// when it is queued.
-    ///
-    /// How bytes of the remote's and back-pressure count: see
-    /// [`idle_timeout`](Self::idle_timeout).
-    pub fn response_timeout(mut self, request: Command, timeout: Option<Duration>) -> Self {
-        replace(&mut self.config.response_timeouts, request, timeout);
-        self
-    }
-
-    /// Most inventory vectors that may be asked for by `getdata` and not answered: 75,000
-    /// by default. A `getdata` with more is given back.
-    ///
-    /// Pace large requests: nodes add 99 points for each 50,000 vectors of a `getdata` to the score
-    /// of its sender, rounded down, and 33 for a `mempool`. They ban above 100 points, which
-    /// halve each minute.
-    pub fn max_requested(mut self, vectors: usize) -> Self {
-        self.config.max_requested = vectors;
-        self
-    }
-
-    /// How long [`push_getheaders`](crate::PeerState::push_getheaders) and
-    /// [`push_getblocks`](crate::PeerState::push_getblocks) hold a request back that repeats
-    /// the last one: by default 900 s on Exchangecoin and 30 s on Decred.
-    pub fn duplicate_request_lifetime(mut self, lifetime: Duration) -> Self {
-        self.config.duplicate_request_lifetime = lifetime;
-        self
-    }
-
-    /// Whether messages may be sent that get the sender banned or ignored by the network's
-    /// nodes: [those](crate::SendErrorKind::Unwelcome) are given back by default.
-    pub fn send_unwelcome(mut self, send: bool) -> Self {
-        self.config.send_unwelcome = send;
-        self
-    }
-
-    /// How long announcements wait for company: drawn from this range each time, by
-    /// default from 100 ms to 500 ms. Zero to zero sends them at once.
-    pub fn trickle_interval(mut self, interval: RangeInclusive<Duration>) -> Self {
-        let (shortest, longest) = interval.into_inner();
-        self.config.trickle = Interval { shortest, longest };
-        self
-    }
-
-    /// Most vectors in one trickled `inv`: 1,000 by default, and from 1 to [`MAX_VECTORS`].
-    pub fn inv_batch(mut self, vectors: usize) -> Self {
-        self.config.inv_batch = vectors;
-        self
-    }
-
-    /// Most announcements that wait for the next trickle: 50,000 by default.
-    pub fn max_waiting_announcements(mut self, vectors: usize) -> Self {
-        self.config.max_waiting_announcements = vectors;
-        self
-    }
-
-    /// How many inventory vectors the remote is remembered to have, 1,000 by default and
-    /// 65,535 at most, and for how long, 15 minutes by default.
-    pub fn known_inventory(mut self, vectors: usize, lifetime: Duration) -> Self {
-        self.config.known_capacity = vectors;
-        self.config.known_lifetime = lifetime;
-        self
-    }
-
-    /// Most bytes of messages and announcements that wait to be sent, where each message
-    /// counts as 128 bytes more than it has, which is about what else it takes in memory:
-    /// 40 MiB by default, and 191, for an `inv` of one vector, at least.
-    pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
-        self.config.max_queued_bytes = bytes;
-        self
-    }
-
-    /// What happens beyond that. By default the message is given back.
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.config.overflow = overflow;
-        self
-    }
-
-    /// How many events, and how many bytes of messages in them, may wait before input is
-    /// no longer taken: 128 and 4 MiB by default. One message is always let in.
+    /// This is back-pressure: the remote's clock stops as well. The message that reaches a limit is
+    /// still received. So with a limit of 0 bytes, one message at a time waits.
     pub fn max_waiting_events(mut self, events: usize, bytes: usize) -> Self {
         self.config.max_waiting_events = events;
         self.config.max_waiting_event_bytes = bytes;
         self
     }
-
-    /// The configuration.
-    ///
-    /// # Errors
-    ///
-    /// What of it makes no sense.
-    pub fn build(self) -> Result<Config, ConfigError> {
-        let mut config = self.config;
-        let chain = config.network.chain();
-
-        let (name, version) = match &self.agent {
-            Some((name, version)) => (name.as_str(), version.as_str()),
-            None => (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
-        };
-        config.user_agent =
-            assemble_user_agent(chain.user_agent_prefix(), name, version, &self.comments)?;
-
-        let (version, newest) = (config.protocol_version, chain.newest_version());
-        if version == 0 || version > newest {
-            return Err(ConfigError::ProtocolVersion { version, newest });
-        }
-        let minimum =
-            self.min_remote_version.unwrap_or_else(|| chain.lowest_remote_version().min(version));
-        if minimum > version {
-            return Err(ConfigError::MinRemoteVersion { minimum, version });
-        }
-        config.min_remote_version = minimum;
-
-        config.ping_interval = match (self.ping_interval, config.idle_timeout) {
-            (Some(Some(ping)), Some(idle)) if ping >= idle => {
-                return Err(ConfigError::PingsTooRare { ping, idle });
-            }
-            (Some(interval), _) => interval,
-            (None, Some(idle)) if idle < Duration::from_secs(120) => Some(idle * 2 / 5),
-            (None, _) => Some(Duration::from_secs(107)),
-        };
-        if let Some(&(command, _)) =
-            config.response_timeouts.iter().find(|(command, _)| !answers::is_request(*command))
-        {
-            return Err(ConfigError::NotARequest(command));
-        }
-        let response = config.response_timeouts.iter().filter_map(|&(_, timeout)| timeout).min();
-        let timeouts = [
-            ("handshake_timeout", Some(config.handshake_timeout)),
-            ("verack_timeout", config.verack_timeout),
-            ("idle_timeout", config.idle_timeout),
-            ("pong_timeout", config.pong_timeout),
-            ("write_timeout", config.write_timeout),
-            ("response_timeout", response),
-        ];
-        for (what, timeout) in timeouts {
-            if timeout == Some(Duration::ZERO) {
-                return Err(ConfigError::ZeroDuration { what });
-            }
-        }
-        if let Some(value) = config.ping_interval.filter(|&interval| interval < MIN_PING_INTERVAL) {
-            let (what, minimum) = ("ping_interval", MIN_PING_INTERVAL);
-            return Err(ConfigError::TooShort { what, value, minimum });
-        }
-        if let Some(&(command, _)) = config.budgets.iter().find(|(_, budget)| !budget.is_valid()) {
-            return Err(ConfigError::EmptyBudget(command));
-        }
-        let Interval { shortest, longest } = config.trickle;
-        if shortest > longest {
-            return Err(ConfigError::TrickleInterval(shortest, longest));
-        }
-
-        let ranges = [
-            ("max_before_verack", config.max_before_verack.into(), 0, MOST_BEFORE_VERACK),
-            ("read_rate", config.read_rate as usize, 1, u32::MAX as usize),
-            ("write_rate", config.write_rate as usize, 1, u32::MAX as usize),
-            ("inv_batch", config.inv_batch, 1, MAX_VECTORS),
-            ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),
-            ("max_waiting_events", config.max_waiting_events, 1, usize::MAX),
-            ("max_queued_bytes", config.max_queued_bytes, outbox::MIN_QUEUED_BYTES, usize::MAX),
-        ];
-        for (what, value, least, most) in ranges {
-            if value < least || value > most {
-                return Err(ConfigError::OutOfRange { what, value, least, most });
-            }
-        }
-        Ok(config)
-    }
 }
-
-fn assemble_user_agent(
-    prefix: &str,
-    name: &str,
-    version: &str,
-    comments: &[String],
-) -> Result<String, ConfigError> {
-    let comments =
-        if comments.is_empty() { String::new() } else { format!("({})", comments.join("; ")) };
-    let agent = format!("{prefix}{name}:{version}{comments}/");
-    match check_user_agent(agent.as_bytes()) {
-        Ok(()) => Ok(agent),
-        Err(kind) => Err(ConfigError::UserAgent { agent, kind }),
-    }
-}
-
-#[cfg(test)]
-mod tests;
