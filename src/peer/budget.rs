@@ -1,4 +1,4 @@
-//! How much of each command a remote may send.
+//! Budgets: limits on the messages and bytes of a command (`docs/protocol.md`, 11.3).
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -6,23 +6,29 @@ use core::time::Duration;
 use crate::time::Instant;
 use crate::wire::Command;
 
-/// How much of one command a remote may send, set by
+/// Limits the messages and bytes of a command that a remote sends, set by
 /// [`ConfigBuilder::budget`](crate::ConfigBuilder::budget).
 ///
-/// A token bucket: after a time of silence a whole burst may come, then messages and bytes at
-/// their rates. A message that exceeds either is received all the same and costs nothing. It is
-/// counted in [`CommandStats::over_budget`](crate::CommandStats::over_budget), and announced by
-/// [`Event::OverBudget`](crate::Event::OverBudget), or it
-/// [closes](Self::close) the peer.
+/// A budget has one token bucket for messages, one for bytes, or both. A bucket has two numbers:
+///
+/// - `burst`: the number of messages or bytes in a full bucket. At least 1.
+/// - `time`: the time in which an empty bucket fills completely, at a steady rate. More than zero.
+///
+/// A message takes its tokens from all buckets, or from none if one bucket has too few. The latter
+/// message exceeds the budget. It is
+///
+/// - counted in [`CommandStats::over_budget`](crate::CommandStats::over_budget);
+/// - received after [`Event::OverBudget`](crate::Event::OverBudget), or
+///   [closes](Self::close) the peer.
 ///
 /// ```
 /// use std::time::Duration;
 /// use excc_peer::wire::Command;
 /// use excc_peer::{Budget, Config, Network};
 ///
-/// // One `mempool` a minute, three at once.
+/// // One `mempool` per minute, and three in a burst.
 /// let pool = Budget::messages(3, Duration::from_secs(180));
-/// // 100 kB/s of `tx`, 10 MB at once; beyond that the peer is closed.
+/// // 100 kB/s of `tx`, and 10 MB in a burst. More closes the peer.
 /// let txs = Budget::bytes(10_000_000, Duration::from_secs(100)).close();
 /// let config = Config::builder(Network::EXCC_MAINNET)
 ///     .budget(Command::MemPool, pool)
@@ -33,14 +39,14 @@ use crate::wire::Command;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Budget {
-    messages: Option<Rate>,
-    bytes: Option<Rate>,
+    messages: Option<Bucket>,
+    bytes: Option<Bucket>,
     pub(super) closes: bool,
 }
 
-/// So many in so much time.
+/// A token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rate {
+struct Bucket {
     burst: u64,
     time: Duration,
 }
@@ -48,47 +54,46 @@ struct Rate {
 impl Budget {
     const NONE: Self = Self { messages: None, bytes: None, closes: false };
 
-    /// Allows a burst of so many messages, which takes `time` to become available again.
+    /// Limits messages. The complete `burst` becomes available again within `time`.
     pub const fn messages(burst: u64, time: Duration) -> Self {
-        Self { messages: Some(Rate { burst, time }), ..Self::NONE }
+        Self { messages: Some(Bucket { burst, time }), ..Self::NONE }
     }
 
-    /// Allows a burst of so many bytes, headers included, which takes `time` to become available
-    /// again.
+    /// Limits bytes, with headers. The complete `burst` becomes available again within `time`.
     pub const fn bytes(burst: u64, time: Duration) -> Self {
-        Self { bytes: Some(Rate { burst, time }), ..Self::NONE }
+        Self { bytes: Some(Bucket { burst, time }), ..Self::NONE }
     }
 
-    /// Limits bytes as well, headers included.
+    /// Limits bytes as well, as [`bytes`](Self::bytes) does.
     pub const fn and_bytes(mut self, burst: u64, time: Duration) -> Self {
-        self.bytes = Some(Rate { burst, time });
+        self.bytes = Some(Bucket { burst, time });
         self
     }
 
-    /// Closes the peer when the budget is exceeded, with
+    /// Closes the peer if a message exceeds the budget, with
     /// [`CloseReason::OverBudget`](crate::CloseReason::OverBudget).
     pub const fn close(mut self) -> Self {
         self.closes = true;
         self
     }
 
-    /// Whether it allows anything at all.
+    /// Returns whether every bucket has a burst and a time above zero.
     pub(super) fn is_valid(&self) -> bool {
-        let mut rates = self.messages.iter().chain(&self.bytes);
-        rates.all(|rate| rate.burst > 0 && !rate.time.is_zero())
+        let mut buckets = self.messages.iter().chain(&self.bytes);
+        buckets.all(|bucket| bucket.burst > 0 && !bucket.time.is_zero())
     }
 }
 
-/// What was received of the commands that have a budget.
+/// The fill levels of all buckets of a peer.
 #[derive(Default)]
 pub(super) struct Budgets {
-    /// When each burst is available in full again: of messages and of bytes.
+    /// By command, the times at which the buckets of messages and of bytes are full.
     full_at: Vec<(Command, [Instant; 2])>,
 }
 
 impl Budgets {
-    /// Takes a message from the budget of its command. Returns `false` if the message exceeds it,
-    /// and takes nothing then.
+    /// Takes the tokens of a message of `len` bytes. Returns `false` and takes none if the message
+    /// exceeds the budget.
     pub(super) fn take(
         &mut self,
         budget: Budget,
@@ -96,19 +101,12 @@ impl Budgets {
         len: usize,
         now: Instant,
     ) -> bool {
-        let place = match self.full_at.iter().position(|(other, _)| *other == command) {
-            Some(place) => place,
-            None => {
-                self.full_at.push((command, [Instant::ZERO; 2]));
-                self.full_at.len() - 1
-            }
-        };
-        let full_at = &mut self.full_at[place].1;
-        let rates = [(budget.messages, 1), (budget.bytes, len as u64)];
+        let full_at = self.full_at(command);
+        let buckets = [(budget.messages, 1), (budget.bytes, len as u64)];
         let mut next = *full_at;
-        for ((rate, count), at) in rates.into_iter().zip(&mut next) {
-            let Some(rate) = rate else { continue };
-            match rate.take(count, *at, now) {
+        for ((bucket, count), at) in buckets.into_iter().zip(&mut next) {
+            let Some(bucket) = bucket else { continue };
+            match bucket.take(count, *at, now) {
                 Some(full_at) => *at = full_at,
                 None => return false,
             }
@@ -116,13 +114,24 @@ impl Budgets {
         *full_at = next;
         true
     }
+
+    fn full_at(&mut self, command: Command) -> &mut [Instant; 2] {
+        let place = match self.full_at.iter().position(|(other, _)| *other == command) {
+            Some(place) => place,
+            None => {
+                self.full_at.push((command, [Instant::ZERO; 2]));
+                self.full_at.len() - 1
+            }
+        };
+        &mut self.full_at[place].1
+    }
 }
 
-impl Rate {
-    /// Takes some of a burst that is available in full at `full_at`. Returns when it is again;
-    /// `None` if not as many are available.
+impl Bucket {
+    /// Takes `count` tokens from a bucket that is full at `full_at`. Returns the time at which it
+    /// is full again, or `None` if it has too few tokens.
     fn take(&self, count: u64, full_at: Instant, now: Instant) -> Option<Instant> {
-        // A time that no clock can show is as long as a clock lasts.
+        // An `Instant` has 64 bits of nanoseconds, so a longer time never elapses.
         let time = self.time.as_nanos().min(u64::MAX.into());
         let cost = time * u128::from(count) / u128::from(self.burst);
         let taken = (full_at - now).as_nanos();
@@ -135,6 +144,8 @@ impl Rate {
 mod tests {
     use super::*;
 
+    /// Receives messages at times in seconds and of lengths in bytes. Returns whether each exceeds
+    /// the budget.
     fn exceeded(budget: Budget, sent: impl IntoIterator<Item = (u64, usize)>) -> Vec<bool> {
         let mut budgets = Budgets::default();
         let take = |(secs, len)| !budgets.take(budget, Command::Tx, len, Instant::from_secs(secs));
@@ -142,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_may_come_at_once_and_then_as_much_as_becomes_available() {
+    fn a_bucket_gives_its_burst_at_once_and_then_fills_at_its_rate() {
         let budget = Budget::messages(3, Duration::from_secs(30));
         let sent = [0, 0, 0, 0, 9, 10, 10, 100, 100, 100, 100].map(|secs| (secs, 24));
         let expected = [0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 1].map(|over| over == 1);
@@ -159,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_that_never_becomes_available_again_is_used_up() {
+    fn a_bucket_with_an_endless_time_never_fills_again() {
         let sent = [0, 1, 2, 1_000_000_000].map(|secs| (secs, 24));
         let budget = Budget::messages(2, Duration::MAX);
         assert_eq!(exceeded(budget, sent), [false, false, true, true]);

@@ -336,10 +336,10 @@ pub enum ConfigError {
         newest: u32,
     },
     /// The [minimum version](crate::ConfigBuilder::min_remote_version) of a remote is above our own.
-    #[error("minimum remote version {minimum} exceeds our own version {version}")]
+    #[error("minimum remote version {min} exceeds our own version {version}")]
     MinRemoteVersion {
         /// The minimum version of a remote.
-        minimum: u32,
+        min: u32,
         /// Our own version.
         version: u32,
     },

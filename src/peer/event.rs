@@ -1,4 +1,4 @@
-//! What a peer tells the application.
+//! Events that a peer emits, and the results of its commands.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -7,78 +7,92 @@ use core::time::Duration;
 use super::error::CloseReason;
 use crate::wire::{Command, Message, Version};
 
-/// Something that happened, from [`poll_event`](crate::PeerState::poll_event).
+/// An event, from [`poll_event`](crate::PeerState::poll_event).
 ///
-/// In order: [`VersionReceived`](Self::VersionReceived), then
-/// [`Established`](Self::Established), then messages as they come; whatever happens,
-/// [`Closed`](Self::Closed) exactly once and last. The remote's `verack` comes before
-/// `Established` on Decred and at any time after it on Exchangecoin.
+/// The order of events is fixed:
+///
+/// 1. [`VersionReceived`](Self::VersionReceived);
+/// 2. [`Established`](Self::Established), on Decred after
+///    [`VerAckReceived`](Self::VerAckReceived);
+/// 3. messages, in the order of their arrival, and on Exchangecoin `VerAckReceived` at any time;
+/// 4. [`Closed`](Self::Closed), exactly once and last, whatever happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The remote's `version` came. Nothing has been sent in answer: what answers it waits
-    /// for the next [`transmit`](crate::PeerState::transmit), so that
-    /// [`refuse_version`](crate::PeerState::refuse_version) before that ends the peer in
-    /// silence. Where events and bytes are taken by different threads, ask for a
-    /// [review](crate::ConfigBuilder::review_version).
+    /// The remote's `version` was received.
+    ///
+    /// Our answer is queued, but not sent before the next
+    /// [`transmit`](crate::PeerState::transmit). Until then,
+    /// [`refuse_version`](crate::PeerState::refuse_version) closes the peer without an answer. If
+    /// different threads take events and bytes, configure a
+    /// [review](crate::ConfigBuilder::review_version) instead.
     VersionReceived(Arc<Version>),
-    /// The remote's `verack` came.
+    /// The remote's `verack` was received.
     VerAckReceived,
-    /// The handshake is done: messages may be sent and will come.
+    /// The handshake is complete: messages are sent and received from now on.
     Established(Established),
-    /// Any other message came. A `ping` is answered by the peer.
+    /// Another message was received. The peer answers a `ping` by itself.
     Message {
         /// The message.
         message: Message,
-        /// Whether the message answers an outstanding request.
+        /// Whether the message answers an outstanding request (`docs/protocol.md`, 7.1).
         ///
-        /// For `tx`, `block` and mixing messages: a `getdata` asked for the hash, and no such
-        /// message came since. For `notfound`: the same for one of its vectors at least. For
-        /// `headers`: they follow a block of the locator of an outstanding `getheaders`, or
-        /// the genesis block, or are the one of its stop hash, or there are none. Everything
-        /// else is told by command and number only: one answer for each request. So an `inv` that
-        /// announces looks like the answer to a `getblocks` or `mempool`, and an `addr` that
-        /// comes by itself like that to a `getaddr`; of the many `inv` that answer one
-        /// `mempool`, only the first is marked. An announcement of a block by `headers` looks
-        /// like an answer if its parent is in the locator of an outstanding `getheaders`, which
-        /// is the case at the tip only.
+        /// - `tx`, `block` and mixing messages: a `getdata` requested the hash, and no such message
+        ///   was received since.
+        /// - `notfound`: the same is true of at least one of its vectors.
+        /// - `headers`: a `getheaders` is outstanding, and one of four conditions is true. The list
+        ///   is empty; its first header follows a block of the locator; it follows the genesis
+        ///   block; or it is the header of the stop hash.
+        /// - Every other message: a request of a command that it answers is outstanding. One
+        ///   message answers one request.
+        ///
+        /// Only `getdata` is exact. Commands and counts do not distinguish these cases:
+        ///
+        /// - An `inv` that announces counts as the answer to an outstanding `getblocks` or
+        ///   `mempool`.
+        /// - Only the first of the many `inv` that answer one `mempool` is solicited.
+        /// - An `addr` that the remote sends by itself counts as the answer to an outstanding
+        ///   `getaddr`.
+        /// - `headers` that announce a block count as an answer if the block's parent is in the
+        ///   locator of an outstanding `getheaders`. This happens at the tip only.
         solicited: bool,
     },
-    /// A `pong` answered a `ping` of ours. Comes after the `pong`'s own
-    /// [`Message`](Self::Message).
+    /// A `pong` answered one of our pings. The [`Message`](Self::Message) of the `pong` precedes
+    /// this event.
     RoundTrip {
         /// The nonce of the `ping`.
         nonce: u64,
-        /// The time from the [`transmit`](crate::PeerState::transmit) that sent the last byte of
+        /// The time since the [`transmit`](crate::PeerState::transmit) that sent the last byte of
         /// the `ping`.
         time: Duration,
     },
-    /// A message exceeded the [budget](crate::ConfigBuilder::budget) of its command. The
-    /// message comes next.
+    /// A message exceeded the [budget](crate::ConfigBuilder::budget) of its command. The message
+    /// follows this event.
     OverBudget {
-        /// The command.
+        /// The command of the message.
         command: Command,
     },
-    /// The last byte of a queued message left.
+    /// The last byte of a queued message was sent.
     Sent(SendId),
-    /// A queued message was still here, in whole or in part, when the peer closed.
+    /// The peer closed before the last byte of a queued message was sent.
     NotSent(SendId),
-    /// The peer is closed. Nothing comes after this.
+    /// The peer is closed. No event follows.
     Closed(CloseReason),
 }
 
-/// What a handshake negotiated.
+/// The result of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Established {
-    /// The protocol version in force from now on: the lower of both maxima.
+    /// The negotiated protocol version: the lower of both sides' highest versions.
     pub version: u32,
-    /// The remote's clock less ours, in seconds; saturating.
+    /// The remote's clock minus ours in seconds, at the receipt of its `version`. Saturates.
     pub time_offset: i64,
 }
 
-/// Names a queued message until its [`Sent`](Event::Sent) or
-/// [`NotSent`](Event::NotSent) comes. Unique within one peer, and ascending.
+/// Identifies a queued message until its [`Sent`](Event::Sent) or [`NotSent`](Event::NotSent).
+///
+/// Identifiers are unique within a peer and ascend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SendId(pub(super) u64);
 
@@ -88,13 +102,13 @@ impl fmt::Display for SendId {
     }
 }
 
-/// Who opened the connection.
+/// The direction in which the connection was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third side")]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two directions")]
 pub enum Direction {
-    /// The remote did.
+    /// The remote connected to us.
     Inbound,
-    /// We did.
+    /// We connected to the remote.
     Outbound,
 }
 
@@ -107,23 +121,23 @@ impl fmt::Display for Direction {
     }
 }
 
-/// How an inventory vector is announced.
+/// The way in which [`announce`](crate::PeerState::announce) announces an inventory vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Relay {
-    /// Together with others, after a random delay.
+    /// In a batch, after a random [delay](crate::ConfigBuilder::trickle_interval).
     #[default]
     Trickle,
-    /// By itself and at once: for new blocks and votes.
+    /// In an `inv` of its own, without delay. For new blocks and votes.
     Immediate,
 }
 
-/// The result of [`PeerState::announce`](super::PeerState::announce).
+/// The result of [`announce`](crate::PeerState::announce).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use]
 pub enum Announced {
-    /// The vector is in the batch that the next trickle sends.
+    /// The vector is in the next batch.
     Batched,
     /// An `inv` with the vector is queued.
     Queued(SendId),
@@ -132,7 +146,8 @@ pub enum Announced {
     /// The remote disabled transaction relay, or its protocol version does not define the type of
     /// the vector. No message was queued.
     Unwanted,
-    /// The queue or the batch is full. No message was queued.
+    /// The [output queue](crate::ConfigBuilder::max_queued_bytes) or the
+    /// [batch](crate::ConfigBuilder::max_waiting_announcements) is full. No message was queued.
     Full,
     /// The handshake is incomplete, or the peer is closed or shutting down. No message was queued.
     NotReady,

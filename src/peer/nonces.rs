@@ -1,4 +1,4 @@
-//! The nonces by which a process finds that it is connected to itself.
+//! Nonces that detect self-connections (`docs/protocol.md`, 5.4).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -7,18 +7,21 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use once_cell::race::OnceBox;
 
-/// Places in the first block. Each further block has twice as many as the one before.
+/// Number of places in the first block. Each further block has twice as many as the previous one.
 const FIRST_BLOCK: usize = 64;
 
-/// The nonces of all outbound peers of a process that are in their handshake, so that an inbound
-/// peer recognises a connection that came from the process itself.
+/// The nonces of all outbound peers of a process that are in their handshake.
 ///
-/// Clones are handles to one set: give one to the
-/// [configuration](crate::ConfigBuilder::sent_nonces) of every peer of the process. Lock-free.
-/// It holds as many nonces as are in use at a time, and keeps room for as many.
+/// An inbound peer that receives one of them in a `version` is connected to its own process, and
+/// closes with [`CloseReason::SelfConnection`](crate::CloseReason::SelfConnection).
 ///
-/// A nonce counts only as long as its peer is in its handshake. Reference nodes remember the
-/// latest 50, for ever: who repeats a nonce later learns that two addresses are one node.
+/// Clones are handles to one set. Set it in the
+/// [configuration](crate::ConfigBuilder::sent_nonces) of every peer of the process. The set is
+/// lock-free. It grows with the number of simultaneous handshakes, and keeps that memory.
+///
+/// A nonce is removed when its handshake ends or its peer closes. Reference nodes keep the latest
+/// 50 nonces without expiry (`sentNonces`). A remote can repeat an old nonce to such a node, and find
+/// out whether two addresses belong to it.
 #[derive(Clone)]
 pub struct SentNonces(Arc<Block>);
 
@@ -33,8 +36,10 @@ impl Block {
     }
 }
 
-/// A nonce in halves, because not every target has 64-bit atomics. One that is half written
-/// is not found. That does no harm: it is not sent before it is written.
+/// A nonce in two halves, because not every target has 64-bit atomics.
+///
+/// A nonce of which one half is written is not found. This is harmless, because a nonce is written
+/// completely before it is sent.
 #[derive(Default)]
 struct Place {
     is_taken: AtomicBool,
@@ -53,20 +58,21 @@ impl Place {
         self.low.store(nonce as u32, Ordering::Release);
     }
 
-    fn holds(&self, nonce: u64) -> bool {
+    fn contains(&self, nonce: u64) -> bool {
         self.low.load(Ordering::Acquire) == nonce as u32
             && self.high.load(Ordering::Acquire) == (nonce >> 32) as u32
     }
 }
 
 impl SentNonces {
-    /// An empty set.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self(Arc::new(Block::new(FIRST_BLOCK)))
     }
 
-    /// Adds a nonce, until the returned value is dropped. 0 stands for an empty place and is
-    /// never found.
+    /// Adds a nonce. Dropping the returned value removes it.
+    ///
+    /// 0 marks an empty place and is never found.
     pub fn insert(&self, nonce: u64) -> SentNonce {
         let mut block = &*self.0;
         let mut blocks = 0;
@@ -81,10 +87,13 @@ impl SentNonces {
         }
     }
 
-    /// Whether a peer that sent `nonce` is in its handshake.
+    /// Returns whether the set contains `nonce`: an outbound peer sent it and is in its handshake.
     pub fn contains(&self, nonce: u64) -> bool {
         nonce != 0
-            && self.blocks().flat_map(|block| block.places.iter()).any(|one| one.holds(nonce))
+            && self
+                .blocks()
+                .flat_map(|block| block.places.iter())
+                .any(|place| place.contains(nonce))
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
@@ -98,14 +107,14 @@ impl Default for SentNonces {
     }
 }
 
-/// Prints no nonce: each is a secret until it is sent.
+/// Prints no nonce, because a nonce is secret until it is sent.
 impl fmt::Debug for SentNonces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SentNonces").finish_non_exhaustive()
     }
 }
 
-/// A nonce in a set of [`SentNonces`], which it leaves when this is dropped.
+/// A nonce in a set of [`SentNonces`]. Dropping it removes the nonce.
 #[derive(Debug)]
 #[must_use]
 pub struct SentNonce {
@@ -131,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonces_are_found_by_every_handle_until_they_are_dropped() {
+    fn every_handle_finds_a_nonce_until_it_is_dropped() {
         let nonces = SentNonces::new();
         let handle = nonces.clone();
         let all: Vec<u64> = (1..=1_000_u64).map(|nonce| nonce << 31 | nonce).collect();
@@ -143,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_used_again() {
+    fn places_are_reused() {
         let nonces = SentNonces::new();
         for nonce in 1..10_000 {
             let sent = nonces.insert(nonce);
@@ -163,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn threads_add_and_drop_at_once() {
+    fn threads_insert_and_drop_concurrently() {
         let nonces = SentNonces::new();
         std::thread::scope(|scope| {
             for thread in 1..=4_u64 {
                 let nonces = &nonces;
                 scope.spawn(move || {
-                    for turn in 1..=500 {
-                        let own = [thread << 32 | turn, thread << 48 | turn];
+                    for round in 1..=500 {
+                        let own = [thread << 32 | round, thread << 48 | round];
                         let sent = own.map(|nonce| nonces.insert(nonce));
                         assert!(own.iter().all(|&nonce| nonces.contains(nonce)));
                         drop(sent);
@@ -178,6 +187,6 @@ mod tests {
                 });
             }
         });
-        assert!(nonces.blocks().all(|block| block.places.iter().all(|one| one.holds(0))));
+        assert!(nonces.blocks().all(|block| block.places.iter().all(|place| place.contains(0))));
     }
 }

@@ -1,4 +1,4 @@
-//! Random numbers after construction.
+//! Random numbers of a peer after its construction.
 
 use core::hash::Hasher;
 use core::num::NonZeroU64;
@@ -6,31 +6,34 @@ use core::num::NonZeroU64;
 use rand_core::CryptoRng;
 use siphasher::sip::SipHasher24;
 
-/// A pseudo-random function over a counter: unpredictable to the remote, which sees
-/// ping nonces, small, and of the same values on every machine and in every version.
+/// A generator of random numbers: a keyed pseudo-random function over a counter.
+///
+/// The remote sees ping nonces and cannot predict later numbers from them. The generator takes 24
+/// bytes per peer. The same key gives the same numbers on every machine and in every version, so
+/// that recorded tests can be replayed.
 pub(crate) struct Random {
     key: (u64, u64),
-    drawn: u64,
+    counter: u64,
 }
 
 impl Random {
     pub(crate) fn new<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
-        Self { key: (rng.next_u64(), rng.next_u64()), drawn: 0 }
+        Self { key: (rng.next_u64(), rng.next_u64()), counter: 0 }
     }
 
     pub(crate) fn number(&mut self) -> u64 {
         let mut function = SipHasher24::new_with_keys(self.key.0, self.key.1);
-        function.write(&self.drawn.to_le_bytes());
-        self.drawn = self.drawn.wrapping_add(1);
+        function.write(&self.counter.to_le_bytes());
+        self.counter = self.counter.wrapping_add(1);
         function.finish()
     }
 
-    /// A nonce that is not 0, which the reference nodes take for "none".
+    /// Draws a nonce other than 0. Reference nodes treat 0 as no nonce (`handlePongMsg`).
     pub(crate) fn nonce(&mut self) -> NonZeroU64 {
         NonZeroU64::new(self.number()).unwrap_or(NonZeroU64::MIN)
     }
 
-    /// A number from 0 up to and not including `bound`; 0 if that is 0.
+    /// Draws a number below `bound`, or 0 if `bound` is 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
     }

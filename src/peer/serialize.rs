@@ -1,8 +1,11 @@
-//! Events and statistics as data, for `serde`.
+//! Serialisation of events and statistics, for `serde`.
 //!
-//! Names and forms are those of the reference nodes' logs where these have the thing:
-//! services and nonces as decimal strings, counts and heights as numbers. An [`Instant`]
-//! is a number of nanoseconds, a round-trip time one of microseconds.
+//! Names and forms follow the logs of the reference nodes, where these have the field:
+//!
+//! - services and nonces: decimal strings;
+//! - counts and heights: numbers;
+//! - times ([`Instant`]): nanoseconds;
+//! - round-trip times: microseconds.
 
 use core::time::Duration;
 
@@ -14,8 +17,8 @@ use super::stats::{CommandStats, Stats};
 use crate::time::Instant;
 use crate::wire::Text;
 
-/// What happened as `event`, and what belongs to it beside that:
-/// `{"event":"message","command":"ping","fields":{"nonce":"7"}}`.
+/// The name in `event`, followed by the fields of the event:
+/// `{"event":"message","command":"ping","solicited":false,"fields":{"nonce":"7"}}`.
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -23,9 +26,9 @@ impl Serialize for Event {
         match self {
             Self::VersionReceived(version) => map.serialize_entry("fields", &**version)?,
             Self::VerAckReceived => {}
-            Self::Established(terms) => {
-                map.serialize_entry("negotiated", &terms.version)?;
-                map.serialize_entry("time_offset", &terms.time_offset)?;
+            Self::Established(established) => {
+                map.serialize_entry("negotiated", &established.version)?;
+                map.serialize_entry("time_offset", &established.time_offset)?;
             }
             Self::Message { message, solicited } => {
                 map.serialize_entry("command", &message.command())?;
@@ -63,7 +66,7 @@ impl Event {
     }
 }
 
-/// The text that the reason is shown as.
+/// The text of its `Display`.
 impl Serialize for CloseReason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -76,7 +79,7 @@ impl Serialize for SendId {
     }
 }
 
-/// Nanoseconds since the epoch that the caller chose.
+/// Nanoseconds since the epoch of the caller's clock.
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_nanos().serialize(serializer)
@@ -117,7 +120,7 @@ impl Serialize for Stats {
     }
 }
 
-/// Traffic under the name of its command.
+/// A map from the name of each command to its traffic.
 struct Commands<'a>(&'a [CommandStats]);
 
 impl Serialize for Commands<'_> {

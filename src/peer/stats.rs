@@ -1,4 +1,4 @@
-//! What a peer has done so far.
+//! Statistics of a peer.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,68 +10,71 @@ use super::event::Direction;
 use crate::time::Instant;
 use crate::wire::{Command, Services};
 
-/// A snapshot of a peer, from [`stats`](crate::PeerState::stats).
+/// A snapshot of a peer's state and traffic, from [`stats`](crate::PeerState::stats).
+///
+/// All fields that the remote's `version` sets are `None` before it is received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// The remote's address, as in [`remote_address`](crate::PeerState::remote_address).
     pub remote_address: SocketAddr,
-    /// Who opened the connection.
+    /// The direction in which the connection was opened.
     pub direction: Direction,
-    /// When the peer was constructed.
+    /// The time of the peer's construction.
     pub connected_at: Instant,
-    /// What the remote offers; none until its `version`.
+    /// The services that the remote's `version` advertised.
     pub services: Option<Services>,
-    /// The remote's software; none until its `version`.
+    /// The user agent of the remote's `version`.
     pub user_agent: Option<String>,
-    /// The highest protocol version the remote speaks; none until its `version`. A
-    /// negative one wraps, as in the reference nodes.
+    /// The protocol version of the remote's `version`. A negative number wraps, as in the
+    /// reference nodes.
     pub advertised_version: Option<u32>,
-    /// The protocol version in force; none until the remote's `version`.
+    /// The protocol version in use, from the receipt of the remote's `version` on.
     pub negotiated_version: Option<u32>,
-    /// The height of the remote's best block in its `version`, which may be negative;
-    /// none until then.
+    /// The height of the remote's best block, as its `version` advertised it. It can be negative.
     pub start_height: Option<i32>,
-    /// The highest block that the remote claims to have, as in
+    /// The height of the highest block that the remote claims to have, as in
     /// [`last_block`](crate::PeerState::last_block).
     pub last_block: Option<i64>,
-    /// The remote's clock less ours, in seconds; none until its `version`.
+    /// The remote's clock minus ours in seconds, at the receipt of its `version`.
     pub time_offset: Option<i64>,
-    /// Whether the remote wants transactions announced; none until its `version`.
+    /// The relay flag of the remote's `version`: whether we may announce transactions.
     pub relay: Option<bool>,
-    /// Whether the remote asked for blocks to be announced by `headers`.
+    /// Whether the remote requested block announcements by `headers`, with `sendheaders`.
     pub wants_headers: bool,
-    /// The least fee rate of the remote's latest `feefilter`.
+    /// The minimum fee rate of the remote's latest `feefilter`, by convention in atoms per kilobyte.
     pub fee_filter: Option<i64>,
-    /// When the last byte of a frame was last sent.
+    /// The time at which the latest frame was completely sent.
     pub last_send: Option<Instant>,
-    /// When a message last came.
+    /// The time at which the latest message was received.
     pub last_receive: Option<Instant>,
-    /// Bytes that left, of unfinished frames too.
+    /// The number of bytes sent, with those of a partly sent frame.
     pub bytes_sent: u64,
-    /// Bytes of frames taken from the input.
+    /// The number of bytes received, as far as they were taken from the input.
     pub bytes_received: u64,
-    /// The nonce of the latest `ping` of ours that was sent and is not answered.
+    /// The nonce of our latest `ping` that was sent and is not answered.
     pub outstanding_ping: Option<u64>,
-    /// When our latest `ping` was sent.
+    /// The time at which our latest `ping` was sent.
     pub last_ping: Option<Instant>,
     /// The latest round-trip time.
     pub round_trip: Option<Duration>,
-    /// Frames queued, one that is leaving included.
+    /// The number of queued frames, with a partly sent one and waiting pongs.
     pub queued_frames: usize,
-    /// Bytes of application messages and announcements in those frames, and 128 for each of
-    /// them: what [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) bounds.
+    /// The size of the output queue in bytes, as
+    /// [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) limits it: messages of the
+    /// application and announcements, and 128 bytes for each.
     pub queued_bytes: usize,
-    /// Announcements that wait for the next trickle.
+    /// The number of announcements that wait for the next batch.
     pub waiting_announcements: usize,
-    /// Events that wait for [`poll_event`](crate::PeerState::poll_event).
+    /// The number of events that wait for [`poll_event`](crate::PeerState::poll_event).
     pub waiting_events: usize,
-    /// Vectors asked for by `getdata` and not answered: what
-    /// [`max_requested`](crate::ConfigBuilder::max_requested) bounds.
+    /// The number of vectors that are requested by `getdata` and not answered, as
+    /// [`max_requested`](crate::ConfigBuilder::max_requested) limits it.
     pub requested: usize,
-    /// Inventory vectors the remote is known to have.
+    /// The number of inventory vectors that are recorded as known to the remote. Expired ones
+    /// count until they are replaced.
     pub known_inventory: usize,
-    /// Traffic by command, of those commands that there was any of.
+    /// The traffic of each command that was sent or received.
     pub commands: Vec<CommandStats>,
 }
 
@@ -81,21 +84,22 @@ pub struct Stats {
 pub struct CommandStats {
     /// The command.
     pub command: Command,
-    /// What came.
+    /// Received messages.
     pub received: Traffic,
-    /// What was sent completely.
+    /// Completely sent messages.
     pub sent: Traffic,
-    /// Received messages that exceeded the [budget](crate::ConfigBuilder::budget).
+    /// The number of received messages that exceeded the
+    /// [budget](crate::ConfigBuilder::budget). Saturates.
     pub over_budget: u32,
 }
 
-/// Messages and their bytes.
+/// A number of messages, and of their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// How many messages.
+    /// The number of messages.
     pub messages: u64,
-    /// How many bytes, headers included.
+    /// The number of bytes, with headers.
     pub bytes: u64,
 }
 
@@ -106,31 +110,31 @@ impl Traffic {
     }
 }
 
-/// What is counted as it happens.
+/// Counters of traffic.
 #[derive(Default)]
 pub(super) struct Counters {
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
     pub(super) last_send: Option<Instant>,
     pub(super) last_receive: Option<Instant>,
-    /// Sorted by command. Few commands occur on one connection, so that this is smaller
-    /// than an array of them all.
+    /// Sorted by command. A connection uses few commands, so a list takes less memory than an
+    /// array of all commands.
     commands: Vec<CommandStats>,
 }
 
 impl Counters {
     pub(super) fn sent(&mut self, command: Command, bytes: usize, now: Instant) {
         self.last_send = Some(now);
-        self.of(command).sent.count(bytes);
+        self.entry(command).sent.count(bytes);
     }
 
     pub(super) fn received(&mut self, command: Command, bytes: usize, now: Instant) {
         self.last_receive = Some(now);
-        self.of(command).received.count(bytes);
+        self.entry(command).received.count(bytes);
     }
 
     pub(super) fn over_budget(&mut self, command: Command) {
-        let count = &mut self.of(command).over_budget;
+        let count = &mut self.entry(command).over_budget;
         *count = count.saturating_add(1);
     }
 
@@ -138,7 +142,7 @@ impl Counters {
         &self.commands
     }
 
-    fn of(&mut self, command: Command) -> &mut CommandStats {
+    fn entry(&mut self, command: Command) -> &mut CommandStats {
         let place = match self.commands.binary_search_by_key(&command, |stats| stats.command) {
             Ok(place) => place,
             Err(place) => {

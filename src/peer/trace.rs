@@ -1,8 +1,8 @@
-//! Events of `tracing` about what a peer does. Without that feature all of this is empty.
+//! Events for `tracing`. Without the feature `tracing`, all items of this file are empty.
 
 use super::PeerState;
 
-/// Records an event about a peer: `trace!(TRACE, self, Sent { command, bytes })`.
+/// Records an event of a peer: `trace!(TRACE, self, Sent { command, bytes })`.
 #[cfg(feature = "tracing")]
 macro_rules! trace {
     ($level:ident, $peer:expr, $($record:tt)+) => {
@@ -18,10 +18,10 @@ macro_rules! trace {
     ($level:ident, $peer:expr, $($record:tt)+) => {};
 }
 
-/// Events that were recorded and not emitted yet.
+/// Recorded events that are not emitted yet.
 ///
-/// A subscriber is code of others, which may use the handle of the peer that it is told of.
-/// Who keeps the peer under a lock defers the events, and emits them after unlocking.
+/// A subscriber is foreign code, and may call the handle of the same peer. An adapter that locks
+/// the peer must therefore defer events, and emit them after unlocking. Otherwise it deadlocks.
 #[derive(Default)]
 #[must_use]
 pub(crate) struct Traces {
@@ -41,13 +41,13 @@ impl Traces {
 
 #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "for the adapters"))]
 impl PeerState {
-    /// Keeps events from now on until they are taken.
+    /// Defers all further events until they are taken.
     pub(crate) fn defer_traces(&mut self) {
         #[cfg(feature = "tracing")]
         self.traces.get_or_insert_default();
     }
 
-    /// Takes the events that were kept.
+    /// Takes the deferred events.
     pub(crate) fn take_traces(&mut self) -> Traces {
         #[cfg(feature = "tracing")]
         if let Some(traces) = &mut self.traces {
@@ -72,7 +72,7 @@ mod tracing_events {
     use crate::peer::{PeerState, Timer};
     use crate::wire::{Command, Version};
 
-    /// Which peer an event is about, as in `127.0.0.1:9666 (outbound)`.
+    /// Identifies the peer of an event, as in `127.0.0.1:9666 (outbound)`.
     pub(crate) type Label = (SocketAddr, Direction);
 
     pub(crate) enum Record {
@@ -103,12 +103,12 @@ mod tracing_events {
                 }
                 Self::Sent { command, bytes } => emit!(TRACE, %command, bytes, "sent"),
                 Self::Due { timer } => emit!(TRACE, %timer, "due"),
-                Self::BackPressure { events } => emit!(TRACE, events, "holding the remote back"),
+                Self::BackPressure { events } => emit!(TRACE, events, "back-pressure"),
                 Self::VersionReceived { version } => emit!(
                     DEBUG,
                     version = version.protocol_version,
                     services = %version.services,
-                    // Quoted, so that no text of the remote's reads as a field.
+                    // Quoted, so that a user agent cannot imitate other fields of the line.
                     user_agent = ?version.user_agent,
                     height = version.start_height,
                     "version received"
@@ -122,7 +122,7 @@ mod tracing_events {
     }
 
     impl PeerState {
-        /// Whether anybody may want events of a level. Asks no subscriber.
+        /// Returns whether a subscriber may accept events of `level`. Calls no subscriber.
         pub(crate) fn traces_at(&self, level: Level) -> bool {
             level <= LevelFilter::current()
         }

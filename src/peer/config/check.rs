@@ -29,9 +29,9 @@ fn protocol_versions(config: &Config) -> Result<(), ConfigError> {
     if version == 0 || version > newest {
         return Err(ConfigError::ProtocolVersion { version, newest });
     }
-    let minimum = config.min_remote_version;
-    if minimum > version {
-        return Err(ConfigError::MinRemoteVersion { minimum, version });
+    let min = config.min_remote_version;
+    if min > version {
+        return Err(ConfigError::MinRemoteVersion { min, version });
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ mod tests {
         }
         assert_eq!(
             error(version(5).min_remote_version(6)),
-            Some(ConfigError::MinRemoteVersion { minimum: 6, version: 5 })
+            Some(ConfigError::MinRemoteVersion { min: 6, version: 5 })
         );
     }
 
