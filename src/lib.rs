@@ -54,7 +54,7 @@
 //!     // Events. Commands may be given right here.
 //!     while let Some(event) = peer.poll_event() {
 //!         match event {
-//!             Event::Established(terms) => println!("speaking version {}", terms.version),
+//!             Event::Established(terms) => println!("speaking version {}", terms.protocol_version),
 //!             Event::Message { message, .. } => println!("{message:?}"),
 //!             Event::Closed(reason) => {
 //!                 println!("{reason}");

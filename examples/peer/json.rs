@@ -13,7 +13,7 @@ pub(crate) fn event(event: &Event, chain: Chain) -> Value {
         Event::VerAckReceived => json!({"event": "verack"}),
         Event::Established(terms) => json!({
             "event": "established",
-            "version": terms.version,
+            "version": terms.protocol_version,
             "time_offset": terms.time_offset,
         }),
         Event::Message { message, solicited } => json!({

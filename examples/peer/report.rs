@@ -62,7 +62,7 @@ pub(crate) fn describe(event: &Event) -> String {
         Event::VerAckReceived => "<- verack".into(),
         Event::Established(terms) => format!(
             "established at protocol version {}, clocks {} s apart",
-            terms.version, terms.time_offset
+            terms.protocol_version, terms.time_offset
         ),
         Event::Message { message, solicited } => {
             let requested = if *solicited { ", as requested" } else { "" };

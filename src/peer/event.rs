@@ -85,7 +85,7 @@ pub enum Event {
 #[non_exhaustive]
 pub struct Established {
     /// The negotiated protocol version: the lower of both sides' highest versions.
-    pub version: u32,
+    pub protocol_version: u32,
     /// The remote's clock minus ours in seconds, at the receipt of its `version`. Saturates.
     pub time_offset: i64,
 }

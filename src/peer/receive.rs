@@ -176,8 +176,9 @@ impl PeerState {
         Keepalive::schedule_ping(&mut self.timers, &self.config);
         self.outbox.on_established();
         let time_offset = self.remote.as_ref().map_or(0, |remote| remote.time_offset);
-        let established = Established { version: self.protocol_version(), time_offset };
-        trace!(DEBUG, self, Established { version: established.version });
+        let protocol_version = self.protocol_version();
+        let established = Established { protocol_version, time_offset };
+        trace!(DEBUG, self, Established { version: protocol_version });
         self.emit(Event::Established(established), 0);
     }
 }

@@ -27,7 +27,7 @@ impl Serialize for Event {
             Self::VersionReceived(version) => map.serialize_entry("fields", &**version)?,
             Self::VerAckReceived => {}
             Self::Established(established) => {
-                map.serialize_entry("negotiated", &established.version)?;
+                map.serialize_entry("negotiated", &established.protocol_version)?;
                 map.serialize_entry("time_offset", &established.time_offset)?;
             }
             Self::Message { message, solicited } => {

@@ -154,7 +154,7 @@ fn the_event_tells_what_was_negotiated() {
         _ => None,
     });
     let established = established.unwrap();
-    assert_eq!((established.version, established.time_offset), (6, 90));
+    assert_eq!((established.protocol_version, established.time_offset), (6, 90));
 }
 
 /// The reference node's sum wraps.

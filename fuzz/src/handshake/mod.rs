@@ -257,7 +257,7 @@ impl Meeting {
         match (self.peer.poll_event(), self.model.events.get(self.model.polled)) {
             (None, None) => return,
             (Some(Event::Established(terms)), Some(&Told::Established(version, offset))) => {
-                assert_eq!((terms.version, terms.time_offset), (version, offset));
+                assert_eq!((terms.protocol_version, terms.time_offset), (version, offset));
             }
             (Some(Event::Closed(reason)), Some(Told::Closed)) => {
                 assert_eq!(self.peer.close_reason(), Some(&reason));

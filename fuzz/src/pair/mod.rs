@@ -332,9 +332,9 @@ impl Pair {
                 assert!(told.version && !std::mem::replace(&mut told.verack, true));
             }
             Event::Established(terms) => {
-                assert!(told.version && told.established.replace(terms.version).is_none());
+                assert!(told.version && told.established.replace(terms.protocol_version).is_none());
                 // That of the listener is the last word.
-                assert_eq!(terms.version, self.advertised(1));
+                assert_eq!(terms.protocol_version, self.advertised(1));
                 // The other side may still refuse ours.
                 let [own, other] = [side, 1 - side].map(|side| &self.sides[side].setup);
                 assert!(other.version >= own.oldest);

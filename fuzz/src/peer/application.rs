@@ -40,7 +40,7 @@ impl Life {
             }
             Event::Established(terms) => {
                 assert!(self.told.version && !std::mem::replace(&mut self.told.established, true));
-                assert_eq!(terms.version, self.peer.protocol_version());
+                assert_eq!(terms.protocol_version, self.peer.protocol_version());
             }
             Event::Message { message, solicited } => self.on_message(&message, solicited),
             Event::RoundTrip { nonce, time } => {
