@@ -181,7 +181,7 @@ impl CloseReason {
             | Self::Encode(_)
             // Other nodes allow the payload (`docs/protocol.md`, 11.1).
             | Self::PayloadTooLarge { .. }
-            | Self::SelfConnection => Blame::Ours,
+            | Self::SelfConnection => Blame::Local,
             Self::Decode(_)
             | Self::NotVersion(_)
             | Self::NotVerAck(_)
@@ -197,7 +197,7 @@ impl CloseReason {
             | Self::PongTimeout
             | Self::Stall { .. }
             | Self::WriteStall
-            | Self::OutputOverflow { .. } => Blame::Incapacity,
+            | Self::OutputOverflow { .. } => Blame::Unsuitable,
             Self::RemoteClosed | Self::ConnectionLost | Self::Cut(_) => Blame::Network,
         }
     }
@@ -215,11 +215,11 @@ impl CloseReason {
 #[non_exhaustive]
 pub enum Blame {
     /// Our own side: the application, a limit of the configuration, or a self-connection.
-    Ours,
+    Local,
     /// The remote violated the protocol, or sent more than we requested or allow.
     Misbehaviour,
     /// The remote is too old, too slow or silent, or lacks a required service.
-    Incapacity,
+    Unsuitable,
     /// The connection ended without a known cause.
     Network,
 }
@@ -227,9 +227,9 @@ pub enum Blame {
 impl fmt::Display for Blame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ours => "ours",
+            Self::Local => "local",
             Self::Misbehaviour => "misbehaviour",
-            Self::Incapacity => "incapacity",
+            Self::Unsuitable => "unsuitable",
             Self::Network => "network",
         })
     }

@@ -60,7 +60,7 @@ fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
         CloseReason::Unsolicited { command, len: 2, limit: 1 },
         CloseReason::OverBudget { command },
     ];
-    let incapacity = [
+    let unsuitable = [
         CloseReason::ProtocolVersionTooOld { advertised: 1, minimum: 3 },
         CloseReason::MissingServices { offered: Services::empty(), required: services },
         CloseReason::HandshakeTimeout,
@@ -82,10 +82,10 @@ fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
     let mut add = |reasons: &[CloseReason], blame, banned| {
         all.extend(reasons.iter().map(|reason| (reason.clone(), blame, banned)));
     };
-    add(&ours, Blame::Ours, BY_NONE);
+    add(&ours, Blame::Local, BY_NONE);
     add(&banned, Blame::Misbehaviour, BY_BOTH);
     add(&misbehaviour, Blame::Misbehaviour, BY_NONE);
-    add(&incapacity, Blame::Incapacity, BY_NONE);
+    add(&unsuitable, Blame::Unsuitable, BY_NONE);
     add(&network, Blame::Network, BY_NONE);
     all
 }
@@ -102,9 +102,9 @@ fn each_reason_has_someone_to_blame_and_is_judged_by_chain() {
 
 #[test]
 fn everyone_to_blame_has_a_name() {
-    let names = [Blame::Ours, Blame::Misbehaviour, Blame::Incapacity, Blame::Network]
+    let names = [Blame::Local, Blame::Misbehaviour, Blame::Unsuitable, Blame::Network]
         .map(|blame| blame.to_string());
-    assert_eq!(names, ["ours", "misbehaviour", "incapacity", "network"]);
+    assert_eq!(names, ["local", "misbehaviour", "unsuitable", "network"]);
 }
 
 /// The reasons that only come up in company of a peer.
