@@ -1,29 +1,29 @@
 //! BLAKE-256 with 14 rounds, the hash function of Decred.
 //!
-//! This is BLAKE as Aumasson, Henzen, Meier and Phan submitted it to the final round
-//! of the SHA-3 competition ("SHA-3 proposal BLAKE", version 1.3, 2010), without a
-//! salt. It is not BLAKE2 and not BLAKE3, whose digests differ.
+//! This is BLAKE without a salt, as submitted to the final round of the SHA-3 competition:
+//! Aumasson, Henzen, Meier and Phan, "SHA-3 proposal BLAKE", version 1.3, 2010. BLAKE2 and BLAKE3
+//! are other functions.
 //!
-//! Decred makes its chain hashes and the checksums of its frames with it. The crate
-//! has its own because no maintained crate offers it without the standard library.
+//! Decred uses it for hashes and frame checksums. No maintained crate provides it without the
+//! standard library.
 
 use core::fmt;
 
-/// A running BLAKE-256 hash of a message that arrives in pieces.
+/// An incremental BLAKE-256 hasher.
 ///
-/// A message longer than 2^64 - 1 bits is beyond the specification; its length is then
-/// counted modulo 2^64.
+/// The specification limits messages to 2^64 - 1 bits. The length of longer messages is counted
+/// modulo 2^64.
 #[derive(Clone)]
 pub struct Blake256 {
     chain: [u32; 8],
-    /// Message bits seen, those that wait in `block` included.
+    /// Number of message bits, including pending ones in `block`.
     bits: u64,
-    /// The message bytes since the last full block, then stale ones.
+    /// The message bytes since the last full block. Later bytes are stale.
     block: [u8; 64],
 }
 
 impl Blake256 {
-    /// The hash of nothing yet.
+    /// Creates a hasher.
     pub const fn new() -> Self {
         Self { chain: INITIAL, bits: 0, block: [0; 64] }
     }
@@ -33,9 +33,9 @@ impl Blake256 {
         let pending = self.pending();
         if pending != 0 {
             let Some((head, rest)) = data.split_at_checked(64 - pending) else {
-                return self.keep(data);
+                return self.append(data);
             };
-            self.keep(head);
+            self.append(head);
             compress(&mut self.chain, &self.block, self.bits);
             data = rest;
         }
@@ -44,14 +44,14 @@ impl Blake256 {
             self.bits = self.bits.wrapping_add(512);
             compress(&mut self.chain, block, self.bits);
         }
-        self.keep(tail);
+        self.append(tail);
     }
 
-    /// The digest of the message.
+    /// Returns the digest of the message.
     pub fn finalize(mut self) -> [u8; 32] {
         let pending = self.pending();
-        // The counter tells message bits, and 0 for a block that holds none of them,
-        // lest two blocks share a counter.
+        // The counter is the number of message bits, or 0 for a block without message bits. So no
+        // two blocks have the same counter.
         let mut counter = if pending == 0 { 0 } else { self.bits };
 
         put(&mut self.block, pending, &PADDING);
@@ -60,8 +60,8 @@ impl Blake256 {
             self.block = [0; 64];
             counter = 0;
         }
-        // A bit of 1 closes the padding; in the digests of 224 bits it is 0. With one
-        // byte of padding it shares that byte with the bit that opens it.
+        // The last bit of the padding is 1, in contrast to BLAKE-224. A padding of one byte has
+        // the first and the last bit in that byte.
         self.block[LAST_PADDING_BYTE] |= 0x01;
         put(&mut self.block, LAST_PADDING_BYTE + 1, &self.bits.to_be_bytes());
         compress(&mut self.chain, &self.block, counter);
@@ -73,20 +73,20 @@ impl Blake256 {
         digest
     }
 
-    /// The digest of `data`, a whole message.
+    /// Returns the digest of `data`.
     pub fn digest(data: &[u8]) -> [u8; 32] {
         let mut hash = Self::new();
         hash.update(data);
         hash.finalize()
     }
 
-    /// How many bytes wait in `block`: at most 63.
+    /// Returns the number of pending bytes in `block`: at most 63.
     const fn pending(&self) -> usize {
         (self.bits / 8 % 64) as usize
     }
 
-    /// Appends `data`, which must fit, to the bytes that wait in `block`.
-    fn keep(&mut self, data: &[u8]) {
+    /// Appends `data` to the pending bytes in `block`. It must fit.
+    fn append(&mut self, data: &[u8]) {
         let pending = self.pending();
         put(&mut self.block, pending, data);
         self.bits = self.bits.wrapping_add((data.len() as u64).wrapping_mul(8));
@@ -99,21 +99,21 @@ impl Default for Blake256 {
     }
 }
 
-/// Shows no state: it may come from a secret.
+/// Shows no state, which may be secret.
 impl fmt::Debug for Blake256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blake256").finish_non_exhaustive()
     }
 }
 
-/// The initial chain value: that of SHA-256.
+/// The initial chain value, as in SHA-256.
 #[rustfmt::skip]
 const INITIAL: [u32; 8] = [
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
     0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
 ];
 
-/// The first digits of the fraction of pi.
+/// The first digits of the fractional part of pi.
 #[rustfmt::skip]
 const PI: [u32; 16] = [
     0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344,
@@ -122,7 +122,7 @@ const PI: [u32; 16] = [
     0xc0ac_29b7, 0xc97c_50dd, 0x3f84_d5b5, 0xb547_0917,
 ];
 
-/// For each round the order in which it takes the message words.
+/// The order of the message words in each round.
 const SIGMA: [[usize; 16]; 10] = [
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
     [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
@@ -136,17 +136,17 @@ const SIGMA: [[usize; 16]; 10] = [
     [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
 ];
 
-/// What follows the message: a bit of 1, then zeros up to the bit that closes the padding.
+/// The padding after the message: a bit of 1, then zeros. `finalize` sets the last bit.
 const PADDING: [u8; 64] = {
     let mut padding = [0; 64];
     padding[0] = 0x80;
     padding
 };
 
-/// Where the padding ends in the last block: the length takes the eight bytes after it.
+/// Offset of the last byte of the padding. The eight bytes after it are the length.
 const LAST_PADDING_BYTE: usize = 55;
 
-/// Overwrites `block` from `at` with as much of `bytes` as fits.
+/// Copies `bytes` to `block` at offset `at`, up to the end of `block`.
 fn put(block: &mut [u8; 64], at: usize, bytes: &[u8]) {
     let room = block.get_mut(at..).unwrap_or_default();
     for (slot, byte) in room.iter_mut().zip(bytes) {
@@ -154,11 +154,12 @@ fn put(block: &mut [u8; 64], at: usize, bytes: &[u8]) {
     }
 }
 
-/// Mixes `block` into `chain`; `counter` is the number of message bits up to its end.
+/// Mixes `block` into `chain`. `counter` is the number of message bits up to the end of the
+/// block.
 ///
-/// Macros write the rounds out, so that [`SIGMA`] and [`PI`] become part of the
-/// instructions; a loop that reads them as tables takes almost twice as long. The state
-/// is sixteen locals because that is slightly faster than an array.
+/// Macros unroll the rounds, so that [`SIGMA`] and [`PI`] become constants of the instructions. A
+/// loop over these tables takes almost twice the time. The state is 16 variables, which are
+/// slightly faster than an array.
 fn compress(chain: &mut [u32; 8], block: &[u8; 64], counter: u64) {
     let mut m = [0; 16];
     for (word, bytes) in m.iter_mut().zip(block.as_chunks().0) {
@@ -173,7 +174,7 @@ fn compress(chain: &mut [u32; 8], block: &[u8; 64], counter: u64) {
     v14 ^= high;
     v15 ^= high;
 
-    // The function G number `$i` of round `$round`.
+    // Function G number `$i` of round `$round`.
     macro_rules! g {
         ($round:literal $i:literal: $a:ident $b:ident $c:ident $d:ident) => {{
             const X: usize = SIGMA[$round % 10][2 * $i];
@@ -188,7 +189,7 @@ fn compress(chain: &mut [u32; 8], block: &[u8; 64], counter: u64) {
             $b = ($b ^ $c).rotate_right(7);
         }};
     }
-    // The state is a square of 4 by 4: first its columns, then its diagonals.
+    // The state is a matrix of 4 by 4: first its columns, then its diagonals.
     macro_rules! rounds {
         ($($round:literal)*) => {$(
             g!($round 0: v0 v4 v8 v12);
@@ -223,13 +224,13 @@ mod tests {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Bytes that differ from block to block: 251 is prime.
+    /// Returns bytes that differ between blocks: 251 is prime.
     fn pattern(len: usize) -> Vec<u8> {
         (0..len).map(|i| (i % 251) as u8).collect()
     }
 
-    /// The digest of nothing is widely published, the other two are the vectors of the
-    /// submission to the SHA-3 competition.
+    /// The digest of an empty message is widely published. The others are the test vectors of the
+    /// SHA-3 submission.
     #[test]
     fn published_vectors() {
         for (len, expected) in [
@@ -241,7 +242,7 @@ mod tests {
         }
     }
 
-    /// From `chainhash.HashB` of dcrd.
+    /// Digests by `chainhash.HashB` of dcrd.
     #[test]
     fn digests_of_dcrd() {
         for (byte, len, expected) in [
@@ -262,8 +263,8 @@ mod tests {
         }
     }
 
-    /// From an implementation in Python that follows the text of the specification and
-    /// computes its constants; it agrees with all digests above.
+    /// Digests by a Python implementation of the specification, which agrees with all digests
+    /// above.
     #[test]
     fn lengths_around_the_ends_of_block_and_padding() {
         for (len, expected) in [
@@ -286,8 +287,8 @@ mod tests {
         }
     }
 
-    /// The upper half of the counter matters only after 512 MiB, so the hash starts one
-    /// block short of the carry. The expected digests are from the same Python.
+    /// The upper half of the counter is zero up to 512 MiB. The hash starts one block before the
+    /// carry. The digests are by the same Python implementation.
     #[test]
     fn counter_carries_and_wraps() {
         for (bits, expected) in [
@@ -304,7 +305,7 @@ mod tests {
     fn pieces_hash_as_their_concatenation() {
         let message = pattern(200);
         let expected = Blake256::digest(&message);
-        // All of them take an interpreter half an hour.
+        // All splits would take an interpreter half an hour.
         let step = if cfg!(miri) { 37 } else { 1 };
         for first in (0..=message.len()).step_by(step) {
             for second in (first..=message.len()).step_by(step) {

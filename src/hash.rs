@@ -1,4 +1,4 @@
-//! Hashes and the two functions that make them.
+//! Hashes, and the hash functions of both chains.
 
 use core::fmt;
 use core::str::FromStr;
@@ -8,10 +8,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::blake256::Blake256;
 
-/// 32 bytes in wire order: the identity of a block or transaction, or any digest.
+/// 32 bytes in wire order: the hash of a block or transaction, or another digest.
 ///
-/// Written and parsed the way both chains write hashes: as the hexadecimal form of
-/// the *reversed* bytes.
+/// The text form is the hexadecimal form of the *reversed* bytes, as in all software of both
+/// chains.
 ///
 /// ```
 /// use excc_peer::Hash;
@@ -40,32 +40,31 @@ use crate::blake256::Blake256;
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// All zero: "no hash", for example "no stop" in a `getheaders`.
+    /// The zero hash, which means no hash: in a `getheaders`, no stop hash.
     pub const ZERO: Self = Self([0; 32]);
 
-    /// A hash from its bytes in wire order.
+    /// Creates a hash from its bytes in wire order.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes in wire order.
+    /// Returns the bytes in wire order.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Whether every byte is zero.
+    /// Returns whether all bytes are zero.
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
     }
 
-    /// The hash whose displayed form is `text`, at compile time.
+    /// Parses the text form at compile time.
     ///
-    /// A text that [`FromStr`] refuses is an error of compilation, which is why this
-    /// is for the constants of this crate only.
+    /// An invalid text fails the compilation, so this is for constants of the crate only.
     pub(crate) const fn from_display(text: &str) -> Self {
         match Self::parse(text.as_bytes()) {
             Ok(hash) => hash,
-            Err(_) => panic!("not the hexadecimal form of a hash"),
+            Err(_) => panic!("invalid text form of a hash"),
         }
     }
 
@@ -102,8 +101,15 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Parses the displayed form; fewer than 64 digits stand for the number with
-/// leading zeros, as the reference nodes read them.
+/// Parses the text form.
+///
+/// Fewer than 64 digits are a number with leading zeros, as in `chainhash.Decode` of the
+/// reference nodes.
+///
+/// # Errors
+///
+/// - [`Length`](ParseHashError::Length) if the text is empty or has more than 64 digits.
+/// - [`Digit`](ParseHashError::Digit) if a byte is not a hexadecimal digit.
 impl FromStr for Hash {
     type Err = ParseHashError;
 
@@ -124,40 +130,40 @@ impl AsRef<[u8]> for Hash {
     }
 }
 
-/// Why a text is not a [`struct@Hash`].
+/// An error of parsing a [`struct@Hash`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseHashError {
-    /// Empty, or more digits than 32 bytes have.
-    #[error("{digits} digits are not a hash: 1 to 64 are")]
+    /// The text is empty, or has more than 64 digits.
+    #[error("a hash has 1 to 64 digits, not {digits}")]
     Length {
         /// Length of the text in bytes.
         digits: usize,
     },
-    /// Something else than a hexadecimal digit.
+    /// A byte is not a hexadecimal digit.
     #[error("byte 0x{byte:02x} at {at} is not a hexadecimal digit")]
     Digit {
-        /// The byte found.
+        /// The byte.
         byte: u8,
         /// Its offset in the text.
         at: usize,
     },
 }
 
-/// The hash function of a chain: of its frame checksums, blocks and transactions.
+/// The hash function of a chain: for frame checksums, blocks and transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HashFunction {
-    /// One SHA-256, as Exchangecoin uses it.
+    /// A single SHA-256: Exchangecoin.
     Sha256,
-    /// One BLAKE-256 with 14 rounds, as Decred uses it.
+    /// A single BLAKE-256 with 14 rounds: Decred.
     Blake256,
 }
 
 impl HashFunction {
-    /// The digest of the concatenation of `parts`.
+    /// Returns the digest of the concatenation of `parts`.
     pub fn digest(self, parts: &[&[u8]]) -> Hash {
-        // Chosen once, and not for every part: a short message is hashed in no time.
+        // One `match` for all parts, because most messages are short.
         match self {
             Self::Sha256 => {
                 let mut hasher = sha2::Sha256::new();
@@ -172,14 +178,14 @@ impl HashFunction {
         }
     }
 
-    /// The frame checksum of the concatenation of `parts`: the first four bytes of
-    /// their digest.
+    /// Returns the frame checksum of the concatenation of `parts`: the first four bytes of the
+    /// digest.
     pub fn checksum(self, parts: &[&[u8]]) -> [u8; 4] {
         let [a, b, c, d, ..] = self.digest(parts).0;
         [a, b, c, d]
     }
 
-    /// A digest that is computed piece by piece.
+    /// Returns an incremental hasher.
     pub(crate) fn hasher(self) -> Hasher {
         match self {
             Self::Sha256 => Hasher::Sha256(sha2::Sha256::new()),
@@ -188,7 +194,7 @@ impl HashFunction {
     }
 }
 
-/// A digest in the making.
+/// An incremental hasher.
 pub(crate) enum Hasher {
     Sha256(sha2::Sha256),
     Blake256(Blake256),
@@ -218,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_and_parse_reverse_the_bytes() {
+    fn the_text_form_reverses_the_bytes() {
         let mut bytes = [0; 32];
         bytes[0] = 0x01;
         bytes[31] = 0xfe;
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_hash_are_refused() {
+    fn invalid_texts_are_refused() {
         let parse = str::parse::<Hash>;
         assert_eq!(parse(""), Err(ParseHashError::Length { digits: 0 }));
         assert_eq!(parse(&"0".repeat(65)), Err(ParseHashError::Length { digits: 65 }));
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn checksums_of_nothing() {
+    fn checksums_of_an_empty_payload() {
         assert_eq!(HashFunction::Sha256.checksum(&[]), [0xe3, 0xb0, 0xc4, 0x42]);
         assert_eq!(HashFunction::Blake256.checksum(&[]), [0x71, 0x6f, 0x6e, 0x86]);
     }
@@ -252,8 +258,8 @@ mod tests {
     fn parts_are_hashed_as_their_concatenation() {
         for function in [HashFunction::Sha256, HashFunction::Blake256] {
             let whole: [u8; 200] = core::array::from_fn(|i| i as u8);
-            let (left, right) = whole.split_at(77);
-            assert_eq!(function.digest(&[&whole]), function.digest(&[left, right]));
+            let (first, second) = whole.split_at(77);
+            assert_eq!(function.digest(&[&whole]), function.digest(&[first, second]));
         }
     }
 }

@@ -1,23 +1,22 @@
-//! Chains and networks: the constants that tell one from another.
+//! Chains and networks, and their constants.
 
 use core::fmt;
 use core::str::FromStr;
 
 use crate::hash::{Hash, HashFunction};
 
-/// A family of networks that share one protocol: what differs between Exchangecoin
-/// and Decred, apart from the constants of each [`Network`].
+/// A chain: the networks that share one variant of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Chain {
-    /// Exchangecoin: SHA-256, 280-byte headers with an Equihash solution.
+    /// Exchangecoin: SHA-256, and headers of 280 bytes with an Equihash solution.
     Exchangecoin,
-    /// Decred: BLAKE-256, 180-byte headers.
+    /// Decred: BLAKE-256, and headers of 180 bytes.
     Decred,
 }
 
 impl Chain {
-    /// The function behind frame checksums and the hashes of blocks and transactions.
+    /// Returns the hash function for frame checksums, blocks and transactions.
     pub const fn hash_function(self) -> HashFunction {
         match self {
             Self::Exchangecoin => HashFunction::Sha256,
@@ -25,8 +24,8 @@ impl Chain {
         }
     }
 
-    /// Bytes of a block header: 280 on Exchangecoin, the last 100 of them the Equihash
-    /// solution; 180 on Decred.
+    /// Returns the length of a block header in bytes: 280 on Exchangecoin, 180 on Decred.
+    /// Exchangecoin's Equihash solution is the last 100 bytes.
     pub const fn header_len(self) -> usize {
         match self {
             Self::Exchangecoin => 280,
@@ -34,34 +33,39 @@ impl Chain {
         }
     }
 
-    /// The newest protocol version that the chain's messages are defined for: 9 on
-    /// Exchangecoin, 12 on Decred.
+    /// Returns the latest protocol version of the chain's messages: 9 on Exchangecoin, 12 on
+    /// Decred.
     pub const fn newest_version(self) -> u32 {
+        // `ProtocolVersion` of the reference wire packages (`docs/protocol.md`, 1.4).
         match self {
             Self::Exchangecoin => 9,
             Self::Decred => 12,
         }
     }
 
-    /// The protocol version that nodes of the live network advertise: 8 on
-    /// Exchangecoin, 12 on Decred.
+    /// Returns the protocol version that the chain's nodes advertise: 8 on Exchangecoin, 12 on
+    /// Decred.
     pub const fn advertised_version(self) -> u32 {
+        // `MaxProtocolVersion` of the reference peer packages. exccd's is lower than the version
+        // of its wire package (`docs/protocol.md`, 1.1).
         match self {
             Self::Exchangecoin => 8,
             Self::Decred => 12,
         }
     }
 
-    /// The lowest protocol version that the chain's nodes accept from a remote: 3 on
+    /// Returns the minimum protocol version that the chain's nodes accept from a remote: 3 on
     /// Exchangecoin, 9 on Decred.
-    pub const fn lowest_remote_version(self) -> u32 {
+    pub const fn min_remote_version(self) -> u32 {
+        // `SendHeadersVersion` and `RemoveRejectVersion`, which the servers of exccd and dcrd
+        // require (`docs/protocol.md`, 5.2). exccd's peer package alone accepts version 1.
         match self {
             Self::Exchangecoin => 3,
             Self::Decred => 9,
         }
     }
 
-    /// What every user agent of the chain begins with.
+    /// Returns the prefix of all user agents of the chain.
     pub const fn user_agent_prefix(self) -> &'static str {
         match self {
             Self::Exchangecoin => "/exccwire:1.0.0/",
@@ -79,10 +83,9 @@ impl fmt::Display for Chain {
     }
 }
 
-/// A network: a chain, and the constants that keep its nodes apart from those of
-/// the chain's other networks.
+/// A network: a chain, and the constants that distinguish it from the chain's other networks.
 ///
-/// The eight public networks are constants; [`Network::new`] makes a private one.
+/// The eight public networks are constants. [`Network::new`] creates a private one.
 ///
 /// ```
 /// use excc_peer::{Chain, Network};
@@ -143,7 +146,7 @@ impl Network {
         9108,
         Hash::from_display("298e5cc3d985bfe7f81dc135f360abe089edd4396b86d2de66b0cef42b21d980"),
     );
-    /// Decred's public test network, the third of its kind.
+    /// Decred's public test network, version 3.
     pub const DCR_TESTNET: Self = Self::new(
         "dcr-testnet",
         Chain::Decred,
@@ -180,7 +183,7 @@ impl Network {
         Self::DCR_REGNET,
     ];
 
-    /// A network of one's own. `magic` opens every frame, as four little-endian bytes.
+    /// Creates a private network. Frames begin with `magic` in little-endian byte order.
     pub const fn new(
         name: &'static str,
         chain: Chain,
@@ -191,27 +194,27 @@ impl Network {
         Self { name, chain, magic, default_port, genesis }
     }
 
-    /// The name that [`FromStr`] parses, such as `excc-mainnet`.
+    /// Returns the name, such as `excc-mainnet`. [`FromStr`] parses the names of public networks.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The chain whose protocol the network speaks.
+    /// Returns the chain.
     pub const fn chain(&self) -> Chain {
         self.chain
     }
 
-    /// The number that opens every frame, as four little-endian bytes.
+    /// Returns the number at the start of all frames, in little-endian byte order.
     pub const fn magic(&self) -> u32 {
         self.magic
     }
 
-    /// The TCP port that nodes listen on unless told otherwise.
+    /// Returns the default TCP port of nodes.
     pub const fn default_port(&self) -> u16 {
         self.default_port
     }
 
-    /// The hash of the network's first block, where every block locator ends.
+    /// Returns the hash of the genesis block.
     pub const fn genesis(&self) -> Hash {
         self.genesis
     }
@@ -229,7 +232,7 @@ impl fmt::Debug for Network {
     }
 }
 
-/// Finds one of the eight public networks by its name.
+/// Parses the name of a public network.
 impl FromStr for Network {
     type Err = UnknownNetwork;
 
@@ -238,9 +241,9 @@ impl FromStr for Network {
     }
 }
 
-/// A text that names none of the eight public networks.
+/// An error of parsing a [`Network`]: the text is not the name of a public network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a network: the networks are {{excc,dcr}}-{{mainnet,testnet,simnet,regnet}}")]
+#[error("unknown network, expected {{excc,dcr}}-{{mainnet,testnet,simnet,regnet}}")]
 pub struct UnknownNetwork;
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! Time as the caller tells it.
+//! Time, as input from the caller.
 //!
-//! The core reads no clock. Every input carries an [`Instant`], counted from an
-//! epoch of the caller's choice: process start, boot, or zero in a simulation.
+//! The core reads no clock. Each input has an [`Instant`], counted from an epoch of the caller's
+//! choice. The epoch may be process start, boot, or zero in a simulation.
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
-/// A point in time, in nanoseconds since an epoch that the caller chooses.
+/// A point in time, in nanoseconds since an epoch of the caller's choice.
 ///
-/// 64 bits of nanoseconds reach 584 years. Arithmetic saturates at both ends, so
-/// that no clock, however odd, can make it panic.
+/// 64 bits of nanoseconds are 584 years. Arithmetic saturates at both ends, so no clock can cause
+/// a panic.
 ///
 /// ```
 /// use core::time::Duration;
@@ -25,32 +25,32 @@ use core::time::Duration;
 pub struct Instant(u64);
 
 impl Instant {
-    /// The epoch itself.
+    /// The epoch.
     pub const ZERO: Self = Self(0);
-    /// The last instant that can be told.
+    /// The last instant.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The instant `nanos` nanoseconds after the epoch.
+    /// Creates an instant from nanoseconds after the epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// The instant `millis` milliseconds after the epoch.
+    /// Creates an instant from milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// The instant `secs` seconds after the epoch.
+    /// Creates an instant from seconds after the epoch.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000_000))
     }
 
-    /// Nanoseconds since the epoch.
+    /// Returns nanoseconds since the epoch.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// Time since the epoch.
+    /// Returns the time since the epoch.
     pub const fn since_epoch(self) -> Duration {
         Duration::from_nanos(self.0)
     }
@@ -71,7 +71,7 @@ impl AddAssign<Duration> for Instant {
     }
 }
 
-/// The time from `rhs` to `self`; zero where `rhs` is the later one.
+/// Returns the time from `rhs` to `self`, or zero if `rhs` is later.
 impl Sub for Instant {
     type Output = Duration;
 
@@ -88,9 +88,9 @@ impl fmt::Debug for Instant {
 
 /// A time of the wall clock, in whole seconds since 1970-01-01 00:00:00 UTC.
 ///
-/// A peer reads it once, at construction, and adds the time that has passed since. It sends it in
-/// its `version` message, and compares it with the remote's for
-/// [`Stats::time_offset`](crate::Stats::time_offset).
+/// A peer has one such time, from its creation, and adds the elapsed time. It is in the `version`
+/// message, and [`Stats::time_offset`](crate::Stats::time_offset) compares the remote's time with
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixTime(u64);
 
@@ -105,7 +105,7 @@ impl UnixTime {
         self.0
     }
 
-    /// Reads the wall clock. Returns 0 if it is set to a time before 1970.
+    /// Reads the wall clock. Returns 0 for times before 1970.
     #[cfg(feature = "std")]
     pub fn now() -> Self {
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -113,7 +113,7 @@ impl UnixTime {
     }
 }
 
-/// Saturates at the largest number of seconds. Parts of a second are dropped.
+/// Saturates at the maximum. Fractions of a second are dropped.
 impl Add<Duration> for UnixTime {
     type Output = Self;
 

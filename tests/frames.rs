@@ -213,7 +213,7 @@ fn keys_come_in_a_fixed_order() {
         written("e1", DEFAULTS, Form::Json),
         concat!(
             r#"{"line":1,"ok":false,"error":"Truncated","#,
-            r#""detail":"frame: 24 bytes needed where 1 remain"}"#,
+            r#""detail":"frame: 24 bytes needed, 1 remaining"}"#,
             "\n"
         )
     );
@@ -340,21 +340,13 @@ fn what_is_no_line_is_an_error_of_that_line_only() {
         (b"9", "BadHex", "no bytes after \"9\""),
         (b"e1 d7 17 99", "BadHex", "\"99\" where the line should have ended: "),
         (b"excc-mainnet 9 e1 d7", "BadHex", "\"d7\" where the line should have ended: "),
-        (
-            b"mainnet e1d7",
-            "UnknownNetwork",
-            "\"mainnet\": not a network: the networks are {excc,dcr}-",
-        ),
+        (b"mainnet e1d7", "UnknownNetwork", "\"mainnet\": unknown network, expected {excc,dcr}-"),
         (
             b"EXCC-MAINNET 9 e1d7",
             "UnknownNetwork",
-            "\"EXCC-MAINNET\": not a network: the networks are {excc,dcr}-",
+            "\"EXCC-MAINNET\": unknown network, expected {excc,dcr}-",
         ),
-        (
-            b"m\xffn 9 e1d7",
-            "UnknownNetwork",
-            "\"m\\xffn\": not a network: the networks are {excc,dcr}-",
-        ),
+        (b"m\xffn 9 e1d7", "UnknownNetwork", "\"m\\xffn\": unknown network, expected {excc,dcr}-"),
         (b"excc-mainnet nine e1d7", "BadVersion", "\"nine\": not a number from 0 to 4294967295"),
         (b"excc-mainnet -1 e1d7", "BadVersion", "\"-1\": not a number from 0 to 4294967295"),
         (b"excc-mainnet +9 e1d7", "BadVersion", "\"+9\": not a number from 0 to 4294967295"),
@@ -398,7 +390,7 @@ line 2: inv, 25 bytes, canonical
     "inv_list": []
   }
 }
-line 3: error Truncated: frame: 24 bytes needed where 1 remain
+line 3: error Truncated: frame: 24 bytes needed, 1 remaining
 "#;
     assert_eq!(written(format!("{PING}\n{inv}\ne1"), DEFAULTS, Form::Text), expected);
 }

@@ -145,7 +145,7 @@ impl Node {
             _ => Behaviour::Answering,
         };
         let newest = NETWORK.chain().newest_version();
-        let oldest = NETWORK.chain().lowest_remote_version();
+        let oldest = NETWORK.chain().min_remote_version();
         let protocol_version = match (behaviour, rng.random_range(0..10)) {
             (Behaviour::Outdated, _) => oldest - 1,
             (_, 0) => newest,

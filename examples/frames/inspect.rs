@@ -1,7 +1,7 @@
 //! Parses a line and decodes its frames.
 
 use excc_peer::wire::{
-    CutFrame, Decoder, EncodedMessage, Frame, InputBuffer, Message, Transactions,
+    Decoder, EncodedMessage, Frame, IncompleteFrame, InputBuffer, Message, Transactions,
 };
 use excc_peer::{Hash, Network, UnknownNetwork};
 use serde::Serialize;
@@ -227,9 +227,12 @@ impl Frames {
     }
 
     /// The line ends inside a frame.
-    fn cut(&mut self, CutFrame { command, needed, received, .. }: CutFrame) -> Report {
+    fn cut(
+        &mut self,
+        IncompleteFrame { command, needed, received, .. }: IncompleteFrame,
+    ) -> Report {
         let place = command.map_or("frame", |command| command.as_str());
-        let detail = format!("{place}: {needed} bytes needed where {received} remain");
+        let detail = format!("{place}: {needed} bytes needed, {received} remaining");
         self.error("Truncated", detail)
     }
 }
@@ -244,7 +247,7 @@ impl Iterator for Frames {
         let start = self.capture.bytes.len() - self.rest.len();
         match self.decoder.decode(&mut self.rest) {
             Ok(Some(frame)) => Some(self.frame(start, frame)),
-            Ok(None) => self.decoder.cut(self.rest.len()).map(|frame| self.cut(frame)),
+            Ok(None) => self.decoder.incomplete_frame(self.rest.len()).map(|frame| self.cut(frame)),
             Err(error) => Some(self.error(error.kind().name(), error.to_string())),
         }
     }

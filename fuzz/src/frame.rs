@@ -133,7 +133,7 @@ impl Settings {
             assert_eq!(outcome.taken, framed + header);
         }
         let is_between_frames = buffer.is_empty() && !holds_a_header(&decoder);
-        match decoder.cut(buffer.len()) {
+        match decoder.incomplete_frame(buffer.len()) {
             None => assert!(is_between_frames),
             Some(cut) => {
                 assert!(!is_between_frames && cut.received < cut.needed);
@@ -160,7 +160,7 @@ impl Settings {
 
 /// Whether a header has been taken without its payload.
 fn holds_a_header(decoder: &Decoder) -> bool {
-    decoder.cut(0).is_some()
+    decoder.incomplete_frame(0).is_some()
 }
 
 /// What comes of a stream.
@@ -212,7 +212,7 @@ fn assert_fused(decoder: &mut Decoder, error: &DecodeError) {
     assert_eq!(decoder.decode(&mut more).as_ref(), Err(error));
     assert_eq!(decoder.header(&mut more).as_ref(), Err(error));
     assert_eq!(decoder.payload(&mut more).as_ref(), Err(error));
-    assert_eq!(decoder.cut(0), None);
+    assert_eq!(decoder.incomplete_frame(0), None);
     assert_eq!(more.len(), 2 * HEADER_LEN);
     show(error);
 }

@@ -40,7 +40,7 @@ impl Terms {
         let mut decoder = Terms { trailing: TrailingBytes::Reject, ..*self }.decoder();
         let again = decoder.decode(&mut buffer).expect("valid").expect("whole");
         assert_eq!((&again.message, again.len), (message, frame.len()));
-        assert_eq!(decoder.cut(buffer.len()), None);
+        assert_eq!(decoder.incomplete_frame(buffer.len()), None);
         let encoded_again = EncodedMessage::new(&self.network, self.version, &again.message);
         assert_eq!(encoded_again, Ok(encoded));
 

@@ -5,7 +5,9 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::network::Chain;
-use crate::wire::{Command, CutFrame, DecodeError, EncodeError, ErrorKind, InvVect, Services};
+use crate::wire::{
+    Command, DecodeError, EncodeError, ErrorKind, IncompleteFrame, InvVect, Services,
+};
 
 /// The reason why a peer is closed (`docs/protocol.md`, 12.1).
 ///
@@ -33,7 +35,7 @@ pub enum CloseReason {
     /// This is no violation: a node that bans us may end its stream after the header of its
     /// `version`.
     #[error("stream ended inside a frame: {0}")]
-    Cut(CutFrame),
+    Cut(IncompleteFrame),
     /// The remote sent a frame that cannot be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),

@@ -9,7 +9,7 @@ use super::outbox::Purpose;
 use super::relay::Relayer;
 use crate::hash::Hash;
 use crate::wire::{
-    Command, EncodeError, EncodedMessage, InvVect, LAST_SECOND, List, LocatorRequest, Message,
+    Command, EncodeError, EncodedMessage, InvVect, List, LocatorRequest, MAX_TIMESTAMP, Message,
     NetAddressV2, Services,
 };
 
@@ -254,7 +254,7 @@ impl PeerState {
     /// represent.
     pub(super) fn unix_time(&self) -> i64 {
         let time = self.started_at_unix + (self.timers.now() - self.started_at);
-        time.as_secs().min(LAST_SECOND) as i64
+        time.as_secs().min(MAX_TIMESTAMP) as i64
     }
 
     /// Returns the number of frames that were not sent completely.

@@ -155,7 +155,7 @@ impl PeerState {
 
     /// Closes the peer after the end of the remote's stream.
     pub(super) fn close_at_eof(&mut self) {
-        self.close_with(match self.decoder.cut(self.input.unconsumed()) {
+        self.close_with(match self.decoder.incomplete_frame(self.input.unconsumed()) {
             Some(frame) => CloseReason::Cut(frame),
             None => CloseReason::RemoteClosed,
         });

@@ -1,4 +1,4 @@
-//! Network addresses: `addr`, and the addresses inside `version`.
+//! Network addresses: `addr`, and the addresses in `version`.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -6,25 +6,28 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, big_endian};
 
-use super::codec::{Payload, Protocol, Reader, Writer};
 use super::error::ErrorKind;
+use super::limits::MAX_ADDRS;
 use super::list::{List, Record, sealed::Sealed};
-
-/// Most addresses in one `addr` or `addrv2`.
-pub const MAX_ADDRS: usize = 1_000;
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 
 bitflags::bitflags! {
-    /// The services a node offers. Unknown bits are carried as they are.
+    /// Services of a node. Unknown bits are preserved.
     ///
-    /// Shown as names joined by `|`, unknown bits in hexadecimal, none as `0x0`.
+    /// `Display` joins the names by `|`, as the reference nodes do. Unknown bits are hexadecimal,
+    /// and no bits are `0x0`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub struct Services: u64 {
         /// A full node, which serves blocks.
         const NODE_NETWORK = 1;
-        /// Bloom filters: historic, unused.
+        /// Bloom filters: obsolete.
         const NODE_BLOOM = 2;
-        /// Committed filters of the first version, which nothing serves any more.
+        /// Committed filters of version 1: obsolete, no node serves them.
         const NODE_CF = 4;
+        // Makes unknown bits valid.
         const _ = !0;
     }
 }
@@ -50,9 +53,9 @@ impl fmt::Display for Services {
     }
 }
 
-/// Where a node is and what it offers, as `version` carries it: 26 bytes.
+/// The address and services of a node, as in `version`: 26 bytes.
 ///
-/// Nothing is validated: any port, any address.
+/// No field is validated on receipt.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -60,15 +63,16 @@ impl fmt::Display for Services {
 pub struct PeerAddress {
     services: U64,
     ip: [u8; 16],
+    /// The only big-endian number of the protocol (`docs/protocol.md`, 3.4).
     port: big_endian::U16,
 }
 
 impl PeerAddress {
-    /// No services, no address, no port.
+    /// No services, address `::`, port 0.
     pub const UNSPECIFIED: Self =
         Self { services: U64::ZERO, ip: [0; 16], port: big_endian::U16::ZERO };
 
-    /// The address of a node. IPv4 and IPv4-mapped IPv6 are the same address.
+    /// Creates the address of a node. An IPv4 address and its IPv4-mapped form are equal.
     pub const fn new(services: Services, addr: SocketAddr) -> Self {
         let ip = match addr.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -77,7 +81,7 @@ impl PeerAddress {
         Self::from_parts(services, ip, addr.port())
     }
 
-    /// The address of a node, from exactly what the wire carries.
+    /// Creates an address from the encoded fields.
     pub const fn from_parts(services: Services, ip: Ipv6Addr, port: u16) -> Self {
         Self {
             services: U64::new(services.bits()),
@@ -86,27 +90,27 @@ impl PeerAddress {
         }
     }
 
-    /// The services offered.
+    /// Returns the services.
     pub const fn services(&self) -> Services {
         Services::from_bits_retain(self.services.get())
     }
 
-    /// The IP address. An IPv4-mapped address is returned as IPv4.
+    /// Returns the IP address. An IPv4-mapped address is returned as IPv4.
     pub fn ip(&self) -> IpAddr {
         self.wire_ip().to_canonical()
     }
 
-    /// The 16 bytes of the address on the wire: IPv4 as IPv4-mapped IPv6.
+    /// Returns the encoded IP address, in which IPv4 is IPv4-mapped.
     pub fn wire_ip(&self) -> Ipv6Addr {
         Ipv6Addr::from(self.ip)
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub const fn port(&self) -> u16 {
         self.port.get()
     }
 
-    /// IP address and port. An IPv4-mapped address is returned as IPv4.
+    /// Returns the IP address and port. An IPv4-mapped address is returned as IPv4.
     pub fn socket_addr(&self) -> SocketAddr {
         SocketAddr::new(self.ip(), self.port())
     }
@@ -118,7 +122,7 @@ impl fmt::Debug for PeerAddress {
     }
 }
 
-/// An address as `addr` gossips it: with the time it was last seen, 30 bytes.
+/// An address in `addr`, with the time of its last contact: 30 bytes.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -129,17 +133,17 @@ pub struct NetAddress {
 }
 
 impl NetAddress {
-    /// An address last seen at `timestamp`, in Unix seconds.
+    /// Creates an address with its last contact at `timestamp`, in Unix seconds.
     pub const fn new(timestamp: u32, address: PeerAddress) -> Self {
         Self { timestamp: U32::new(timestamp), address }
     }
 
-    /// When the node was last seen, in Unix seconds.
+    /// Returns the time of the last contact with the node, in Unix seconds.
     pub const fn timestamp(&self) -> u32 {
         self.timestamp.get()
     }
 
-    /// Where it is and what it offers.
+    /// Returns the address and services of the node.
     pub const fn address(&self) -> &PeerAddress {
         &self.address
     }
@@ -154,9 +158,11 @@ impl fmt::Debug for NetAddress {
 impl Sealed for NetAddress {}
 impl Record for NetAddress {}
 
-/// The addresses of an `addr`: at most [`MAX_ADDRS`].
+/// The addresses in an `addr`.
 impl Payload for List<NetAddress> {
     fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
+        // An empty list is valid here. The nodes ban a peer that sends one (`docs/protocol.md`,
+        // 4.3).
         Self::read(reader, MAX_ADDRS, ErrorKind::TooManyAddrs)
     }
 
@@ -173,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_are_shown_as_the_reference_nodes_show_them() {
+    fn services_have_the_text_form_of_the_reference_nodes() {
         for (bits, text) in [
             (0, "0x0"),
             (1, "SFNodeNetwork"),
@@ -200,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_stays_what_it_is() {
+    fn an_ipv6_address_is_unchanged() {
         let addr: SocketAddr = "[2001:db8::7]:1".parse().unwrap();
         assert_eq!(PeerAddress::new(Services::empty(), addr).socket_addr(), addr);
         assert_eq!(PeerAddress::UNSPECIFIED.wire_ip(), Ipv6Addr::UNSPECIFIED);

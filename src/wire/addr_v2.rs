@@ -1,23 +1,26 @@
-//! Network addresses of any kind: `addrv2`.
+//! Network addresses of several types: `addrv2`.
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::addr::{MAX_ADDRS, Services};
-use super::codec::{Payload, Protocol, Reader, Writer};
-use super::debug::ShortHex;
-use super::error::{ErrorKind, Hex, at_most};
-use super::version::LAST_SECOND;
+use super::addr::Services;
+use super::error::{ErrorKind, at_most};
+use super::format::{Hex, ShortHex};
+use super::limits::{MAX_ADDRS, MAX_TIMESTAMP};
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 
 const IPV4: u8 = 1;
 const IPV6: u8 = 2;
 const TOR_V3: u8 = 3;
 
-/// Bytes of the shortest address there is, one of IPv4.
-const SHORTEST: usize = 23;
+/// Minimum length of an address in bytes, which is that of IPv4.
+const MIN_LEN: usize = 23;
 
-/// The address of a host, on one of the networks that `addrv2` knows.
+/// The address of a host on one of the networks of `addrv2`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HostAddress {
@@ -25,15 +28,15 @@ pub enum HostAddress {
     Ipv4(Ipv4Addr),
     /// An IPv6 address.
     Ipv6(Ipv6Addr),
-    /// A Tor service of version 3, by its public key.
+    /// The public key of a Tor service of version 3.
     TorV3([u8; 32]),
 }
 
 impl HostAddress {
-    /// The address with IPv4-mapped IPv6 (`::ffff:a.b.c.d`) converted to IPv4.
+    /// Converts an IPv4-mapped IPv6 address (`::ffff:a.b.c.d`) to IPv4.
     ///
-    /// The wire can carry such an address as IPv6, and a received one stays IPv6. Decred's
-    /// nodes ban a peer that sends one, so convert addresses before they are sent on.
+    /// A received IPv4-mapped address stays IPv6, because it is encoded as such. Decred's nodes
+    /// ban a peer that sends one, so convert addresses before they are relayed.
     #[must_use]
     pub const fn to_canonical(self) -> Self {
         match self {
@@ -49,7 +52,8 @@ impl HostAddress {
         }
     }
 
-    /// The IP address, if it is one. An IPv4-mapped address is returned as IPv4.
+    /// Returns the IP address, or `None` for a Tor service. An IPv4-mapped address is returned as
+    /// IPv4.
     pub const fn ip(&self) -> Option<IpAddr> {
         match self.to_canonical() {
             Self::Ipv4(ip) => Some(IpAddr::V4(ip)),
@@ -58,7 +62,7 @@ impl HostAddress {
         }
     }
 
-    /// The number that the wire has for this type of address.
+    /// Returns the number of the address type on the wire.
     pub const fn type_number(&self) -> u8 {
         match self {
             Self::Ipv4(_) => IPV4,
@@ -67,7 +71,7 @@ impl HostAddress {
         }
     }
 
-    /// Hands the bytes of the address on the wire to `put`.
+    /// Calls `put` with the encoded address.
     pub(super) fn put<R>(&self, put: impl FnOnce(&[u8]) -> R) -> R {
         match self {
             Self::Ipv4(ip) => put(&ip.octets()),
@@ -86,15 +90,14 @@ impl HostAddress {
     }
 }
 
-/// Converts an IPv4-mapped address to IPv4, as
-/// [`to_canonical`](HostAddress::to_canonical).
+/// Converts an IPv4-mapped address to IPv4, as [`to_canonical`](HostAddress::to_canonical) does.
 impl From<IpAddr> for HostAddress {
     fn from(ip: IpAddr) -> Self {
         Self::from_ip(ip)
     }
 }
 
-/// The public key of a Tor service is shown in hexadecimal.
+/// Shows the public key of a Tor service in hexadecimal.
 impl fmt::Display for HostAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,32 +118,32 @@ impl fmt::Debug for HostAddress {
     }
 }
 
-/// An address as `addrv2` gossips it: Decred from protocol version 12.
+/// An address in `addrv2`: Decred from protocol version 12.
 ///
-/// Nothing is validated but the time: any port, any address.
+/// The timestamp is validated on receipt, and no other field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct NetAddressV2 {
-    /// When the node was last seen, in Unix seconds: at most 9,223,371,974,719,179,007,
-    /// which is the last second that Decred's nodes can represent.
+    /// The time of the last contact with the node, in Unix seconds. The maximum is
+    /// 9,223,371,974,719,179,007, the latest time that Decred's nodes can represent.
     pub timestamp: u64,
-    /// The services offered.
+    /// The services of the node.
     pub services: Services,
-    /// Where the node is.
+    /// The address of the node.
     pub addr: HostAddress,
     /// The TCP port.
     pub port: u16,
 }
 
 impl NetAddressV2 {
-    /// The IP address of a node last seen at `timestamp`, in Unix seconds. An IPv4-mapped
-    /// address becomes IPv4.
+    /// Creates an IP address with its last contact at `timestamp`, in Unix seconds. An
+    /// IPv4-mapped address becomes IPv4.
     pub fn new(timestamp: u64, services: Services, addr: SocketAddr) -> Self {
         Self { timestamp, services, addr: addr.ip().into(), port: addr.port() }
     }
 
-    /// IP address and port, if it is an IP address. An IPv4-mapped address is returned as
-    /// IPv4.
+    /// Returns the IP address and port, or `None` for a Tor service. An IPv4-mapped address is
+    /// returned as IPv4.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.addr.ip()?, self.port))
     }
@@ -160,25 +163,28 @@ impl NetAddressV2 {
         writer.bytes(&self.services.bits().to_le_bytes());
         writer.bytes(&[self.addr.type_number()]);
         self.addr.put(|octets| writer.bytes(octets));
+        // Little-endian, unlike the port in `addr` (`docs/protocol.md`, 3.4).
         writer.bytes(&self.port.to_le_bytes());
         Ok(())
     }
 }
 
 fn check_timestamp(timestamp: u64) -> Result<(), ErrorKind> {
-    at_most(timestamp, LAST_SECOND, ErrorKind::InvalidTimestamp)
+    at_most(timestamp, MAX_TIMESTAMP, ErrorKind::InvalidTimestamp)
 }
 
 fn check_some(count: usize) -> Result<(), ErrorKind> {
     if count == 0 { Err(ErrorKind::TooFewAddrs) } else { Ok(()) }
 }
 
-/// The addresses of an `addrv2`: at least 1, and at most [`MAX_ADDRS`].
+/// The addresses in an `addrv2`.
 impl Payload for Vec<NetAddressV2> {
     fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
         let count = reader.count(MAX_ADDRS, ErrorKind::TooManyAddrs)?;
+        // `addrv2`, unlike `addr`, must not be empty: `MsgAddrV2.BtcDecode` of dcrd returns
+        // `ErrTooFewAddrs`.
         check_some(count)?;
-        let mut addresses = Self::with_capacity(count.min(reader.remaining() / SHORTEST));
+        let mut addresses = Self::with_capacity(count.min(reader.remaining() / MIN_LEN));
         for _ in 0..count {
             addresses.push(NetAddressV2::read(reader)?);
         }
@@ -202,28 +208,30 @@ mod tests {
 
     use super::*;
     use crate::network::Chain;
+    use crate::wire::command::Command;
     use crate::wire::error::Excess;
-    use crate::wire::message::{Command, Message, tests};
+    use crate::wire::message::Message;
+    use crate::wire::testing;
 
     const SEEN: NetAddressV2 = NetAddressV2 {
-        timestamp: LAST_SECOND,
+        timestamp: MAX_TIMESTAMP,
         services: Services::NODE_NETWORK,
         addr: HostAddress::Ipv4(Ipv4Addr::new(203, 0, 113, 7)),
         port: 0x1234,
     };
 
     fn encoded(addresses: Vec<NetAddressV2>) -> Result<Bytes, ErrorKind> {
-        tests::encoded(Message::AddrV2(addresses))
+        testing::encoded(Message::AddrV2(addresses))
     }
 
     fn decoded(payload: &[u8]) -> Result<Message, ErrorKind> {
-        tests::decoded(Command::AddrV2, payload)
+        testing::decoded(Command::AddrV2, payload)
     }
 
     #[test]
-    fn every_type_takes_as_many_bytes_as_it_needs() {
+    fn the_encoded_length_depends_on_the_type() {
         for (addr, len) in [
-            (SEEN.addr, SHORTEST),
+            (SEEN.addr, MIN_LEN),
             (HostAddress::Ipv6(Ipv6Addr::LOCALHOST), 35),
             (HostAddress::TorV3([7; 32]), 51),
         ] {
@@ -235,30 +243,30 @@ mod tests {
     }
 
     #[test]
-    fn ports_begin_with_their_low_byte() {
+    fn ports_are_little_endian() {
         assert!(encoded(vec![SEEN]).unwrap().ends_with(&[203, 0, 113, 7, 0x34, 0x12]));
     }
 
     #[test]
-    fn there_are_1_to_1000_addresses() {
+    fn a_message_has_1_to_1000_addresses() {
         assert_eq!(encoded(vec![]), Err(ErrorKind::TooFewAddrs));
         let tor = NetAddressV2 { addr: HostAddress::TorV3([7; 32]), ..SEEN };
-        let most = encoded(vec![tor; MAX_ADDRS]).unwrap();
-        assert_eq!(most.len(), Command::AddrV2.max_payload(Protocol::new(Chain::Decred, 12)));
-        assert_eq!(decoded(&most), Ok(Message::AddrV2(vec![tor; MAX_ADDRS])));
+        let max = encoded(vec![tor; MAX_ADDRS]).unwrap();
+        assert_eq!(max.len(), Command::AddrV2.max_payload(Protocol::new(Chain::Decred, 12)));
+        assert_eq!(decoded(&max), Ok(Message::AddrV2(vec![tor; MAX_ADDRS])));
         let excess = Excess { seen: 1_001, allowed: 1_000 };
         assert_eq!(encoded(vec![SEEN; 1_001]), Err(ErrorKind::TooManyAddrs(excess)));
     }
 
     #[test]
-    fn times_beyond_the_last_second_are_not_sent() {
-        let beyond = NetAddressV2 { timestamp: LAST_SECOND + 1, ..SEEN };
-        let excess = Excess { seen: LAST_SECOND + 1, allowed: LAST_SECOND };
+    fn timestamps_beyond_the_maximum_are_not_encoded() {
+        let beyond = NetAddressV2 { timestamp: MAX_TIMESTAMP + 1, ..SEEN };
+        let excess = Excess { seen: MAX_TIMESTAMP + 1, allowed: MAX_TIMESTAMP };
         assert_eq!(encoded(vec![SEEN, beyond]), Err(ErrorKind::InvalidTimestamp(excess)));
     }
 
     #[test]
-    fn ip_addresses_are_of_the_type_that_they_are() {
+    fn ip_addresses_have_their_own_types() {
         let new = |addr: &str| NetAddressV2::new(1, Services::empty(), addr.parse().unwrap());
         assert_eq!(new("[::ffff:203.0.113.7]:9108"), new("203.0.113.7:9108"));
         for addr in ["203.0.113.7:9108", "[2001:db8::7]:1"] {
@@ -272,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_mapped_addresses_are_ipv4() {
+    fn ipv4_mapped_addresses_are_returned_as_ipv4() {
         let IpAddr::V4(ip) = SEEN.addr.ip().unwrap() else { panic!("not IPv4") };
         let mapped = HostAddress::Ipv6(ip.to_ipv6_mapped());
         assert_eq!(mapped.to_canonical(), SEEN.addr);
@@ -280,7 +288,7 @@ mod tests {
         let received = NetAddressV2 { addr: mapped, ..SEEN };
         assert_eq!(received.addr.ip(), Some(IpAddr::V4(ip)));
         assert_eq!(received.socket_addr(), SEEN.socket_addr());
-        // The wire form is kept, so that a received message is encoded as it was.
+        // A received message is encoded as it was received.
         let payload = encoded(vec![received]).unwrap();
         assert_eq!(payload.len(), 1 + 35);
         assert_eq!(decoded(&payload), Ok(Message::AddrV2(vec![received])));

@@ -5,31 +5,26 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::codec::{
-    Cursor, Payload, Protocol, Reader, Writer, check_chain, put_varint, varint_len,
-};
-use super::debug::{self, Items, debug_fields};
+use super::block_header::{BlockHeader, BlockHeaderRef};
+use super::command::Command;
 use super::error::{DecodeError, EncodeError, ErrorKind, at_most};
-use super::header::{BlockHeader, BlockHeaderRef};
-use super::message::Command;
+use super::format::{Items, debug_fields, fmt_list};
+use super::limits::max_txs_per_tree;
+use super::payload::Payload;
+use super::protocol::{Protocol, check_chain};
+use super::reader::{Cursor, Reader};
 use super::tx::{Tx, TxRef};
+use super::varint::{put_varint, varint_len};
+use super::writer::Writer;
 use crate::hash::Hash;
 use crate::network::Chain;
 
-/// Most transactions in each of a block's two trees: 43,691, and 33,334 below protocol
-/// version 4.
-#[must_use]
-pub const fn max_txs_per_tree(protocol: Protocol) -> usize {
-    Command::Block.max_payload(protocol) / 15 / 2 + 1
-}
-
-/// A block, backed by the very bytes it has on the wire.
+/// A block, stored as on the wire.
 ///
-/// It was validated when it was received: each of its transactions is one, and there are
-/// no more of them than the wire allows. What the block says of itself, such as its merkle
-/// roots, was not. The header and the transactions of both trees are lent as views.
-/// Cloning counts a reference. A new one is [encoded](BlockParts::encode) from
-/// [`BlockParts`].
+/// A received block has a complete header and valid transactions, whose numbers are within the
+/// limits. Other properties are not validated, such as the merkle roots. Header and transactions
+/// are views of the bytes. A clone is a reference to the same bytes. A new block is
+/// [encoded](BlockParts::encode) from [`BlockParts`].
 ///
 /// ```
 /// use excc_peer::wire::Block;
@@ -48,16 +43,16 @@ pub struct Block {
     stake: Tree,
 }
 
-/// Where the transactions of a tree lie.
+/// The position of the transactions of a tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Tree {
-    /// Offset of the first.
+    /// Offset of the first transaction.
     start: usize,
     count: u32,
 }
 
 impl Tree {
-    /// Walks over a tree of a block that begins where `block` is.
+    /// Skips a tree, and returns its position relative to `block`.
     fn scan(
         cursor: &mut Cursor<'_>,
         block: &Cursor<'_>,
@@ -68,19 +63,23 @@ impl Tree {
         for _ in 0..count {
             TxRef::skip(cursor)?;
         }
-        // The limit is one that 32 bits can tell.
+        // The count is within its limit, so 32 bits suffice.
         Ok(Self { start, count: count as u32 })
     }
 }
 
 impl Block {
-    /// The block that `raw` is, without a copy.
+    /// Decodes a block from its bytes without a copy.
     ///
     /// # Errors
     ///
-    /// What is wrong with it; bytes left over are
-    /// [`TrailingBytes`](ErrorKind::TrailingBytes), and more of them than a `block` may
-    /// have are [`PayloadTooLarge`](ErrorKind::PayloadTooLarge).
+    /// - [`PayloadTooLarge`](ErrorKind::PayloadTooLarge) if `raw` is larger than a `block` may
+    ///   be.
+    /// - [`Truncated`](ErrorKind::Truncated) if the block is incomplete.
+    /// - [`TooManyTxs`](ErrorKind::TooManyTxs) if a tree has more transactions than
+    ///   [`max_txs_per_tree`].
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if bytes follow the block.
+    /// - The errors of [`Tx::from_bytes`].
     pub fn from_bytes(protocol: Protocol, raw: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::shared(raw);
         Command::Block
@@ -90,56 +89,56 @@ impl Block {
             .map_err(|kind| DecodeError::in_message(Command::Block, kind))
     }
 
-    /// The header.
+    /// Returns the header.
     pub fn header(&self) -> BlockHeaderRef<'_> {
         BlockHeaderRef::new(self.chain, &self.raw).expect("a block begins with a whole header")
     }
 
-    /// The regular transactions in order.
+    /// Iterates over the regular transactions.
     pub fn transactions(&self) -> Transactions<'_> {
         self.tree(self.regular)
     }
 
-    /// The stake transactions in order.
+    /// Iterates over the stake transactions.
     pub fn stake_transactions(&self) -> Transactions<'_> {
         self.tree(self.stake)
     }
 
-    /// The block as it is on the wire.
+    /// Returns the encoded block.
     pub const fn raw(&self) -> &Bytes {
         &self.raw
     }
 
-    /// The chain whose block this is.
+    /// Returns the chain of the block.
     pub const fn chain(&self) -> Chain {
         self.chain
     }
 
-    /// The identity of the block: the hash of its header.
+    /// Returns the hash of the header, which identifies the block.
     #[must_use]
     pub fn block_hash(&self) -> Hash {
         self.header().block_hash()
     }
 
-    /// The parts of the block, to be kept or changed. Transactions are not copied.
+    /// Converts the block to its parts. Transactions are not copied.
     pub fn to_parts(&self) -> BlockParts {
-        let keep = |transactions: Transactions<'_>| {
-            transactions.map(|tx| tx.kept(|raw| self.raw.slice_ref(raw))).collect()
+        let to_txs = |transactions: Transactions<'_>| {
+            transactions.map(|tx| tx.to_tx_with(|raw| self.raw.slice_ref(raw))).collect()
         };
         BlockParts {
             header: self.header().to_header(),
-            transactions: keep(self.transactions()),
-            stake_transactions: keep(self.stake_transactions()),
+            transactions: to_txs(self.transactions()),
+            stake_transactions: to_txs(self.stake_transactions()),
         }
     }
 
     fn tree(&self, tree: Tree) -> Transactions<'_> {
         let rest = Cursor::new(self.raw.get(tree.start..).unwrap_or_default());
-        Transactions { chain: self.chain, rest, left: tree.count as usize }
+        Transactions { chain: self.chain, rest, remaining: tree.count as usize }
     }
 }
 
-/// Shows a summary without the block's hash, which is expensive.
+/// Shows a summary without the block hash, which is expensive to compute.
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = self.header();
@@ -154,7 +153,7 @@ impl fmt::Debug for Block {
     }
 }
 
-/// `block`: a block.
+/// The payload of a `block`.
 impl Payload for Block {
     fn decode(reader: &mut Reader<'_>, protocol: Protocol) -> Result<Self, ErrorKind> {
         let chain = protocol.chain;
@@ -168,6 +167,8 @@ impl Payload for Block {
 
     fn encode(&self, writer: &mut Writer, protocol: Protocol) -> Result<(), ErrorKind> {
         check_chain(self.chain, protocol.chain)?;
+        // The version may be lower than the one of receipt. The reference nodes do not test the
+        // counts here, but a receiver refuses the block (`docs/protocol.md`, 4.6).
         for tree in [self.regular, self.stake] {
             at_most(tree.count, max_txs_per_tree(protocol), ErrorKind::TooManyTxs)?;
         }
@@ -176,25 +177,25 @@ impl Payload for Block {
     }
 }
 
-/// The transactions of one tree of a [`Block`].
+/// Iterates over the transactions of one tree of a [`Block`].
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Transactions<'a> {
     chain: Chain,
     rest: Cursor<'a>,
-    left: usize,
+    remaining: usize,
 }
 
 impl<'a> Iterator for Transactions<'a> {
     type Item = TxRef<'a>;
 
     fn next(&mut self) -> Option<TxRef<'a>> {
-        self.left = self.left.checked_sub(1)?;
+        self.remaining = self.remaining.checked_sub(1)?;
         TxRef::read(&mut self.rest, self.chain).ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.remaining, Some(self.remaining))
     }
 }
 
@@ -203,16 +204,16 @@ impl ExactSizeIterator for Transactions<'_> {}
 /// Shows the first transactions and the number of the others.
 impl fmt::Debug for Transactions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug::list(f, self.clone())
+        fmt_list(f, self.clone())
     }
 }
 
-/// A block in its parts, to be built or changed.
+/// The parts of a block, to be constructed or modified.
 #[must_use = "a block in its parts does nothing unless it is encoded"]
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct BlockParts {
-    /// The header, of the chain whose block this is.
+    /// The header, which determines the chain of the block.
     pub header: BlockHeader,
     /// The regular transactions: at most [`max_txs_per_tree`].
     pub transactions: Vec<Tx>,
@@ -229,7 +230,7 @@ debug_fields! {
 }
 
 impl BlockParts {
-    /// Bytes of the block once encoded.
+    /// Returns the length of the encoded block in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let tree = |transactions: &[Tx]| {
@@ -240,14 +241,16 @@ impl BlockParts {
         header + tree(&self.transactions) + tree(&self.stake_transactions)
     }
 
-    /// The block as bytes, as `protocol` allows it.
+    /// Encodes the block for `protocol`.
     ///
     /// # Errors
     ///
-    /// [`OtherChain`](super::Invalid::OtherChain) if the header or a transaction is of
-    /// another chain, [`TooManyTxs`](ErrorKind::TooManyTxs) for too many of these, and
-    /// [`PayloadTooLarge`](ErrorKind::PayloadTooLarge) for more bytes than a `block` may
-    /// have.
+    /// - [`OtherChain`](super::Invalid::OtherChain) if the header or a transaction belongs to
+    ///   another chain.
+    /// - [`PayloadTooLarge`](ErrorKind::PayloadTooLarge) if the block is larger than a `block`
+    ///   may be.
+    /// - [`TooManyTxs`](ErrorKind::TooManyTxs) if a tree has more transactions than
+    ///   [`max_txs_per_tree`].
     pub fn encode(&self, protocol: Protocol) -> Result<Block, EncodeError> {
         self.encode_as(protocol).map_err(|kind| EncodeError::new(Command::Block, kind))
     }
@@ -313,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_built_block_is_the_block_that_is_read() {
+    fn a_built_block_equals_the_received_one() {
         for protocol in [DECRED, EXCHANGECOIN] {
             let parts = parts(protocol.chain);
             let block = parts.encode(protocol).unwrap();
@@ -330,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn transactions_taken_apart_from_a_received_block_are_not_copied() {
+    fn transactions_of_the_parts_are_not_copied() {
         let block = parts(Chain::Decred).encode(DECRED).unwrap();
         for tx in block.to_parts().transactions {
             assert!(block.raw().as_ptr_range().contains(&tx.raw().as_ptr()));
@@ -338,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_of_one_chain() {
+    fn a_block_belongs_to_one_chain() {
         let refused = |parts: BlockParts| parts.encode(DECRED).unwrap_err().kind().clone();
         let other = ErrorKind::InvalidMsg(Invalid::OtherChain {
             of: Chain::Exchangecoin,
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn trees_are_limited_by_version() {
+    fn the_limit_of_trees_depends_on_the_version() {
         let smallest =
             Transaction { serialization: TxSerialization::OnlyWitness, ..Transaction::default() };
         let smallest = smallest.encode(Chain::Decred).unwrap();
@@ -360,14 +363,14 @@ mod tests {
             transactions: Vec::new(),
             header: header(Chain::Decred),
         };
-        for (version, most) in [(3, 33_334), (4, 43_691)] {
+        for (version, max) in [(3, 33_334), (4, 43_691)] {
             let protocol = Protocol { version, ..DECRED };
-            let largest = block(most).encode(protocol).unwrap();
+            let largest = block(max).encode(protocol).unwrap();
             assert_eq!(Block::from_bytes(protocol, largest.raw()), Ok(largest));
 
-            let excess = Excess { seen: most as u64 + 1, allowed: most as u64 };
+            let excess = Excess { seen: max as u64 + 1, allowed: max as u64 };
             let too_many = Err(ErrorKind::TooManyTxs(excess));
-            let built = block(most + 1).encode(protocol);
+            let built = block(max + 1).encode(protocol);
             assert_eq!(built.map_err(|error| error.kind().clone()), too_many);
         }
 
@@ -381,12 +384,12 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_block_is_not_part_of_it() {
+    fn trailing_bytes_are_not_part_of_a_block() {
         let block = parts(Chain::Exchangecoin).encode(EXCHANGECOIN).unwrap();
-        let more = Bytes::from([&block.raw()[..], &[0; 9]].concat());
-        let read = Block::decode(&mut Reader::shared(&more), EXCHANGECOIN);
+        let longer = Bytes::from([&block.raw()[..], &[0; 9]].concat());
+        let read = Block::decode(&mut Reader::shared(&longer), EXCHANGECOIN);
         assert_eq!(read.as_ref(), Ok(&block));
-        let refused = Block::from_bytes(EXCHANGECOIN, &more).unwrap_err();
+        let refused = Block::from_bytes(EXCHANGECOIN, &longer).unwrap_err();
         assert_eq!(refused.kind(), &ErrorKind::TrailingBytes(9));
     }
 }

@@ -2,13 +2,13 @@
 
 use core::fmt;
 
-use super::frame::CommandField;
-use super::message::Command;
+use super::command::{Command, CommandField};
+use super::format::Hex;
 use crate::network::Chain;
 
 /// An error in received bytes.
 ///
-/// Every decoding error is final: a stream is never resynchronised.
+/// Every error is final: a stream is never resynchronised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     command: Option<Command>,
@@ -16,20 +16,22 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    /// Creates an error of a frame whose command is not known yet.
     pub(crate) const fn in_frame(kind: ErrorKind) -> Self {
         Self { command: None, kind }
     }
 
+    /// Creates an error of a message.
     pub(crate) const fn in_message(command: Command, kind: ErrorKind) -> Self {
         Self { command: Some(command), kind }
     }
 
-    /// The command, if the error was found after the command was known.
+    /// Returns the command, or `None` if the header was refused before its command was known.
     pub const fn command(&self) -> Option<Command> {
         self.command
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
@@ -38,13 +40,13 @@ impl DecodeError {
     ///
     /// - [`Truncated`](ErrorKind::Truncated) is `false` on both chains: the nodes only
     ///   disconnect.
-    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) is `true` on Decred only:
-    ///   Exchangecoin's nodes ignore these bytes.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) is `true` on Decred only: Exchangecoin's
+    ///   nodes ignore these bytes.
     /// - All other errors are `true`.
     #[must_use]
     pub const fn is_violation(&self, chain: Chain) -> bool {
-        // As `serverPeer.OnRead` of both nodes: it bans for every error of package `wire`,
-        // and not for the end-of-file errors, which are those of package `io`.
+        // `serverPeer.OnRead` of both nodes bans for every error of package `wire`. A truncated
+        // payload is an error of package `io` (`docs/protocol.md`, 12.1).
         match self.kind {
             ErrorKind::Truncated { .. } => false,
             ErrorKind::TrailingBytes(_) => matches!(chain, Chain::Decred),
@@ -65,12 +67,12 @@ impl EncodeError {
         Self { command, kind }
     }
 
-    /// The command of the message.
+    /// Returns the command of the message.
     pub const fn command(&self) -> Command {
         self.command
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub const fn kind(&self) -> &ErrorKind {
         &self.kind
     }
@@ -98,7 +100,7 @@ impl core::error::Error for EncodeError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Excess {
-    /// The value found.
+    /// The value.
     pub seen: u64,
     /// The limit.
     pub allowed: u64,
@@ -110,20 +112,20 @@ impl fmt::Display for Excess {
     }
 }
 
-/// The kind of an error in received bytes or in a message to be encoded.
+/// The kind of an error in received bytes, or in a message to be encoded.
 ///
-/// Variants have the names of the reference nodes' error kinds without `Err`;
-/// [`name`](Self::name) returns them as text. [`Truncated`](Self::Truncated) stands for
-/// the two end-of-file errors of the nodes.
+/// Variants have the names of the reference nodes' error kinds without `Err`.
+/// [`name`](Self::name) returns them as text. [`Truncated`](Self::Truncated) replaces the two
+/// end-of-file errors of the nodes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The payload, or the stream, ends before the message does.
-    #[error("{needed} bytes needed where {remaining} remain")]
+    /// The payload ends before the message does.
+    #[error("{needed} bytes needed, {remaining} remaining")]
     Truncated {
-        /// Bytes that the next field needs.
+        /// Length of the next field in bytes.
         needed: usize,
-        /// Bytes remaining.
+        /// Number of remaining bytes.
         remaining: usize,
     },
     /// The frame belongs to another network.
@@ -131,16 +133,16 @@ pub enum ErrorKind {
     WrongNetwork {
         /// The magic of the frame.
         seen: u32,
-        /// The magic of our network.
+        /// The magic of the local network.
         expected: u32,
     },
     /// The command is not printable ASCII followed by zero bytes.
     #[error("command {0} is not printable ASCII")]
     MalformedCmd(CommandField),
-    /// The chain has no message of that name.
+    /// The chain does not have the command.
     #[error("unknown command {0}")]
     UnknownCmd(CommandField),
-    /// The payload is too large, in bytes.
+    /// The payload is too large. Lengths are in bytes.
     #[error("payload bytes: {0}")]
     PayloadTooLarge(Excess),
     /// The payload does not match its checksum.
@@ -151,31 +153,31 @@ pub enum ErrorKind {
         /// The checksum of the payload.
         computed: [u8; 4],
     },
-    /// The message does not exist at the protocol version in force.
+    /// The protocol version in force does not have the message.
     #[error("not defined at protocol version {version}, only from {first} to {last}")]
     MsgInvalidForPVer {
         /// The version in force.
         version: u32,
-        /// The first version that has the message.
+        /// The first version with the message.
         first: u32,
-        /// The last version that has the message.
+        /// The last version with the message.
         last: u32,
     },
-    /// Bytes follow a complete message.
+    /// Bytes follow the complete message.
     #[error("{0} bytes after the end of the message")]
     TrailingBytes(usize),
-    /// A variable-length integer is not in its shortest form.
-    #[error("{value} is encoded in {len} bytes, which is not its shortest form")]
+    /// A variable-length integer has a longer encoding than necessary.
+    #[error("{value} in {len} bytes is not the shortest encoding")]
     NonCanonicalVarInt {
-        /// The value encoded.
+        /// The integer.
         value: u64,
-        /// The bytes of its encoding.
+        /// Length of its encoding in bytes.
         len: usize,
     },
-    /// A string is too long, in bytes.
+    /// A string is too long. Lengths are in bytes.
     #[error("string bytes: {0}")]
     VarStringTooLong(Excess),
-    /// A string has a byte outside printable ASCII.
+    /// A string has a byte outside printable ASCII, `0x20..=0x7e`.
     #[error("byte {byte:#04x} at {at} of a string is not printable ASCII")]
     MalformedStrictString {
         /// The first such byte.
@@ -183,13 +185,13 @@ pub enum ErrorKind {
         /// Its offset in the string.
         at: usize,
     },
-    /// The user agent is too long, in bytes.
+    /// The user agent is too long. Lengths are in bytes.
     #[error("user agent bytes: {0}")]
     UserAgentTooLong(Excess),
-    /// A timestamp is later than the chain can represent, in seconds.
+    /// A timestamp is later than Decred's nodes can represent. Times are in seconds.
     #[error("timestamp in seconds: {0}")]
     InvalidTimestamp(Excess),
-    /// Too many addresses.
+    /// Too many addresses in an `addr` or `addrv2`.
     #[error("addresses: {0}")]
     TooManyAddrs(Excess),
     /// Too many inventory vectors.
@@ -198,18 +200,18 @@ pub enum ErrorKind {
     /// Too many hashes in a block locator.
     #[error("block locator hashes: {0}")]
     TooManyLocators(Excess),
-    /// Too many block headers.
+    /// Too many headers in a `headers`.
     #[error("block headers: {0}")]
     TooManyHeaders(Excess),
-    /// A header in a `headers` message is followed by a transaction count other than 0.
+    /// A header in a `headers` has a transaction count other than 0.
     #[error("header {index} is followed by {txs} transactions, none allowed")]
     HeaderContainsTxs {
-        /// The index of the header.
+        /// Index of the header.
         index: usize,
-        /// The transaction count that follows it.
+        /// The transaction count.
         txs: u64,
     },
-    /// A byte string is too long, in bytes.
+    /// A byte string is too long. Lengths are in bytes.
     #[error("bytes: {0}")]
     VarBytesTooLong(Excess),
     /// Too many transactions in a block, or inputs or outputs in a transaction.
@@ -221,12 +223,12 @@ pub enum ErrorKind {
     /// The prefix and the witness of a transaction have different numbers of inputs.
     #[error("{witness} inputs in the witness, {prefix} in the prefix")]
     MismatchedWitnessCount {
-        /// Inputs in the prefix.
+        /// Number of inputs in the prefix.
         prefix: u64,
-        /// Inputs in the witness.
+        /// Number of inputs in the witness.
         witness: u64,
     },
-    /// A committed filter to be sent is too large, in bytes.
+    /// A committed filter to be sent is too large. Lengths are in bytes.
     #[error("filter bytes: {0}")]
     FilterTooLarge(Excess),
     /// Too many hashes in the proof of a committed filter.
@@ -250,28 +252,28 @@ pub enum ErrorKind {
     /// Too many treasury spends in an initial state.
     #[error("treasury spend hashes: {0}")]
     TooManyTSpends(Excess),
-    /// Too many types of initial state.
+    /// Too many types in a `getinitstate`.
     #[error("initial state types: {0}")]
     TooManyInitStateTypes(Excess),
-    /// The name of a type of initial state to be requested is too long, in bytes.
+    /// A type in a `getinitstate` to be sent is too long. Lengths are in bytes.
     #[error("initial state type bytes: {0}")]
     InitStateTypeTooLong(Excess),
-    /// An `addrv2` without an address.
+    /// An `addrv2` has no address.
     #[error("no addresses, at least 1 required")]
     TooFewAddrs,
     /// The type of a network address is not 1, 2 or 3.
     #[error("unknown network address type {0}")]
     UnknownNetAddrType(u8),
-    /// The script class of a `mixpairreq` to be sent is too long, in bytes.
+    /// The script class of a `mixpairreq` to be sent is too long. Lengths are in bytes.
     #[error("script class bytes: {0}")]
     MixPairReqScriptClassTooLong(Excess),
     /// Too many unspent outputs in a `mixpairreq`.
     #[error("unspent outputs: {0}")]
     TooManyMixPairReqUTXOs(Excess),
-    /// Too many hashes of mixing messages that the sender has seen.
+    /// Too many hashes in the list of messages seen, or too many ciphertexts.
     #[error("messages seen: {0}")]
     TooManyPrevMixMsgs(Excess),
-    /// The message is invalid for the reason given.
+    /// The message is invalid for another reason.
     #[error("{0}")]
     InvalidMsg(Invalid),
 }
@@ -283,9 +285,9 @@ pub enum Invalid {
     /// A message to be sent, or a part of one, belongs to another chain.
     #[error("belongs to {of}, expected {expected}")]
     OtherChain {
-        /// The chain that it belongs to.
+        /// The chain of the message or part.
         of: Chain,
-        /// The chain expected.
+        /// The chain of the connection or of the whole.
         expected: Chain,
     },
     /// A `reject` of a `block` or `tx` has no hash, or one of another message has a hash.
@@ -297,7 +299,7 @@ pub enum Invalid {
     /// The flag for a change output is neither 0 nor 1.
     #[error("change flag {0}, expected 0 or 1")]
     ChangeFlag(u8),
-    /// The numbers of ciphertexts and of key exchanges seen differ.
+    /// A `mixcphrtxt` has different numbers of ciphertexts and of key exchanges seen.
     #[error("{ciphertexts} ciphertexts for {seen} key exchanges seen")]
     UnequalLists {
         /// Number of ciphertexts.
@@ -313,7 +315,7 @@ pub enum Invalid {
         /// Number of columns.
         columns: u64,
     },
-    /// The number of values is not rows times columns.
+    /// The number of values is not the number of rows times the number of columns.
     #[error("{values} values do not fill {rows} rows of {columns}")]
     RaggedMatrix {
         /// Number of values.
@@ -329,10 +331,10 @@ pub enum Invalid {
     /// Too many columns in a matrix.
     #[error("columns: {0}")]
     TooManyColumns(Excess),
-    /// Too many values.
+    /// Too many values in a list.
     #[error("values: {0}")]
     TooManyValues(Excess),
-    /// A value to be sent is too long, in bytes.
+    /// A value to be sent is too long. Lengths are in bytes.
     #[error("value bytes: {0}")]
     ValueTooLong(Excess),
     /// The size of mixed messages is not 20 bytes.
@@ -341,7 +343,7 @@ pub enum Invalid {
 }
 
 impl ErrorKind {
-    /// The name of this kind in the reference nodes, without `Err`.
+    /// Returns the name of the reference nodes' error kind, without `Err`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Truncated { .. } => "Truncated",
@@ -397,21 +399,12 @@ pub(crate) fn at_most(
     if seen <= allowed { Ok(()) } else { Err(kind(Excess { seen, allowed })) }
 }
 
-/// Shows bytes as hexadecimal in wire order.
-pub(super) struct Hex<'a>(pub(super) &'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_a_violation_where_the_nodes_ban_for_it() {
+    fn an_error_is_a_violation_if_the_nodes_ban_for_it() {
         for (kind, exchangecoin, decred) in [
             (ErrorKind::Truncated { needed: 2, remaining: 1 }, false, false),
             (ErrorKind::TrailingBytes(1), false, true),

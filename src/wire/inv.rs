@@ -1,19 +1,20 @@
-//! Inventory: `inv`, `getdata`, `notfound`, and the `feefilter` that thins it out.
+//! Inventory: `inv`, `getdata` and `notfound`.
 
 use core::fmt;
 
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::codec::{Payload, Protocol, Reader, Writer};
 use super::error::ErrorKind;
+use super::limits::MAX_VECTORS;
 use super::list::{List, Record, sealed::Sealed};
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 use crate::hash::Hash;
 
-/// Most vectors in one `inv`, `getdata` or `notfound`.
-pub const MAX_VECTORS: usize = 50_000;
-
-/// What an inventory vector names. Unknown numbers are carried as they are.
+/// The type of the object of an inventory vector. Unknown numbers are preserved.
 #[derive(
     Clone,
     Copy,
@@ -32,13 +33,13 @@ pub const MAX_VECTORS: usize = 50_000;
 pub struct InvType(U32);
 
 impl InvType {
-    /// Nothing; never sent by the reference nodes.
+    /// No object: the reference nodes never send it.
     pub const ERROR: Self = Self::new(0);
-    /// A transaction, by the hash of its prefix.
+    /// A transaction. The hash is that of its prefix.
     pub const TX: Self = Self::new(1);
-    /// A block, by the hash of its header.
+    /// A block. The hash is that of its header.
     pub const BLOCK: Self = Self::new(2);
-    /// A filtered block: historic, never served.
+    /// A filtered block: obsolete, no node serves it.
     pub const FILTERED_BLOCK: Self = Self::new(3);
     /// A mixing message: Decred from protocol version 10.
     pub const MIX: Self = Self::new(4);
@@ -73,7 +74,7 @@ impl fmt::Debug for InvType {
     }
 }
 
-/// An inventory vector: the type and the hash of something a peer has or wants.
+/// An inventory vector: the type and the hash of an object that is announced or requested.
 #[derive(
     Debug,
     Clone,
@@ -96,32 +97,32 @@ pub struct InvVect {
 }
 
 impl InvVect {
-    /// A vector of any type.
+    /// Creates a vector of any type.
     pub const fn new(kind: InvType, hash: Hash) -> Self {
         Self { kind, hash }
     }
 
-    /// A transaction.
+    /// Creates the vector of a transaction.
     pub const fn tx(hash: Hash) -> Self {
         Self::new(InvType::TX, hash)
     }
 
-    /// A block.
+    /// Creates the vector of a block.
     pub const fn block(hash: Hash) -> Self {
         Self::new(InvType::BLOCK, hash)
     }
 
-    /// A mixing message.
+    /// Creates the vector of a mixing message.
     pub const fn mix(hash: Hash) -> Self {
         Self::new(InvType::MIX, hash)
     }
 
-    /// The type of the object.
+    /// Returns the type of the object.
     pub const fn kind(&self) -> InvType {
         self.kind
     }
 
-    /// The hash of the object.
+    /// Returns the hash of the object.
     pub const fn hash(&self) -> Hash {
         self.hash
     }
@@ -136,33 +137,15 @@ impl fmt::Display for InvVect {
 impl Sealed for InvVect {}
 impl Record for InvVect {}
 
-/// The vectors of an `inv`, a `getdata` or a `notfound`: at most [`MAX_VECTORS`].
+/// The vectors in an `inv`, `getdata` or `notfound`.
 impl Payload for List<InvVect> {
     fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
+        // An empty list is valid here. The nodes ban a peer that sends an empty `inv` or
+        // `getdata` (`docs/protocol.md`, 4.4).
         Self::read(reader, MAX_VECTORS, ErrorKind::TooManyVectors)
     }
 
     fn encode(&self, writer: &mut Writer, _: Protocol) -> Result<(), ErrorKind> {
         self.write(writer, MAX_VECTORS, ErrorKind::TooManyVectors)
-    }
-}
-
-/// `feefilter`: asks not to be told of transactions that pay less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "the wire form has this field and no more")]
-pub struct FeeFilter {
-    /// The least fee rate of interest: by convention in atoms per kilobyte. The wire
-    /// sets no bounds, not even at zero.
-    pub min_fee: i64,
-}
-
-impl Payload for FeeFilter {
-    fn decode(reader: &mut Reader<'_>, _: Protocol) -> Result<Self, ErrorKind> {
-        Ok(Self { min_fee: reader.i64()? })
-    }
-
-    fn encode(&self, writer: &mut Writer, _: Protocol) -> Result<(), ErrorKind> {
-        writer.bytes(&self.min_fee.to_le_bytes());
-        Ok(())
     }
 }

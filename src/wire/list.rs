@@ -1,4 +1,4 @@
-//! Runs of fixed-size records that are never decoded.
+//! Lists of fixed-size records, which are stored as on the wire.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,14 +8,15 @@ use core::ops::Deref;
 use bytes::Bytes;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::codec::{Reader, Writer};
-use super::debug::Items;
 use super::error::{ErrorKind, Excess};
+use super::format::Items;
+use super::reader::Reader;
+use super::writer::Writer;
 use crate::hash::Hash;
 
-/// A type whose memory is its wire form: an inventory vector, an address, a hash.
+/// A type with the layout of its wire encoding: an inventory vector, an address, a hash.
 ///
-/// Sealed: the crate's own records are all there are.
+/// This trait is sealed.
 pub trait Record:
     sealed::Sealed + FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Send + 'static
 {
@@ -28,11 +29,11 @@ pub(crate) mod sealed {
 impl sealed::Sealed for Hash {}
 impl Record for Hash {}
 
-/// A list of records, backed by the very bytes they have on the wire.
+/// A list of records, stored as on the wire.
 ///
-/// A received list is a slice of its frame's payload; cloning it counts a reference.
-/// It lends its records as a slice. A new one comes from a `Vec` (which it keeps) or
-/// from an iterator.
+/// A received list is a slice of its payload, and a clone is a reference to the same bytes. The
+/// list dereferences to a slice of its records. A new list is made from a `Vec`, which is not
+/// copied, or from an iterator.
 ///
 /// ```
 /// use excc_peer::Hash;
@@ -40,7 +41,7 @@ impl Record for Hash {}
 ///
 /// let list: List<InvVect> = (0..3).map(|n| InvVect::tx(Hash::from_bytes([n; 32]))).collect();
 /// assert_eq!(list.len(), 3);
-/// assert_eq!(list[2].hash, Hash::from_bytes([2; 32]));
+/// assert_eq!(list[2].hash(), Hash::from_bytes([2; 32]));
 /// ```
 pub struct List<T> {
     bytes: Bytes,
@@ -48,25 +49,24 @@ pub struct List<T> {
 }
 
 impl<T: Record> List<T> {
-    /// A list of nothing.
+    /// Creates an empty list.
     pub const fn new() -> Self {
         Self { bytes: Bytes::new(), records: PhantomData }
     }
 
-    /// The records.
+    /// Returns the records.
     pub fn as_slice(&self) -> &[T] {
-        // A list is only ever made from whole records of alignment 1, so that the empty
-        // slice stands for nothing but an empty list.
+        // Cannot fail: the bytes are whole records of alignment 1.
         <[T]>::ref_from_bytes(&self.bytes).unwrap_or_default()
     }
 
-    /// The wire form of the records, without their count.
+    /// Returns the encoded records, without their count.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Reads a count and as many records.
-    pub(crate) fn read(
+    /// Reads a count and the records.
+    pub(super) fn read(
         reader: &mut Reader<'_>,
         limit: usize,
         too_many: fn(Excess) -> ErrorKind,
@@ -75,14 +75,14 @@ impl<T: Record> List<T> {
         Self::read_records(reader, count)
     }
 
-    /// Reads `count` records, which something else has told the number of.
-    pub(crate) fn read_records(reader: &mut Reader<'_>, count: usize) -> Result<Self, ErrorKind> {
+    /// Reads `count` records.
+    pub(super) fn read_records(reader: &mut Reader<'_>, count: usize) -> Result<Self, ErrorKind> {
         let bytes = reader.take_bytes(count.saturating_mul(size_of::<T>()))?;
         Ok(Self { bytes, records: PhantomData })
     }
 
-    /// Writes a count and the records.
-    pub(crate) fn write(
+    /// Writes the count and the records.
+    pub(super) fn write(
         &self,
         writer: &mut Writer,
         limit: usize,
@@ -102,7 +102,7 @@ impl<T: Record> Deref for List<T> {
     }
 }
 
-/// Keeps the vector's memory.
+/// Uses the memory of the vector.
 impl<T: Record> From<Vec<T>> for List<T> {
     fn from(records: Vec<T>) -> Self {
         struct Owner<T>(Vec<T>);
@@ -161,7 +161,7 @@ impl<T: Record> Default for List<T> {
     }
 }
 
-/// Equal lists have equal bytes.
+/// Compares the encoded records.
 impl<T> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_made_in_any_way_are_equal() {
+    fn lists_from_all_sources_are_equal() {
         let made: List<Hash> = hashes(5).into();
         assert_eq!(made, hashes(5).into_iter().collect());
         assert_eq!(made, List::from(&hashes(5)[..]));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_is_kept_where_it_is() {
+    fn a_vector_is_not_copied() {
         let records = hashes(4);
         let place = records.as_ptr();
         let list = List::from(records);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_count_takes_no_memory() {
+    fn a_claimed_count_reserves_no_memory() {
         let payload = [0xfd, 0xf4, 0x01, 9, 9];
         let read =
             List::<Hash>::read(&mut Reader::borrowed(&payload), 500, ErrorKind::TooManyLocators);

@@ -1,31 +1,33 @@
-//! Requests by block locator: `getblocks` and `getheaders`.
+//! Requests with a block locator: `getblocks` and `getheaders`.
 
-use super::codec::{Payload, Protocol, Reader, Writer};
 use super::error::ErrorKind;
+use super::limits::MAX_LOCATOR;
 use super::list::List;
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 use crate::hash::Hash;
 
-/// Most hashes in a block locator.
-pub const MAX_LOCATOR: usize = 500;
-
-/// `getblocks` or `getheaders`: asks for what follows the newest block that both
-/// sides know.
+/// `getblocks` or `getheaders`: requests the blocks or headers after the newest block that both
+/// sides have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct LocatorRequest {
-    /// A protocol version that nobody interprets. The reference nodes send 0 in
-    /// `getheaders` and their newest version in `getblocks`.
+    /// A protocol version that no node interprets. The reference nodes send their latest version
+    /// in `getblocks`, and 0 in `getheaders`.
     pub protocol_version: u32,
-    /// The block locator: hashes of the sender's chain, newest first, ever wider apart,
-    /// ending at the first block. At most [`MAX_LOCATOR`].
+    /// The block locator: hashes of the sender's chain, newest first, at growing distances, with
+    /// the genesis block last. At most [`MAX_LOCATOR`].
     pub locator: List<Hash>,
-    /// The last hash wanted; [`Hash::ZERO`] for as many as fit.
+    /// The hash of the last block requested, or [`Hash::ZERO`] for the maximum number of blocks.
     pub stop: Hash,
 }
 
 impl LocatorRequest {
-    /// Asks for as many as fit after the newest known hash of `locator`.
+    /// Requests the maximum number of blocks or headers after the newest known hash of `locator`.
     pub fn new(locator: impl Into<List<Hash>>) -> Self {
+        // 0 as in `NewMsgGetHeaders` of the reference nodes (`docs/protocol.md`, 4.5).
         Self { protocol_version: 0, locator: locator.into(), stop: Hash::ZERO }
     }
 }

@@ -1,82 +1,104 @@
 //! The wire protocol: decoding and encoding of messages, independent of peers.
 //!
-//! - [`Decoder`] decodes [`Message`]s from a stream of bytes. [`EncodedMessage`] is an
-//!   encoded message.
-//! - [`Command`] names every message of both chains. [`Message`] holds one message.
-//! - [`List`] is a list of fixed-size records, [`VarList`] one of byte strings. Both are
-//!   read in place.
-//! - [`Tx`] and [`Block`] lend views of their fields. They are encoded from a
-//!   [`Transaction`] and from [`BlockParts`].
+//! - [`Decoder`] decodes [`Message`]s from a stream of bytes. [`EncodedMessage`] is an encoded
+//!   message.
+//! - [`Command`] is the name of a message, and [`Message`] its content. A command has a [maximum
+//!   payload](Command::max_payload).
+//! - [`List`] is a list of fixed-size records, and [`VarList`] one of byte strings. Both read
+//!   their items in place.
+//! - [`Tx`] and [`Block`] have views of their fields. They are encoded from a [`Transaction`] and
+//!   from [`BlockParts`].
 //! - [`MixMessage`] is implemented by Decred's mixing messages.
 //! - [`DecodeError`] and [`EncodeError`] have an [`ErrorKind`].
 
 mod addr;
 mod addr_v2;
+mod ascii;
 mod block;
-mod codec;
-mod debug;
+mod block_header;
+mod cfilter;
+mod cfilter_v2;
+mod command;
+mod decoder;
+mod encoded_message;
 mod error;
-mod filter;
+mod fee_filter;
+mod format;
 mod frame;
-mod header;
-mod input;
+mod headers;
+mod init_state;
+mod input_buffer;
 mod inv;
+mod limits;
 mod list;
 mod locator;
 mod message;
+mod mining_state;
 mod mix;
+mod payload;
 mod ping;
+mod protocol;
+mod reader;
 mod reject;
 #[cfg(feature = "serde")]
 mod serialize;
-mod state;
+#[cfg(test)]
+mod testing;
+mod trailing_bytes;
 mod tx;
 mod var_list;
+mod varint;
 mod version;
+mod writer;
 
-pub use addr::{MAX_ADDRS, NetAddress, PeerAddress, Services};
+pub use addr::{NetAddress, PeerAddress, Services};
 pub use addr_v2::{HostAddress, NetAddressV2};
-pub use block::{Block, BlockParts, Transactions, max_txs_per_tree};
-pub use codec::Protocol;
+pub use block::{Block, BlockParts, Transactions};
+pub use block_header::{BlockHeader, BlockHeaderRef, SOLUTION_LEN};
+pub use cfilter::{CFHeaders, CFTypes, CFilter, FilterType, GetCFHeaders, GetCFilter};
+pub use cfilter_v2::{CFilterV2, CFiltersV2, GetCFilterV2, GetCFsV2};
+pub use command::{Command, CommandField};
+pub use decoder::{Decoder, Frame, IncompleteFrame};
+pub use encoded_message::EncodedMessage;
 pub use error::{DecodeError, EncodeError, ErrorKind, Excess, Invalid};
-pub use filter::{
-    CFHeaders, CFTypes, CFilter, CFilterV2, CFiltersV2, FilterType, GetCFHeaders, GetCFilter,
-    GetCFilterV2, GetCFsV2, MAX_FILTER_HEADERS, MAX_FILTER_LEN, MAX_FILTER_TYPES, MAX_FILTERS,
-    MAX_PROOF_HASHES,
+pub use fee_filter::FeeFilter;
+pub use frame::{FrameHeader, HEADER_LEN};
+pub use headers::Headers;
+pub use init_state::{GetInitState, InitState};
+pub use input_buffer::InputBuffer;
+pub use inv::{InvType, InvVect};
+pub(crate) use limits::MAX_TIMESTAMP;
+pub use limits::{
+    MAX_ADDRS, MAX_FILTER_HEADERS, MAX_FILTER_LEN, MAX_FILTER_TYPES, MAX_FILTERS, MAX_HEADERS,
+    MAX_LOCATOR, MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_PUB_KEY, MAX_MIX_SCRIPT,
+    MAX_MIX_SCRIPT_CLASS, MAX_MIX_SIGNATURE, MAX_MIX_UTXOS, MAX_MIX_VALUE, MAX_PAYLOAD,
+    MAX_PROOF_HASHES, MAX_STATE_BLOCKS, MAX_STATE_TSPENDS, MAX_STATE_TYPE_LEN, MAX_STATE_TYPES,
+    MAX_STATE_VOTES, MAX_TX_INPUTS, MAX_TX_OUTPUTS, MAX_USER_AGENT, MAX_VECTORS, max_txs_per_tree,
 };
-pub use frame::{
-    CommandField, CutFrame, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN, MAX_PAYLOAD,
-    TrailingBytes,
-};
-pub use header::{BlockHeader, BlockHeaderRef, Headers, MAX_HEADERS, SOLUTION_LEN};
-pub use input::InputBuffer;
-pub use inv::{FeeFilter, InvType, InvVect, MAX_VECTORS};
 pub use list::{List, Record};
-pub use locator::{LocatorRequest, MAX_LOCATOR};
-pub use message::{Command, Message};
+pub use locator::LocatorRequest;
+pub use message::Message;
+pub use mining_state::MiningState;
 pub use mix::{
-    CIPHERTEXT_LEN, Ciphertext, DcNetMatrix, DcNetMessage, MAX_MIX_MESSAGES, MAX_MIX_PEERS,
-    MAX_MIX_PUB_KEY, MAX_MIX_SCRIPT, MAX_MIX_SCRIPT_CLASS, MAX_MIX_SIGNATURE, MAX_MIX_UTXOS,
-    MAX_MIX_VALUE, MIXED_MESSAGE_LEN, MixConfirm, MixCphrTxt, MixDCNet, MixFactPoly, MixKeyXchg,
-    MixMessage, MixPairReq, MixSecrets, MixSlotRes, MixUtxo, PQ_KEY_LEN, SlotMatrix,
+    CIPHERTEXT_LEN, Ciphertext, DcNetMatrix, DcNetMessage, MIXED_MESSAGE_LEN, MixConfirm,
+    MixCphrTxt, MixDCNet, MixFactPoly, MixKeyXchg, MixMessage, MixPairReq, MixSecrets, MixSlotRes,
+    MixUtxo, PQ_KEY_LEN, SlotMatrix,
 };
 pub use ping::{Ping, Pong};
+pub use protocol::Protocol;
 pub use reject::{Reject, RejectCode};
 #[cfg(feature = "serde")]
 pub(crate) use serialize::Text;
-pub use state::{
-    GetInitState, InitState, MAX_STATE_BLOCKS, MAX_STATE_TSPENDS, MAX_STATE_TYPE_LEN,
-    MAX_STATE_TYPES, MAX_STATE_VOTES, MiningState,
-};
+pub use trailing_bytes::TrailingBytes;
 pub use tx::{
-    Inputs, MAX_TX_INPUTS, MAX_TX_OUTPUTS, OutPoint, Outputs, Transaction, Tx, TxIn, TxInRef,
-    TxOut, TxOutRef, TxRef, TxSerialization,
+    Inputs, OutPoint, Outputs, Transaction, Tx, TxIn, TxInRef, TxOut, TxOutRef, TxRef,
+    TxSerialization,
 };
 pub use var_list::{VarItem, VarIter, VarList};
-pub(crate) use version::{LAST_SECOND, check_user_agent};
-pub use version::{MAX_USER_AGENT, Version};
+pub use version::Version;
+pub(crate) use version::check_user_agent;
 
-// Messages are moved to the tasks and threads that handle them.
+// Messages are sent to the tasks and threads that process them.
 const _: () = {
     const fn assert_send_sync<T: Send + Sync + ?Sized>() {}
 

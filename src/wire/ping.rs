@@ -1,13 +1,16 @@
 //! Keep-alive: `ping` and `pong`.
 
-use super::codec::{Payload, Protocol, Reader, Writer};
 use super::error::ErrorKind;
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 
-/// `ping`: asks for a `pong` with the same nonce.
+/// `ping`: requests a `pong` with the same nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has this field and no more")]
 pub struct Ping {
-    /// Any number, best a random one.
+    /// A number, preferably random.
     pub nonce: u64,
 }
 

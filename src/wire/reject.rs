@@ -1,31 +1,34 @@
-//! The complaint that Exchangecoin still defines: `reject`.
+//! Reports of rejected messages: `reject`.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::codec::{Payload, Protocol, Reader, Writer, check_strict};
-use super::debug::{MAX_BYTES, MAX_TEXT, ShortText, debug_fields};
+use super::ascii::check_strict;
 use super::error::{ErrorKind, Invalid};
+use super::format::{MAX_BYTES, MAX_TEXT, ShortText, debug_fields};
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 use crate::hash::Hash;
 
-/// Why something was rejected. Unknown numbers are carried as they are.
+/// The reason of a `reject`. Unknown numbers are preserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RejectCode(u8);
 
 impl RejectCode {
     /// The message could not be decoded.
     pub const MALFORMED: Self = Self(0x01);
-    /// A rule of consensus is broken.
+    /// A consensus rule is violated.
     pub const INVALID: Self = Self(0x10);
     /// The version is no longer supported.
     pub const OBSOLETE: Self = Self(0x11);
-    /// It is known already.
+    /// The object is already known.
     pub const DUPLICATE: Self = Self(0x12);
-    /// A transaction that is valid but not relayed.
+    /// The transaction is valid, but not relayed.
     pub const NON_STANDARD: Self = Self(0x40);
     /// An output is too small to be relayed.
     pub const DUST: Self = Self(0x41);
-    /// The fee is too small.
+    /// The fee is too low.
     pub const INSUFFICIENT_FEE: Self = Self(0x42);
     /// The block contradicts a checkpoint.
     pub const CHECKPOINT: Self = Self(0x43);
@@ -41,18 +44,20 @@ impl RejectCode {
     }
 }
 
-/// `reject`: says that a message was not accepted. Exchangecoin up to protocol
-/// version 8; neither its node nor Decred's ever sends one.
+/// `reject`: reports a rejected message. Exchangecoin up to protocol version 8.
+///
+/// Neither chain's node sends it.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct Reject {
-    /// The command of the message rejected: printable ASCII.
+    /// The command of the rejected message: printable ASCII.
     pub command: String,
-    /// Why.
+    /// The reason.
     pub code: RejectCode,
-    /// Why, for people: printable ASCII.
+    /// The reason as text: printable ASCII.
     pub reason: String,
-    /// The block or transaction rejected: there exactly if `command` is `block` or `tx`.
+    /// The hash of the rejected block or transaction: `Some` if and only if `command` is `block`
+    /// or `tx`.
     pub hash: Option<Hash>,
 }
 
@@ -65,6 +70,8 @@ debug_fields! {
     }
 }
 
+/// Returns whether a `reject` of `command` has a hash, as in `MsgReject.BtcDecode` of the
+/// reference nodes.
 fn has_hash(command: &str) -> bool {
     matches!(command, "block" | "tx")
 }
@@ -91,11 +98,5 @@ impl Payload for Reject {
             writer.bytes(hash.as_ref());
         }
         Ok(())
-    }
-}
-
-impl From<Reject> for super::message::Message {
-    fn from(reject: Reject) -> Self {
-        Self::Reject(Box::new(reject))
     }
 }

@@ -1,8 +1,8 @@
 //! Messages as data, for `serde`.
 //!
-//! Field names and forms are those in which the reference nodes' vectors have them, to be
-//! read by the same tools: hashes and other runs of bytes as hexadecimal in the order of
-//! the wire, numbers of 64 bits and times as decimal strings, other numbers as numbers.
+//! Names and forms are those of the test vectors of the reference nodes, so that the same tools
+//! read both. Hashes and byte strings are hexadecimal in the order of the wire. Times and 64-bit
+//! numbers are decimal strings.
 
 use core::fmt;
 
@@ -11,29 +11,31 @@ use serde_core::ser::{Serialize, SerializeStruct, Serializer};
 use super::addr::{NetAddress, PeerAddress, Services};
 use super::addr_v2::{HostAddress, NetAddressV2};
 use super::block::Block;
-use super::error::Hex;
-use super::filter::{
-    CFHeaders, CFTypes, CFilter, CFilterV2, CFiltersV2, FilterType, GetCFHeaders, GetCFilter,
-    GetCFilterV2, GetCFsV2,
-};
-use super::header::{BlockHeaderRef, Headers};
-use super::inv::{FeeFilter, InvType, InvVect};
+use super::block_header::BlockHeaderRef;
+use super::cfilter::{CFHeaders, CFTypes, CFilter, FilterType, GetCFHeaders, GetCFilter};
+use super::cfilter_v2::{CFilterV2, CFiltersV2, GetCFilterV2, GetCFsV2};
+use super::command::Command;
+use super::fee_filter::FeeFilter;
+use super::format::Hex;
+use super::headers::Headers;
+use super::init_state::{GetInitState, InitState};
+use super::inv::{InvType, InvVect};
 use super::list::{List, Record};
 use super::locator::LocatorRequest;
-use super::message::{Command, Message};
+use super::message::Message;
+use super::mining_state::MiningState;
 use super::mix::{
     Ciphertext, DcNetMatrix, DcNetMessage, MixConfirm, MixCphrTxt, MixDCNet, MixFactPoly,
     MixKeyXchg, MixPairReq, MixSecrets, MixSlotRes, MixUtxo, SlotMatrix,
 };
 use super::ping::{Ping, Pong};
 use super::reject::{Reject, RejectCode};
-use super::state::{GetInitState, InitState, MiningState};
 use super::tx::{OutPoint, Tx, TxInRef, TxOut, TxOutRef, TxRef};
 use super::var_list::{VarIter, VarList};
 use super::version::Version;
 use crate::hash::Hash;
 
-/// Serialises types as maps of the fields given.
+/// Serialises types as maps of these fields.
 macro_rules! maps {
     ($($type:ty as $it:ident { $($name:literal: $value:expr,)* })*) => {$(
         impl Serialize for $type {
@@ -61,7 +63,7 @@ maps! {
         "disable_relay_tx": !version.relay,
     }
     PeerAddress as address {
-        // On the wire there is a time in `addr` only.
+        // Only addresses in `addr` have a timestamp.
         "timestamp": None::<u32>,
         "services": address.services(),
         "ip": Hex(&address.wire_ip().octets()),
@@ -95,7 +97,7 @@ maps! {
         "cmd": reject.command,
         "code": reject.code,
         "reason": reject.reason,
-        // The nodes keep a hash of zeros where the wire has none.
+        // The nodes have a zero hash if the message has none.
         "hash": reject.hash.unwrap_or_default(),
     }
     OutPoint as outpoint {
@@ -310,7 +312,7 @@ impl Serialize for BlockHeaderRef<'_> {
     }
 }
 
-/// Serialises types as the value given.
+/// Serialises types as these values.
 macro_rules! values {
     ($($type:ty as $it:ident => $value:expr;)*) => {$(
         impl Serialize for $type {
@@ -364,14 +366,14 @@ impl Serialize for HostAddress {
     }
 }
 
-/// A row as a list.
+/// Serialises each row as a list.
 impl Serialize for SlotMatrix {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.rows())
     }
 }
 
-/// A row as a list.
+/// Serialises each row as a list.
 impl Serialize for DcNetMatrix {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.rows())
@@ -384,7 +386,7 @@ impl Serialize for Headers {
     }
 }
 
-/// The command and the fields: `{"command":"ping","fields":{"nonce":"7"}}`.
+/// Serialises the command and the fields: `{"command":"ping","fields":{"nonce":"7"}}`.
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_struct("Message", 2)?;
@@ -395,6 +397,7 @@ impl Serialize for Message {
 }
 
 impl Message {
+    /// Returns the fields, without the command.
     pub(crate) fn fields(&self) -> impl Serialize {
         Fields(self)
     }
@@ -450,7 +453,7 @@ impl Serialize for Fields<'_> {
     }
 }
 
-/// The one field of a message that is nothing else, which has no name of its own.
+/// The field of a message that consists of one list.
 struct Named<'a, T>(&'static str, &'a T);
 
 impl<T: Serialize> Serialize for Named<'_, T> {
@@ -461,7 +464,7 @@ impl<T: Serialize> Serialize for Named<'_, T> {
     }
 }
 
-/// What an iterator gives.
+/// The items of an iterator.
 struct Seq<I>(I);
 
 impl<I: Iterator<Item: Serialize> + Clone> Serialize for Seq<I> {
@@ -470,7 +473,7 @@ impl<I: Iterator<Item: Serialize> + Clone> Serialize for Seq<I> {
     }
 }
 
-/// A number as the text that it is shown as.
+/// A number as decimal text.
 pub(crate) struct Text<T>(pub(crate) T);
 
 impl<T: fmt::Display> Serialize for Text<T> {

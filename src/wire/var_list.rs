@@ -1,4 +1,4 @@
-//! Runs of strings of bytes that each tell their length.
+//! Lists of byte strings or texts, which are stored as on the wire.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -6,13 +6,16 @@ use core::marker::PhantomData;
 
 use bytes::Bytes;
 
-use super::codec::{Cursor, Reader, Writer, check_strict, put_varint};
-use super::debug::{self, MAX_BYTES, ShortHex, ShortText};
+use super::ascii::check_strict;
 use super::error::{ErrorKind, Excess, at_most};
+use super::format::{MAX_BYTES, ShortHex, ShortText, fmt_list};
+use super::reader::{Cursor, Reader};
+use super::varint::put_varint;
+use super::writer::Writer;
 
-/// What a [`VarList`] may be of: `[u8]`, or `str` of printable ASCII.
+/// An item of a [`VarList`]: `[u8]`, or `str` of printable ASCII.
 ///
-/// Sealed: these two are all there are.
+/// This trait is sealed.
 pub trait VarItem: sealed::VarItem {}
 
 impl VarItem for [u8] {}
@@ -24,11 +27,13 @@ mod sealed {
     use crate::wire::error::ErrorKind;
 
     pub trait VarItem {
+        /// Returns an error if the bytes are not an item.
         fn check(bytes: &[u8]) -> Result<(), ErrorKind>;
-        /// The item of bytes that have been checked.
+        /// Converts checked bytes.
         fn from_bytes(bytes: &[u8]) -> &Self;
+        /// Returns the encoded item, without its length.
         fn as_bytes(&self) -> &[u8];
-        /// The item as `Debug` shows it.
+        /// Returns the bounded `Debug` output.
         fn shown(&self) -> impl fmt::Debug;
     }
 }
@@ -57,8 +62,7 @@ impl sealed::VarItem for str {
     }
 
     fn from_bytes(bytes: &[u8]) -> &Self {
-        // A list of text holds nothing else: checked where it was read, and text from the
-        // beginning where it was built.
+        // Cannot fail: received bytes were checked, and others are from a `str`.
         str::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -71,12 +75,11 @@ impl sealed::VarItem for str {
     }
 }
 
-/// A list of byte strings or texts of any lengths, backed by the very bytes they have on
-/// the wire.
+/// A list of byte strings or texts, stored as on the wire.
 ///
-/// A received list is a slice of its frame's payload; cloning it counts a reference. A
-/// new one comes from an iterator; whether its items are short enough, and its texts
-/// printable ASCII, is tested when it is encoded.
+/// A received list is a slice of its payload, and a clone is a reference to the same bytes. A new
+/// list is made from an iterator. Encoding tests the lengths of its items, and that texts are
+/// printable ASCII.
 ///
 /// ```
 /// use excc_peer::wire::VarList;
@@ -93,33 +96,33 @@ pub struct VarList<T: ?Sized> {
 }
 
 impl<T: VarItem + ?Sized> VarList<T> {
-    /// A list of nothing.
+    /// Creates an empty list.
     pub const fn new() -> Self {
         Self { bytes: Bytes::new(), len: 0, items: PhantomData }
     }
 
-    /// How many items there are.
+    /// Returns the number of items.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no items.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The items in order.
+    /// Iterates over the items.
     pub fn iter(&self) -> VarIter<'_, T> {
         VarIter { rest: Cursor::new(&self.bytes), len: self.len, items: PhantomData }
     }
 
-    /// The wire form of the items, without their count.
+    /// Returns the encoded items, without their count.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// Reads `count` items of at most `limit` bytes each.
-    pub(crate) fn read(
+    pub(super) fn read(
         reader: &mut Reader<'_>,
         count: usize,
         limit: usize,
@@ -134,7 +137,7 @@ impl<T: VarItem + ?Sized> VarList<T> {
     }
 
     /// Writes the items, without their count.
-    pub(crate) fn write(
+    pub(super) fn write(
         &self,
         writer: &mut Writer,
         limit: usize,
@@ -163,7 +166,7 @@ impl<T: VarItem + ?Sized, I: AsRef<T>> FromIterator<I> for VarList<T> {
     }
 }
 
-/// The items of a [`VarList`].
+/// Iterates over the items of a [`VarList`].
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct VarIter<'a, T: ?Sized> {
     rest: Cursor<'a>,
@@ -172,8 +175,8 @@ pub struct VarIter<'a, T: ?Sized> {
 }
 
 impl<'a, T: VarItem + ?Sized> VarIter<'a, T> {
-    /// Takes the next `len` items, or what is left of them, as an iterator of their own.
-    pub(crate) fn take_items(&mut self, len: usize) -> Self {
+    /// Takes up to `len` items and returns an iterator over them.
+    pub(super) fn take_items(&mut self, len: usize) -> Self {
         let len = len.min(self.len);
         let taken = Self { len, ..self.clone() };
         self.by_ref().take(len).for_each(drop);
@@ -206,7 +209,7 @@ impl<T: ?Sized> Clone for VarIter<'_, T> {
 /// Shows the first items and the number of the others.
 impl<T: VarItem + ?Sized> fmt::Debug for VarIter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug::list(f, self.clone().map(T::shown))
+        fmt_list(f, self.clone().map(T::shown))
     }
 }
 
@@ -231,7 +234,7 @@ impl<T: VarItem + ?Sized> Default for VarList<T> {
     }
 }
 
-/// Equal lists have equal bytes.
+/// Compares the encoded items.
 impl<T: ?Sized> PartialEq for VarList<T> {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_built_list_is_the_list_that_is_read() {
+    fn a_built_list_equals_the_received_one() {
         let built: VarList<str> = ["a", "", "bcd"].into_iter().collect();
         assert_eq!(&built.as_bytes()[..], b"\x01a\x00\x03bcd");
         assert_eq!(read(built.as_bytes(), 3), Ok(built.clone()));
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_taken_are_those_passed_over() {
+    fn taken_items_are_skipped() {
         let list: VarList<str> = ["a", "", "bcd"].into_iter().collect();
         let mut rest = list.iter();
         assert!(rest.take_items(2).eq(["a", ""]));
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_judged_when_read_and_when_written() {
+    fn items_are_checked_on_receipt_and_when_encoded() {
         let long = Excess { seen: 5, allowed: 4 };
         assert_eq!(read(b"\x05abcde", 1), Err(ErrorKind::VarStringTooLong(long)));
         let strict = ErrorKind::MalformedStrictString { byte: b'\n', at: 1 };

@@ -1,48 +1,44 @@
-//! The handshake's opening: `version`.
+//! The first message of the handshake: `version`.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 
 use zerocopy::IntoBytes;
 
 use super::addr::{PeerAddress, Services};
-use super::codec::{Payload, Protocol, Reader, Writer, check_strict, strict_string};
-use super::debug::{MAX_TEXT, ShortText, debug_fields};
+use super::ascii::{check_strict, strict_string};
 use super::error::{ErrorKind, at_most};
+use super::format::{MAX_TEXT, ShortText, debug_fields};
+use super::limits::{MAX_TIMESTAMP, MAX_USER_AGENT};
+use super::payload::Payload;
+use super::protocol::Protocol;
+use super::reader::Reader;
+use super::writer::Writer;
 use crate::network::Chain;
 
-/// Most bytes of a user agent.
-pub const MAX_USER_AGENT: usize = 256;
-
-/// The last second that Decred's nodes can represent and take in a `version`: beyond it
-/// their clock type overflows. Exchangecoin's take every value.
-pub(crate) const LAST_SECOND: u64 = i64::MAX as u64 - 62_135_596_800;
-
-/// `version`: what a node says of itself when a connection opens.
+/// `version`: the properties of a node, sent first by each side.
 ///
-/// The first four fields are always on the wire; the others may be left out from any
-/// one on, and then have the value that [`Version::default`] gives them. Encoding
-/// writes all nine.
+/// The first four fields are mandatory. A received message may end after any later field. Missing
+/// fields have the values of [`Version::default`]. Encoding writes all fields.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct Version {
-    /// The highest protocol version that the sender wants to speak.
+    /// The highest protocol version that the sender offers.
     pub protocol_version: i32,
-    /// What the sender offers.
+    /// The services of the sender.
     pub services: Services,
     /// The sender's clock, in Unix seconds.
     pub timestamp: i64,
-    /// The receiver as the sender sees it.
+    /// The receiver's address, as the sender sees it.
     pub receiver: PeerAddress,
-    /// The sender's own address; the reference nodes fill in the services only.
+    /// The sender's own address. The reference nodes set only its services.
     pub sender: PeerAddress,
-    /// A random number by which a node finds that it has called itself.
+    /// A random number, by which a node detects a connection to itself.
     pub nonce: u64,
     /// The sender's software: at most [`MAX_USER_AGENT`] bytes of printable ASCII.
     pub user_agent: String,
-    /// The height of the sender's best block, which may be negative on the wire.
+    /// The height of the sender's best block. Negative values are valid on the wire.
     pub start_height: i32,
-    /// Whether the sender wants transactions announced to it.
+    /// The sender requests announcements of transactions.
     pub relay: bool,
 }
 
@@ -71,12 +67,13 @@ impl Default for Version {
             nonce: 0,
             user_agent: String::new(),
             start_height: 0,
+            // Nodes without the field relayed all transactions (`docs/protocol.md`, 4.1).
             relay: true,
         }
     }
 }
 
-/// Whether `agent` may be sent as a user agent.
+/// Returns an error if the user agent is too long or not printable ASCII.
 pub(crate) fn check_user_agent(agent: &[u8]) -> Result<(), ErrorKind> {
     at_most(agent.len(), MAX_USER_AGENT, ErrorKind::UserAgentTooLong)?;
     check_strict(agent)
@@ -85,9 +82,10 @@ pub(crate) fn check_user_agent(agent: &[u8]) -> Result<(), ErrorKind> {
 fn check_timestamp(timestamp: i64, protocol: Protocol) -> Result<(), ErrorKind> {
     match protocol.chain {
         Chain::Exchangecoin => Ok(()),
-        // The field is unsigned there, so that negative times lie beyond the last second.
+        // dcrd reads the field as unsigned, so it refuses negative times as well. exccd accepts
+        // all values (`docs/protocol.md`, 3.3).
         Chain::Decred => {
-            at_most(timestamp.cast_unsigned(), LAST_SECOND, ErrorKind::InvalidTimestamp)
+            at_most(timestamp.cast_unsigned(), MAX_TIMESTAMP, ErrorKind::InvalidTimestamp)
         }
     }
 }
@@ -102,6 +100,8 @@ impl Payload for Version {
         };
         check_timestamp(version.timestamp, protocol)?;
         version.receiver = reader.record()?;
+        // Fields from here on were added over time. `MsgVersion.BtcDecode` of both nodes reads
+        // each only if bytes remain (`docs/protocol.md`, 4.1).
         if reader.remaining() > 0 {
             version.sender = reader.record()?;
         }
@@ -109,6 +109,7 @@ impl Payload for Version {
             version.nonce = reader.u64()?;
         }
         if reader.remaining() > 0 {
+            // `validateUserAgent` of both nodes tests the length before the characters.
             let agent = reader.string_bytes()?;
             at_most(agent.len(), MAX_USER_AGENT, ErrorKind::UserAgentTooLong)?;
             version.user_agent = strict_string(agent)?;
@@ -117,6 +118,7 @@ impl Payload for Version {
             version.start_height = reader.i32()?;
         }
         if reader.remaining() > 0 {
+            // Any value but 0 is true (`docs/protocol.md`, 3.3).
             version.relay = reader.u8()? != 0;
         }
         Ok(version)
@@ -138,18 +140,12 @@ impl Payload for Version {
     }
 }
 
-impl From<Version> for super::message::Message {
-    fn from(version: Version) -> Self {
-        Self::Version(Box::new(version))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn decred_refuses_times_beyond_its_last_second() {
+    fn decred_refuses_timestamps_beyond_its_maximum() {
         let decred = Protocol::new(Chain::Decred, 12);
         let exchangecoin = Protocol::new(Chain::Exchangecoin, 8);
         assert_eq!(check_timestamp(9_223_371_974_719_179_007, decred), Ok(()));

@@ -12,9 +12,9 @@ use std::iter;
 
 use bytes::Bytes;
 use excc_peer::wire::{
-    Block, Command, CutFrame, DecodeError, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN,
-    InputBuffer, Message, MixMessage, Protocol, Reject, RejectCode, TrailingBytes, Tx,
-    TxSerialization,
+    Block, Command, DecodeError, Decoder, EncodedMessage, Frame, FrameHeader, HEADER_LEN,
+    IncompleteFrame, InputBuffer, Message, MixMessage, Protocol, Reject, RejectCode, TrailingBytes,
+    Tx, TxSerialization,
 };
 use excc_peer::{Chain, Hash, HashFunction, Network};
 
@@ -189,7 +189,7 @@ struct Received {
     /// The first message; none of a stream that ended without one.
     frame: Result<Option<Frame>, DecodeError>,
     /// The frame that the end of the stream left incomplete.
-    cut: Option<CutFrame>,
+    cut: Option<IncompleteFrame>,
     /// Bytes taken.
     consumed: usize,
 }
@@ -216,7 +216,7 @@ impl Received {
                 return Self { frame, cut: None, consumed: fed - buffer.len() };
             }
         }
-        let cut = decoder.cut(buffer.len());
+        let cut = decoder.incomplete_frame(buffer.len());
         Self { frame: Ok(None), cut, consumed: fed - buffer.len() }
     }
 }

@@ -94,7 +94,7 @@ fn every_message_comes_back_at_every_version_that_has_it() {
             let mut decoder = Decoder::new(network, version);
             let received = decoder.decode(&mut buffer).expect("valid").expect("whole");
             assert_eq!((&received.message, received.len), (&message, frame.len()));
-            assert_eq!(decoder.cut(buffer.len()), None);
+            assert_eq!(decoder.incomplete_frame(buffer.len()), None);
             assert_eq!(EncodedMessage::new(&network, version, &received.message), Ok(encoded));
         }
     });

@@ -145,7 +145,7 @@ fn a_stream_that_ends_inside_a_frame_is_cut_and_no_violation() {
             };
             assert_eq!((cut.command, cut.received, cut.needed), expected);
             let reason = CloseReason::Cut(cut);
-            let of = if len < 24 { "header" } else { "version" };
+            let of = if len < 24 { "frame header" } else { "version" };
             let expected = format!(
                 "stream ended inside a frame: {} of {} bytes of a {of} received",
                 cut.received, cut.needed

@@ -6,7 +6,9 @@ mod model;
 mod script;
 
 use bytes::{Buf, BytesMut};
-use excc_peer::wire::{Command, CutFrame, FeeFilter, InputBuffer, InvVect, Message, Ping, Version};
+use excc_peer::wire::{
+    Command, FeeFilter, IncompleteFrame, InputBuffer, InvVect, Message, Ping, Version,
+};
 use excc_peer::{
     Announced, CloseReason, Config, Direction, Event, Hash, Instant, PeerState, Relay,
     SendErrorKind, SendId, SentNonces, UnixTime,
@@ -394,7 +396,7 @@ fn assert_end(reason: Option<&CloseReason>, expected: Option<&End>) {
             (error.command(), error.kind().name()) == (command, fault)
         }
         (
-            Some(CloseReason::Cut(CutFrame { command, needed, received, .. })),
+            Some(CloseReason::Cut(IncompleteFrame { command, needed, received, .. })),
             Some(&End::Cut(expected, of, came)),
         ) => (*command, *needed, *received) == (expected, of, came),
         (Some(reason), Some(End::Reason(expected))) => reason == expected,

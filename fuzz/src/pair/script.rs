@@ -299,7 +299,7 @@ impl Side {
             version => 1 + u32::from(version - 1) % chain.newest_version(),
         };
         let oldest = match script.byte() {
-            0 => chain.lowest_remote_version().min(version),
+            0 => chain.min_remote_version().min(version),
             oldest => u32::from(oldest) % (version + 1),
         };
         let reviews = has(0);

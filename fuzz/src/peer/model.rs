@@ -59,9 +59,11 @@ impl Mirror {
             (None, error) => assert!(error.is_none() && self.rest.is_empty()),
             (Some(CloseReason::Decode(reason)), error) => assert_eq!(Some(reason), error.as_ref()),
             (Some(CloseReason::Cut(cut)), _) => {
-                assert_eq!(self.decoder.cut(untaken).as_ref(), Some(cut));
+                assert_eq!(self.decoder.incomplete_frame(untaken).as_ref(), Some(cut));
             }
-            (Some(CloseReason::RemoteClosed), _) => assert_eq!(self.decoder.cut(untaken), None),
+            (Some(CloseReason::RemoteClosed), _) => {
+                assert_eq!(self.decoder.incomplete_frame(untaken), None)
+            }
             _ => {}
         }
     }

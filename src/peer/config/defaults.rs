@@ -120,7 +120,7 @@ fn duplicate_request_lifetime(chain: Chain) -> Duration {
 
 /// Returns the minimum of the reference nodes' servers, or our own version if that is lower.
 pub(super) fn min_remote_version(config: &Config) -> u32 {
-    config.network.chain().lowest_remote_version().min(config.protocol_version)
+    config.network.chain().min_remote_version().min(config.protocol_version)
 }
 
 /// Returns an interval of which two fit into every idle timeout.

@@ -1,13 +1,17 @@
-//! The ciphertexts of a mix: `mixcphrtxt`.
+//! Ciphertexts of shared secrets: `mixcphrtxt`.
 
-use super::{Ciphertext, MAX_MIX_PEERS, write_head};
+use super::fields::write_head;
+use super::records::Ciphertext;
+use super::signed::mix_message;
 use crate::hash::Hash;
-use crate::wire::codec::{Reader, Writer};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{ErrorKind, Invalid};
+use crate::wire::format::{ShortHex, debug_fields};
+use crate::wire::limits::MAX_MIX_PEERS;
 use crate::wire::list::List;
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 
-/// `mixcphrtxt`: a shared secret for every peer of a mix, each under that peer's key.
+/// `mixcphrtxt`: a shared secret for each peer of a mix, encrypted with that peer's public key.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixCphrTxt {
@@ -15,15 +19,17 @@ pub struct MixCphrTxt {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
-    /// The ciphertexts: at most [`MAX_MIX_PEERS`], and as many as key exchanges seen.
+    /// The ciphertexts: at most [`MAX_MIX_PEERS`], and one for each key exchange seen.
     pub ciphertexts: List<Ciphertext>,
-    /// The hashes of the `mixkeyxchg`s of the run.
+    /// The hashes of the `mixkeyxchg` messages of the run.
     pub seen_key_exchanges: List<Hash>,
 }
+
+mix_message!(MixCphrTxt);
 
 debug_fields! {
     MixCphrTxt {
@@ -42,13 +48,14 @@ impl MixCphrTxt {
         let identity = reader.array()?;
         let session_id = reader.array()?;
         let run = reader.u32()?;
+        // One count for both lists.
         let count = reader.count(MAX_MIX_PEERS, ErrorKind::TooManyPrevMixMsgs)?;
         let ciphertexts = List::read_records(reader, count)?;
         let seen_key_exchanges = List::read_records(reader, count)?;
         Ok(Self { signature, identity, session_id, run, ciphertexts, seen_key_exchanges })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         let (ciphertexts, seen) = (self.ciphertexts.len(), self.seen_key_exchanges.len());
         if ciphertexts != seen {
@@ -64,8 +71,8 @@ impl MixCphrTxt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::message::Command;
-    use crate::wire::mix::CIPHERTEXT_LEN;
+    use crate::wire::command::Command;
+    use crate::wire::mix::records::CIPHERTEXT_LEN;
     use crate::wire::mix::testing::*;
 
     fn shared(ciphertexts: usize, seen: usize) -> MixCphrTxt {
@@ -80,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn ciphertexts_come_back() {
+    fn ciphertexts_round_trip() {
         round_trip(shared(0, 0));
-        let most = round_trip(shared(MAX_MIX_PEERS, MAX_MIX_PEERS));
-        assert_eq!(most.len(), max_payload(Command::MixCphrTxt));
+        let max = round_trip(shared(MAX_MIX_PEERS, MAX_MIX_PEERS));
+        assert_eq!(max.len(), max_payload(Command::MixCphrTxt));
     }
 
     #[test]
-    fn there_is_a_ciphertext_for_each_key_exchange() {
+    fn each_key_exchange_has_a_ciphertext() {
         for (ciphertexts, seen) in [(1, 2), (514, 513)] {
             let unequal = ErrorKind::InvalidMsg(Invalid::UnequalLists { ciphertexts, seen });
             assert_eq!(encoded(shared(ciphertexts, seen)), Err(unequal));

@@ -1,18 +1,21 @@
 //! The transaction of a mix: `mixconfirm`.
 
-use super::{read_seen, write_head, write_seen};
+use super::fields::{read_seen, write_head, write_seen};
+use super::signed::mix_message;
 use crate::hash::Hash;
 use crate::network::Chain;
-use crate::wire::codec::{Reader, Writer, check_chain};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::ErrorKind;
+use crate::wire::format::{ShortHex, debug_fields};
 use crate::wire::list::List;
+use crate::wire::protocol::check_chain;
+use crate::wire::reader::Reader;
 use crate::wire::tx::Tx;
+use crate::wire::writer::Writer;
 
-/// `mixconfirm`: the transaction of a mix, with the sender's inputs signed.
+/// `mixconfirm`: the transaction of a mix, with the signed inputs of the sender.
 ///
-/// The limit of its payload leaves the transaction 1,000,000 bytes, as in Decred's nodes,
-/// where a `tx` may have more.
+/// The maximum payload allows a transaction of 1,000,000 bytes, as in Decred's nodes. A `tx` may
+/// be larger.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixConfirm {
@@ -20,16 +23,18 @@ pub struct MixConfirm {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
     /// The transaction.
     pub mix: Tx,
-    /// The hashes of the `mixdcnet`s of the run: at most
-    /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
+    /// The hashes of the `mixdcnet` messages of the run: at most
+    /// [`MAX_MIX_PEERS`](crate::wire::MAX_MIX_PEERS).
     pub seen_dc_nets: List<Hash>,
 }
+
+mix_message!(MixConfirm);
 
 debug_fields! {
     MixConfirm {
@@ -54,7 +59,7 @@ impl MixConfirm {
         })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         check_chain(self.mix.chain(), Chain::Decred)?;
         write_head(&self.identity, &self.session_id, self.run, writer);
@@ -66,7 +71,8 @@ impl MixConfirm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::message::{Command, Message};
+    use crate::wire::command::Command;
+    use crate::wire::message::Message;
     use crate::wire::mix::testing::*;
 
     /// A transaction of version 1 without inputs and outputs.
@@ -84,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn transactions_come_back() {
+    fn transactions_round_trip() {
         let payload = round_trip(confirm(0));
         assert_eq!(payload, [&head()[..], &TX, &[0]].concat());
         assert_eq!(decoded(Command::MixConfirm, &payload), Ok(Message::from(confirm(0))));

@@ -1,16 +1,20 @@
-//! The messages mixed: `mixdcnet`.
+//! The DC-net of a mix: `mixdcnet`.
 
-use super::{
-    DcNetMessage, MAX_MIX_MESSAGES, check_filled, read_seen, too_many_columns, too_many_rows,
-    write_head, write_seen,
+use super::fields::{
+    check_filled, read_seen, too_many_columns, too_many_rows, write_head, write_seen,
 };
+use super::records::DcNetMessage;
+use super::signed::mix_message;
 use crate::hash::Hash;
-use crate::wire::codec::{Reader, Writer};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{ErrorKind, at_most};
+use crate::wire::format::{ShortHex, debug_fields};
+use crate::wire::limits::MAX_MIX_MESSAGES;
 use crate::wire::list::List;
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 
-/// `mixdcnet`: the sender's part of the DC-net, the sum of which is the messages mixed.
+/// `mixdcnet`: the sender's part of the DC-net. The sum of all parts is the list of mixed
+/// messages.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixDCNet {
@@ -18,22 +22,21 @@ pub struct MixDCNet {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
-    /// The messages: a row for each that the sender mixes, in it one for each slot.
+    /// The messages: a row for each message of the sender, with one column for each slot.
     pub dc_net: DcNetMatrix,
-    /// The hashes of the `mixslotres`s of the run: at most
-    /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
+    /// The hashes of the `mixslotres` messages of the run: at most
+    /// [`MAX_MIX_PEERS`](crate::wire::MAX_MIX_PEERS).
     pub seen_slot_reserves: List<Hash>,
 }
 
-/// The messages in a `mixdcnet`, in rows of equal length.
+/// The messages of a `mixdcnet`, in rows of equal length.
 ///
-/// At most [`MAX_MIX_MESSAGES`] rows of as many messages, which is tested when it is
-/// encoded. There may be no rows, where Decred's nodes read such a matrix but do not
-/// write it, and rows may be empty.
+/// Encoding tests the limits: at most [`MAX_MIX_MESSAGES`] rows of at most [`MAX_MIX_MESSAGES`]
+/// messages. A matrix may have no rows, and rows may be empty.
 ///
 /// ```
 /// use excc_peer::wire::{DcNetMatrix, DcNetMessage};
@@ -46,18 +49,18 @@ pub struct MixDCNet {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DcNetMatrix {
     rows: usize,
-    /// None without rows, as the wire then does not tell them.
+    /// 0 without rows, because the wire then omits the number.
     columns: usize,
     messages: List<DcNetMessage>,
 }
 
 impl DcNetMatrix {
-    /// A matrix of messages, row by row. Without rows it has no columns either.
+    /// Creates a matrix of messages, row by row. Without rows it has no columns either.
     ///
     /// # Errors
     ///
-    /// [`RaggedMatrix`](crate::wire::Invalid::RaggedMatrix) if there are more or fewer
-    /// messages than the matrix has places.
+    /// Returns [`RaggedMatrix`](crate::wire::Invalid::RaggedMatrix) if the number of messages is
+    /// not `rows` times `columns`.
     pub fn new(
         rows: usize,
         columns: usize,
@@ -69,22 +72,22 @@ impl DcNetMatrix {
         Ok(Self { rows, columns, messages })
     }
 
-    /// The number of messages in each row.
+    /// Returns the number of messages in each row.
     pub const fn columns(&self) -> usize {
         self.columns
     }
 
-    /// All messages, row by row.
+    /// Returns all messages, row by row.
     pub const fn messages(&self) -> &List<DcNetMessage> {
         &self.messages
     }
 
-    /// The rows in order.
+    /// Iterates over the rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[DcNetMessage]> {
         let mut rest = self.messages.as_slice();
         (0..self.rows).map(move |_| {
-            let (row, later) = rest.split_at_checked(self.columns).unwrap_or_default();
-            rest = later;
+            let (row, remaining) = rest.split_at_checked(self.columns).unwrap_or_default();
+            rest = remaining;
             row
         })
     }
@@ -95,6 +98,7 @@ impl DcNetMatrix {
             return Ok(Self::default());
         }
         let columns = reader.varint()?;
+        // `readMixVects` of dcrd's wire package reads all three numbers before it tests one.
         let size = reader.varint()?;
         at_most(rows, MAX_MIX_MESSAGES, too_many_rows)?;
         at_most(columns, MAX_MIX_MESSAGES, too_many_columns)?;
@@ -105,6 +109,8 @@ impl DcNetMatrix {
     }
 
     fn write(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
+        // dcrd refuses to encode a matrix without rows, but decodes it. It is encoded here, so that
+        // every received message can be hashed (`docs/protocol.md`, 14).
         writer.count(self.rows, MAX_MIX_MESSAGES, too_many_rows)?;
         if self.rows > 0 {
             writer.count(self.columns, MAX_MIX_MESSAGES, too_many_columns)?;
@@ -114,6 +120,8 @@ impl DcNetMatrix {
         Ok(())
     }
 }
+
+mix_message!(MixDCNet);
 
 debug_fields! {
     MixDCNet {
@@ -138,7 +146,7 @@ impl MixDCNet {
         })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         write_head(&self.identity, &self.session_id, self.run, writer);
         self.dc_net.write(writer)?;
@@ -151,8 +159,8 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::wire::command::Command;
     use crate::wire::error::Invalid;
-    use crate::wire::message::Command;
     use crate::wire::mix::testing::*;
 
     fn message(n: usize) -> DcNetMessage {
@@ -172,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_back() {
+    fn messages_round_trip() {
         round_trip(net(2, 3, 1));
         round_trip(net(1, MAX_MIX_MESSAGES, 0));
         round_trip(net(MAX_MIX_MESSAGES, 1, 512));
     }
 
     #[test]
-    fn without_rows_the_wire_tells_neither_columns_nor_size() {
+    fn without_rows_neither_columns_nor_size_are_encoded() {
         let payload = round_trip(net(0, 0, 1));
         assert_eq!(payload[head().len()..], [&[0, 1], &[0; 32][..]].concat());
         assert_eq!(net(0, 5, 1), net(0, 0, 1));
@@ -196,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_beyond_a_limit_are_not_sent() {
+    fn messages_beyond_a_limit_are_not_encoded() {
         for (message, error) in [
             (net(1_025, 0, 0), too_many_rows(excess(1_025, 1_024))),
             (net(1, 1_025, 0), too_many_columns(excess(1_025, 1_024))),
@@ -207,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_has_a_message_in_each_place() {
+    fn a_matrix_has_a_message_in_each_row_and_column() {
         let messages = vec![message(1), message(2), message(3), message(4)];
         let matrix = DcNetMatrix::new(2, 2, messages.clone()).unwrap();
         assert!(matrix.rows().eq([[message(1), message(2)], [message(3), message(4)]]));

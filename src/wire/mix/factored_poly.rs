@@ -1,20 +1,20 @@
-//! The solution of a mix's slot reservation: `mixfactpoly`.
+//! The solution of the slot reservation of a mix: `mixfactpoly`.
 
-use super::{
-    MAX_MIX_MESSAGES, MAX_MIX_VALUE, read_seen, too_many_values, value_too_long, write_head,
-    write_seen,
-};
+use super::fields::{read_seen, too_many_values, value_too_long, write_head, write_seen};
+use super::signed::mix_message;
 use crate::hash::Hash;
-use crate::wire::codec::{Reader, Writer};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::ErrorKind;
+use crate::wire::format::{ShortHex, debug_fields};
+use crate::wire::limits::{MAX_MIX_MESSAGES, MAX_MIX_VALUE};
 use crate::wire::list::List;
+use crate::wire::reader::Reader;
 use crate::wire::var_list::VarList;
+use crate::wire::writer::Writer;
 
-/// `mixfactpoly`: the roots of the polynomial that the slot reservations of a mix make.
+/// `mixfactpoly`: the roots of the polynomial of the slot reservation.
 ///
-/// The limit of its payload leaves no room for the length of each root, as in Decred's
-/// nodes: with the most roots of the most bytes, and the most hashes, it cannot be sent.
+/// The maximum payload omits the length of each root, as in Decred's nodes. So the largest
+/// message that is within all other limits cannot be sent.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixFactPoly {
@@ -22,16 +22,18 @@ pub struct MixFactPoly {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
-    /// The roots: at most [`MAX_MIX_MESSAGES`], of at most [`MAX_MIX_VALUE`] bytes each.
+    /// The roots: at most [`MAX_MIX_MESSAGES`], each of at most [`MAX_MIX_VALUE`] bytes.
     pub roots: VarList<[u8]>,
-    /// The hashes of the `mixslotres`s of the run: at most
-    /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
+    /// The hashes of the `mixslotres` messages of the run: at most
+    /// [`MAX_MIX_PEERS`](crate::wire::MAX_MIX_PEERS).
     pub seen_slot_reserves: List<Hash>,
 }
+
+mix_message!(MixFactPoly);
 
 debug_fields! {
     MixFactPoly {
@@ -56,7 +58,7 @@ impl MixFactPoly {
         Ok(Self { signature, identity, session_id, run, roots, seen_slot_reserves })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         write_head(&self.identity, &self.session_id, self.run, writer);
         writer.count(self.roots.len(), MAX_MIX_MESSAGES, too_many_values)?;
@@ -70,8 +72,9 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::wire::message::{Command, Message};
-    use crate::wire::mix::sealed::MixMessage as _;
+    use crate::wire::command::Command;
+    use crate::wire::message::Message;
+    use crate::wire::mix::signed::sealed::MixMessage as _;
     use crate::wire::mix::testing::*;
 
     fn poly(roots: usize, len: usize, seen: usize) -> MixFactPoly {
@@ -86,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn roots_come_back() {
+    fn roots_round_trip() {
         round_trip(poly(0, 0, 0));
         round_trip(poly(1_024, 32, 480));
         round_trip(poly(1_024, 31, 512));
     }
 
     #[test]
-    fn the_largest_message_is_too_large_to_be_sent() {
+    fn the_largest_message_exceeds_the_maximum_payload() {
         let largest = poly(1_024, 32, 512);
         let too_large = ErrorKind::PayloadTooLarge(excess(50_315, 49_291));
         assert_eq!(encoded(largest.clone()), Err(too_large));
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_beyond_a_limit_are_not_sent() {
+    fn roots_beyond_a_limit_are_not_encoded() {
         for (message, error) in [
             (poly(1_025, 0, 0), too_many_values(excess(1_025, 1_024))),
             (poly(1, 33, 0), value_too_long(excess(33, 32))),

@@ -1,16 +1,18 @@
-//! The keys of a mix: `mixkeyxchg`.
+//! Public keys for a mix: `mixkeyxchg`.
 
-use super::{read_seen, write_seen};
+use super::fields::{read_seen, write_seen};
+use super::signed::mix_message;
 use crate::hash::Hash;
-use crate::wire::codec::{Reader, Writer};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::ErrorKind;
+use crate::wire::format::{ShortHex, debug_fields};
 use crate::wire::list::List;
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 
-/// Bytes of a post-quantum public key in a `mixkeyxchg`.
+/// Length of the post-quantum public key in a `mixkeyxchg`, in bytes.
 pub const PQ_KEY_LEN: usize = 1_218;
 
-/// `mixkeyxchg`: the sender's keys for one run of a mix.
+/// `mixkeyxchg`: the sender's public keys for one run of a mix.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixKeyXchg {
@@ -18,24 +20,27 @@ pub struct MixKeyXchg {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// When the session began, in Unix seconds.
+    /// The start of the session, in Unix seconds.
     pub epoch: u64,
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
-    /// The place of the sender among the peers of the session.
+    /// The position of the sender among the peers of the session.
     pub position: u32,
     /// A public key for a Diffie-Hellman exchange over secp256k1.
     pub ecdh: [u8; 33],
-    /// A public key for Streamlined NTRU Prime 4591^761, which a `mixcphrtxt` answers.
+    /// A public key for Streamlined NTRU Prime 4591^761, with which peers encrypt their
+    /// `mixcphrtxt`.
     pub pqpk: [u8; PQ_KEY_LEN],
     /// The [commitment](super::MixSecrets::commitment) to the secrets of the run.
     pub commitment: Hash,
-    /// The hashes of the `mixpairreq`s of the session: at most
-    /// [`MAX_MIX_PEERS`](super::MAX_MIX_PEERS).
+    /// The hashes of the `mixpairreq` messages of the session: at most
+    /// [`MAX_MIX_PEERS`](crate::wire::MAX_MIX_PEERS).
     pub seen_pair_requests: List<Hash>,
 }
+
+mix_message!(MixKeyXchg);
 
 debug_fields! {
     MixKeyXchg {
@@ -68,7 +73,7 @@ impl MixKeyXchg {
         })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         writer.bytes(&self.identity);
         writer.bytes(&self.session_id);
@@ -85,7 +90,7 @@ impl MixKeyXchg {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::message::Command;
+    use crate::wire::command::Command;
     use crate::wire::mix::testing::*;
 
     fn keys(seen: usize) -> MixKeyXchg {
@@ -104,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_back() {
+    fn keys_round_trip() {
         round_trip(keys(0));
         assert_eq!(round_trip(keys(512)).len(), max_payload(Command::MixKeyXchg));
         assert_eq!(encoded(keys(513)), Err(ONE_TOO_MANY_SEEN));

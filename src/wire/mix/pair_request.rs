@@ -1,38 +1,29 @@
 //! The offer to mix: `mixpairreq`.
 
+use super::signed::mix_message;
+use crate::wire::ascii::{check_strict, strict_string};
+use crate::wire::limits::{
+    MAX_MIX_PUB_KEY, MAX_MIX_SCRIPT, MAX_MIX_SCRIPT_CLASS, MAX_MIX_SIGNATURE, MAX_MIX_UTXOS,
+};
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use zerocopy::IntoBytes;
 
-use crate::wire::codec::{Reader, Writer, check_strict, strict_string};
-use crate::wire::debug::{Items, ShortHex, ShortText, debug_fields};
 use crate::wire::error::{ErrorKind, Invalid, at_most};
+use crate::wire::format::{Items, ShortHex, ShortText, debug_fields};
 use crate::wire::tx::{OutPoint, TxOut};
 
-/// Most bytes of the script class in a `mixpairreq`.
-pub const MAX_MIX_SCRIPT_CLASS: usize = 32;
+/// Length in bytes of an unspent output with empty script, public key and signature.
+const MIN_UTXO_LEN: usize = size_of::<OutPoint>() + 3 + 1;
 
-/// Most unspent outputs in a `mixpairreq`.
-pub const MAX_MIX_UTXOS: usize = 512;
-
-/// Most bytes of the script of an unspent output in a `mixpairreq`.
-pub const MAX_MIX_SCRIPT: usize = 16_384;
-
-/// Most bytes of the public key of an unspent output in a `mixpairreq`.
-pub const MAX_MIX_PUB_KEY: usize = 33;
-
-/// Most bytes of the signature of an unspent output in a `mixpairreq`.
-pub const MAX_MIX_SIGNATURE: usize = 64;
-
-/// Bytes of an unspent output whose script, public key and signature are empty.
-const SHORTEST_UTXO: usize = size_of::<OutPoint>() + 3 + 1;
-
-/// `mixpairreq`: offers to mix, and tells what the sender puts in.
+/// `mixpairreq`: offers to mix, and lists the sender's inputs.
 ///
-/// The limit of its payload is three bytes short of the largest message that keeps all
-/// the other limits, as it is in Decred's nodes.
+/// The maximum payload is that of Decred's nodes. The largest message within all other limits
+/// exceeds it by three bytes.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixPairReq {
@@ -40,46 +31,49 @@ pub struct MixPairReq {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The height of the block with which the offer expires.
+    /// The block height at which the offer expires.
     pub expiry: u32,
-    /// The amount of each mixed output, in atoms: not negative.
+    /// The amount of each mixed output, in atoms. Not negative.
     pub mix_amount: i64,
-    /// What scripts the mixed outputs have: at most [`MAX_MIX_SCRIPT_CLASS`] bytes of
+    /// The class of the scripts of the mixed outputs: at most [`MAX_MIX_SCRIPT_CLASS`] bytes of
     /// printable ASCII.
     pub script_class: String,
     /// The version of the transaction.
     pub tx_version: u16,
     /// The lock time of the transaction.
     pub lock_time: u32,
-    /// How many mixed outputs the sender wants.
+    /// Number of mixed outputs of the sender.
     pub message_count: u32,
-    /// The sum of the amounts that the sender puts in, in atoms: not negative.
+    /// The sum of the sender's inputs, in atoms. Not negative.
     pub input_value: i64,
-    /// The unspent outputs that the sender puts in: at most [`MAX_MIX_UTXOS`].
+    /// The sender's inputs: at most [`MAX_MIX_UTXOS`] unspent outputs.
     pub utxos: Vec<MixUtxo>,
-    /// The output for what is left over, if the sender wants one.
+    /// The change output of the sender, if any.
     pub change: Option<TxOut>,
-    /// Flags of this offer.
+    /// Flags of the offer.
     pub flags: u8,
-    /// Flags in which the offers that are mixed together agree.
+    /// Flags that are equal in all offers of a mix.
     pub pairing_flags: u8,
 }
 
-/// An unspent output in a `mixpairreq`, with the proof that its sender may spend it.
+/// An unspent output in a `mixpairreq`, with a proof of ownership.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixUtxo {
-    /// Which output it is.
+    /// The reference to the output.
     pub out_point: OutPoint,
-    /// The script whose hash is paid to, where one is: at most [`MAX_MIX_SCRIPT`] bytes.
+    /// The redeem script of a pay-to-script-hash output, or nothing: at most [`MAX_MIX_SCRIPT`]
+    /// bytes.
     pub script: Bytes,
     /// The public key: at most [`MAX_MIX_PUB_KEY`] bytes.
     pub pub_key: Bytes,
     /// The signature of that key: at most [`MAX_MIX_SIGNATURE`] bytes.
     pub signature: Bytes,
-    /// The opcode that marks an output of the stake tree, or 0.
+    /// The opcode of an output in the stake tree, or 0.
     pub opcode: u8,
 }
+
+mix_message!(MixPairReq);
 
 debug_fields! {
     MixPairReq {
@@ -108,8 +102,8 @@ debug_fields! {
 }
 
 impl MixPairReq {
-    /// The description of the transaction offered: offers with the same one can be mixed
-    /// together.
+    /// Returns the description of the offered transaction. Offers with equal descriptions can be
+    /// mixed together.
     #[must_use]
     pub fn pairing(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -135,6 +129,7 @@ impl MixPairReq {
         let identity = reader.array()?;
         let expiry = reader.u32()?;
         let mix_amount = reader.i64()?;
+        // `MsgMixPairReq.BtcDecode` of dcrd tests each amount before it reads the next field.
         check_amount(mix_amount)?;
         let script_class = reader.var_bytes(MAX_MIX_SCRIPT_CLASS, ErrorKind::VarStringTooLong)?;
         let script_class = strict_string(script_class)?;
@@ -144,7 +139,7 @@ impl MixPairReq {
         let input_value = reader.i64()?;
         check_amount(input_value)?;
         let count = reader.count(MAX_MIX_UTXOS, ErrorKind::TooManyMixPairReqUTXOs)?;
-        let mut utxos = Vec::with_capacity(count.min(reader.remaining() / SHORTEST_UTXO));
+        let mut utxos = Vec::with_capacity(count.min(reader.remaining() / MIN_UTXO_LEN));
         for _ in 0..count {
             utxos.push(MixUtxo::read(reader)?);
         }
@@ -170,10 +165,11 @@ impl MixPairReq {
         })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         let script_class = self.script_class.as_bytes();
         let too_long = ErrorKind::MixPairReqScriptClassTooLong;
+        // dcrd encodes negative amounts, but receivers refuse them (`docs/protocol.md`, 14).
         check_amount(self.mix_amount)?;
         at_most(script_class.len(), MAX_MIX_SCRIPT_CLASS, too_long)?;
         check_strict(script_class)?;
@@ -230,8 +226,9 @@ mod tests {
 
     use super::*;
     use crate::hash::Hash;
-    use crate::wire::message::{Command, Message};
-    use crate::wire::mix::sealed::MixMessage as _;
+    use crate::wire::command::Command;
+    use crate::wire::message::Message;
+    use crate::wire::mix::signed::sealed::MixMessage as _;
     use crate::wire::mix::testing::*;
 
     fn utxo(script: usize, pub_key: usize, signature: usize) -> MixUtxo {
@@ -263,9 +260,9 @@ mod tests {
     }
 
     #[test]
-    fn offers_of_all_sizes_come_back() {
+    fn offers_of_all_sizes_round_trip() {
         let short = round_trip(offer());
-        assert_eq!(short.len(), 64 + 33 + 4 + 8 + 6 + 2 + 4 + 4 + 8 + 1 + SHORTEST_UTXO + 3);
+        assert_eq!(short.len(), 64 + 33 + 4 + 8 + 6 + 2 + 4 + 4 + 8 + 1 + MIN_UTXO_LEN + 3);
         round_trip(MixPairReq { mix_amount: i64::MAX, input_value: 0, ..offer() });
         let change = TxOut { value: -1, version: 2, pk_script: vec![3; 300].into() };
         round_trip(MixPairReq {
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_offer_is_three_bytes_too_large() {
+    fn the_largest_offer_exceeds_the_maximum_payload_by_three_bytes() {
         let largest = MixPairReq {
             script_class: " ".repeat(MAX_MIX_SCRIPT_CLASS),
             utxos: vec![utxo(MAX_MIX_SCRIPT, MAX_MIX_PUB_KEY, MAX_MIX_SIGNATURE); MAX_MIX_UTXOS],
@@ -295,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_beyond_a_limit_are_not_sent() {
+    fn offers_beyond_a_limit_are_not_encoded() {
         let negative = |amount| ErrorKind::InvalidMsg(Invalid::NegativeAmount(amount));
         let long = |seen, allowed| ErrorKind::VarBytesTooLong(excess(seen, allowed));
         for (offer, error) in [
@@ -323,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_are_paired_by_what_they_want_to_make() {
+    fn offers_are_paired_by_the_offered_transaction() {
         let expected = b"\x0c\0\0\0\0\0\0\0\x05P2PKH\x0d\0\x0e\0\0\0\x12";
         assert_eq!(offer().pairing(), expected);
         let other = MixPairReq { identity: [0; 33], input_value: 1, flags: 0, ..offer() };

@@ -1,18 +1,19 @@
 //! The secrets of a failed mix: `mixsecrets`.
 
-use super::{
-    DcNetMessage, MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_VALUE, MixMessage, read_seen,
-    too_many_values, value_too_long, write_head, write_seen,
-};
+use super::fields::{read_seen, too_many_values, value_too_long, write_head, write_seen};
+use super::records::DcNetMessage;
+use super::signed::{MixMessage, mix_message};
 use crate::hash::Hash;
-use crate::wire::codec::{Reader, Writer};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{EncodeError, ErrorKind, at_most};
+use crate::wire::format::{ShortHex, debug_fields};
+use crate::wire::limits::{MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_VALUE};
 use crate::wire::list::List;
+use crate::wire::reader::Reader;
 use crate::wire::var_list::VarList;
+use crate::wire::writer::Writer;
 
-/// `mixsecrets`: what the sender kept secret in a run that failed, so that it can be told
-/// who made it fail.
+/// `mixsecrets`: reveals the sender's secrets of a failed run, so that the peers can identify who
+/// disrupted it.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixSecrets {
@@ -20,20 +21,22 @@ pub struct MixSecrets {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
-    /// The seed that the sender's keys in the run were made from.
+    /// The seed of the sender's keys in the run.
     pub seed: [u8; 32],
-    /// The sender's messages in the slot reservation: at most [`MAX_MIX_MESSAGES`], of at
-    /// most [`MAX_MIX_VALUE`] bytes each.
+    /// The sender's messages in the slot reservation: at most [`MAX_MIX_MESSAGES`], each of at
+    /// most [`MAX_MIX_VALUE`] bytes.
     pub slot_reserve_msgs: VarList<[u8]>,
     /// The sender's messages in the DC-net: at most [`MAX_MIX_MESSAGES`].
     pub dc_net_msgs: List<DcNetMessage>,
-    /// The hashes of the `mixsecrets`s of other peers: at most [`MAX_MIX_PEERS`].
+    /// The hashes of the `mixsecrets` messages of other peers: at most [`MAX_MIX_PEERS`].
     pub seen_secrets: List<Hash>,
 }
+
+mix_message!(MixSecrets);
 
 debug_fields! {
     MixSecrets {
@@ -49,12 +52,13 @@ debug_fields! {
 }
 
 impl MixSecrets {
-    /// The commitment to these secrets, which the sender's `mixkeyxchg` has told before:
-    /// the hash of the message without signature and without other peers' secrets.
+    /// Returns the commitment to these secrets, which the sender's `mixkeyxchg` contains. It is
+    /// the hash of the message with a zero signature and no messages seen.
     ///
     /// # Errors
     ///
-    /// What is wrong with the message, as when it is encoded.
+    /// Returns the errors of encoding the message, except
+    /// [`PayloadTooLarge`](crate::wire::ErrorKind::PayloadTooLarge).
     pub fn commitment(&self) -> Result<Hash, EncodeError> {
         let unsigned = Self { signature: [0; 64], seen_secrets: List::new(), ..self.clone() };
         unsigned.message_hash()
@@ -82,9 +86,10 @@ impl MixSecrets {
         })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
-        // Decred's nodes complain of this first.
+        // `MsgMixSecrets.BtcEncode` of dcrd tests this first. It does not test the slot
+        // reservation, whose limits receivers enforce (`docs/protocol.md`, 14).
         at_most(self.seen_secrets.len(), MAX_MIX_PEERS, ErrorKind::TooManyPrevMixMsgs)?;
         write_head(&self.identity, &self.session_id, self.run, writer);
         writer.bytes(&self.seed);
@@ -99,12 +104,13 @@ impl MixSecrets {
     }
 }
 
-/// Reads a count, the size of a message unless there are none, and the messages.
+/// Reads a count, and the size and the messages unless the count is 0.
 fn read_dc_net(reader: &mut Reader<'_>) -> Result<List<DcNetMessage>, ErrorKind> {
     let count = reader.varint()?;
     if count == 0 {
         return Ok(List::new());
     }
+    // `readMixVect` of dcrd's wire package reads both numbers before it tests one.
     let size = reader.varint()?;
     at_most(count, MAX_MIX_MESSAGES, too_many_values)?;
     DcNetMessage::check_size(size)?;
@@ -116,9 +122,10 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::wire::message::Command;
+    use crate::wire::command::Command;
+    use crate::wire::mix::records::MIXED_MESSAGE_LEN;
+    use crate::wire::mix::signed::digest;
     use crate::wire::mix::testing::*;
-    use crate::wire::mix::{MIXED_MESSAGE_LEN, digest};
 
     fn secrets(slots: usize, len: usize, messages: usize, seen: usize) -> MixSecrets {
         MixSecrets {
@@ -134,16 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn secrets_come_back() {
-        let fewest = round_trip(secrets(0, 0, 0, 0));
-        assert_eq!(fewest[head().len() + 32..], [0, 0, 0]);
+    fn secrets_round_trip() {
+        let min = round_trip(secrets(0, 0, 0, 0));
+        assert_eq!(min[head().len() + 32..], [0, 0, 0]);
         round_trip(secrets(3, 0, 1, 2));
-        let most = round_trip(secrets(1_024, 32, 1_024, 512));
-        assert_eq!(most.len(), max_payload(Command::MixSecrets));
+        let max = round_trip(secrets(1_024, 32, 1_024, 512));
+        assert_eq!(max.len(), max_payload(Command::MixSecrets));
     }
 
     #[test]
-    fn secrets_beyond_a_limit_are_neither_sent_nor_hashed() {
+    fn secrets_beyond_a_limit_are_neither_encoded_nor_hashed() {
         for (message, error) in [
             (secrets(1_025, 0, 0, 0), too_many_values(excess(1_025, 1_024))),
             (secrets(1, 33, 0, 0), value_too_long(excess(33, 32))),
@@ -156,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commitment_is_to_the_secrets_of_the_sender_alone() {
+    fn a_commitment_excludes_the_signature_and_the_messages_seen() {
         let fields = [&head()[64..], &[5; 32], &[1, 2, 0, 0, 1, 20], &[0; 20]].concat();
         let expected = digest(&[&[0; 64], &fields, &[0]]);
         assert_eq!(secrets(1, 2, 1, 3).commitment(), Ok(expected));

@@ -1,17 +1,21 @@
-//! The reservation of slots in a mix: `mixslotres`.
+//! The slot reservation of a mix: `mixslotres`.
 
-use super::{
-    MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_VALUE, check_filled, read_seen, too_many_columns,
-    too_many_rows, value_too_long, write_head, write_seen,
+use super::fields::{
+    check_filled, read_seen, too_many_columns, too_many_rows, value_too_long, write_head,
+    write_seen,
 };
+use super::signed::mix_message;
 use crate::hash::Hash;
-use crate::wire::codec::{Reader, Writer};
-use crate::wire::debug::{ShortHex, debug_fields};
 use crate::wire::error::{ErrorKind, Invalid};
+use crate::wire::format::{ShortHex, debug_fields};
+use crate::wire::limits::{MAX_MIX_MESSAGES, MAX_MIX_PEERS, MAX_MIX_VALUE};
 use crate::wire::list::List;
+use crate::wire::reader::Reader;
 use crate::wire::var_list::{VarIter, VarList};
+use crate::wire::writer::Writer;
 
-/// `mixslotres`: the sender's part of the sums from which all learn the slots of a mix.
+/// `mixslotres`: the sender's part of the slot reservation. From the sums of all parts, peers
+/// compute the slots.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the wire form has these fields and no more")]
 pub struct MixSlotRes {
@@ -19,22 +23,21 @@ pub struct MixSlotRes {
     pub signature: [u8; 64],
     /// The public key of the sender.
     pub identity: [u8; 33],
-    /// The session that the message is of.
+    /// The identifier of the session.
     pub session_id: [u8; 32],
-    /// The run of the session, counted from 0.
+    /// The run of the session, from 0.
     pub run: u32,
-    /// The values: a row for each message that the sender mixes.
+    /// The values: a row for each message of the sender.
     pub dc_mix: SlotMatrix,
-    /// The hashes of the `mixcphrtxt`s of the run: at most [`MAX_MIX_PEERS`].
+    /// The hashes of the `mixcphrtxt` messages of the run: at most [`MAX_MIX_PEERS`].
     pub seen_ciphertexts: List<Hash>,
 }
 
-/// The values in a `mixslotres`: numbers of a finite field, big endian, in rows of equal
-/// length, of which there are some.
+/// The values of a `mixslotres`: big-endian numbers of a finite field, in rows of equal length.
 ///
-/// At most [`MAX_MIX_MESSAGES`] rows of at most [`MAX_MIX_PEERS`] values of at most
-/// [`MAX_MIX_VALUE`] bytes, which is tested when it is encoded. The values lie as they
-/// are on the wire; a row is found by walking over those before it.
+/// Encoding tests the limits: at most [`MAX_MIX_MESSAGES`] rows of at most [`MAX_MIX_PEERS`]
+/// values, each of at most [`MAX_MIX_VALUE`] bytes. A matrix has at least one row and one column.
+/// Values are stored as on the wire, so that access to a row skips the rows before it.
 ///
 /// ```
 /// use excc_peer::wire::SlotMatrix;
@@ -53,30 +56,30 @@ pub struct SlotMatrix {
 }
 
 impl SlotMatrix {
-    /// A matrix of values, row by row.
+    /// Creates a matrix of values, row by row.
     ///
     /// # Errors
     ///
-    /// [`EmptyMatrix`](Invalid::EmptyMatrix) if there are no rows or no columns, and
-    /// [`RaggedMatrix`](Invalid::RaggedMatrix) if there are more or fewer values than
-    /// the matrix has places.
+    /// - [`EmptyMatrix`](Invalid::EmptyMatrix) if there are no rows or no columns.
+    /// - [`RaggedMatrix`](Invalid::RaggedMatrix) if the number of values is not `rows` times
+    ///   `columns`.
     pub fn new(rows: usize, columns: usize, values: VarList<[u8]>) -> Result<Self, ErrorKind> {
         check_some(rows, columns)?;
         check_filled(values.len(), rows, columns)?;
         Ok(Self { rows, columns, values })
     }
 
-    /// The number of values in each row.
+    /// Returns the number of values in each row.
     pub const fn columns(&self) -> usize {
         self.columns
     }
 
-    /// All values, row by row.
+    /// Returns all values, row by row.
     pub const fn values(&self) -> &VarList<[u8]> {
         &self.values
     }
 
-    /// The rows in order.
+    /// Iterates over the rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = VarIter<'_, [u8]>> {
         let mut values = self.values.iter();
         (0..self.rows).map(move |_| values.take_items(self.columns))
@@ -84,7 +87,8 @@ impl SlotMatrix {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, ErrorKind> {
         let rows = reader.count(MAX_MIX_MESSAGES, too_many_rows)?;
-        // Without rows it does not matter what comes in place of the columns.
+        // `MsgMixSlotReserve.BtcDecode` of dcrd tests the rows before it reads the columns, so a
+        // message may end here.
         let columns = match rows {
             0 => 0,
             _ => reader.count(MAX_MIX_PEERS, too_many_columns)?,
@@ -110,6 +114,8 @@ fn check_some(rows: usize, columns: usize) -> Result<(), ErrorKind> {
     Ok(())
 }
 
+mix_message!(MixSlotRes);
+
 debug_fields! {
     MixSlotRes {
         signature: ShortHex(signature),
@@ -133,7 +139,7 @@ impl MixSlotRes {
         })
     }
 
-    /// Writes what is signed: all fields but the signature.
+    /// Writes all fields except the signature.
     pub(super) fn write_signed(&self, writer: &mut Writer) -> Result<(), ErrorKind> {
         write_head(&self.identity, &self.session_id, self.run, writer);
         self.dc_mix.write(writer)?;
@@ -147,7 +153,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-    use crate::wire::message::Command;
+    use crate::wire::command::Command;
     use crate::wire::mix::testing::*;
 
     fn values(count: usize, len: usize) -> VarList<[u8]> {
@@ -166,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn values_come_back() {
+    fn values_round_trip() {
         round_trip(slots(1, 1, 0, 0));
         round_trip(slots(MAX_MIX_MESSAGES, 1, 1, MAX_MIX_PEERS));
         round_trip(slots(1, MAX_MIX_PEERS, MAX_MIX_VALUE, 0));
     }
 
     #[test]
-    fn values_beyond_a_limit_are_not_sent() {
+    fn values_beyond_a_limit_are_not_encoded() {
         for (message, error) in [
             (slots(1_025, 1, 0, 0), too_many_rows(excess(1_025, 1_024))),
             (slots(1, 513, 0, 0), too_many_columns(excess(513, 512))),
@@ -185,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_has_values_in_each_place() {
+    fn a_matrix_has_a_value_in_each_row_and_column() {
         let matrix = SlotMatrix::new(2, 3, values(6, 1)).unwrap();
         let rows: Vec<Vec<_>> =
             matrix.rows().map(|row| row.map(|value| value[0]).collect()).collect();
@@ -206,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn without_rows_a_message_needs_not_go_on() {
+    fn without_rows_the_columns_are_not_read() {
         let empty =
             |rows, columns| Err(ErrorKind::InvalidMsg(Invalid::EmptyMatrix { rows, columns }));
         let payload = [&head()[..], &[0]].concat();

@@ -1,26 +1,25 @@
-//! Transactions where they lie.
+//! Views of encoded transactions.
 
 use core::fmt;
 use core::ops::Range;
 
-use bytes::Bytes;
 use zerocopy::FromBytes;
 
-use super::build::{Transaction, TxIn, TxOut};
-use super::{
-    Layout, Locks, Origin, OutPoint, Payment, Spend, Tx, TxSerialization, VERSION_LEN, script,
+use super::layout::{
+    Layout, OutputHead, PrefixInput, PrefixTail, TxSerialization, VERSION_LEN, WitnessInput, script,
 };
+use super::outpoint::OutPoint;
 use crate::hash::{Hash, Hasher};
 use crate::network::Chain;
-use crate::wire::codec::{Cursor, put_varint, varint_len};
-use crate::wire::debug::{self, ShortHex};
 use crate::wire::error::ErrorKind;
+use crate::wire::format::{ShortHex, fmt_list};
+use crate::wire::reader::Cursor;
+use crate::wire::varint::{put_varint, varint_len};
 
-/// A transaction where it lies in a `tx` or a `block`.
+/// A view of a transaction in a `tx` or `block`.
 ///
-/// Of the half that is not serialised, if one is not, the reference nodes take every
-/// number for 0, every script for empty, and outputs for none; so do the getters and the
-/// hashes.
+/// If one half is not encoded, its numbers are 0, its scripts are empty, and there are no
+/// outputs. Getters and hashes agree with the reference nodes in that.
 #[derive(Clone, Copy)]
 pub struct TxRef<'a> {
     pub(super) chain: Chain,
@@ -29,7 +28,7 @@ pub struct TxRef<'a> {
 }
 
 impl<'a> TxRef<'a> {
-    /// The next transaction of a block.
+    /// Reads the next transaction of a block.
     pub(in crate::wire) fn read(reader: &mut Cursor<'a>, chain: Chain) -> Result<Self, ErrorKind> {
         let mut ahead = reader.fork();
         let layout = Layout::scan(&mut ahead)?;
@@ -37,66 +36,61 @@ impl<'a> TxRef<'a> {
         Ok(Self { chain, raw, layout })
     }
 
-    /// Walks over the next transaction of a block.
+    /// Skips the next transaction of a block.
     pub(in crate::wire) fn skip(reader: &mut Cursor<'a>) -> Result<(), ErrorKind> {
         Layout::scan(reader).map(drop)
     }
 
-    /// A transaction of the same bytes, kept by `keep`.
-    pub(in crate::wire) fn kept(&self, keep: impl FnOnce(&'a [u8]) -> Bytes) -> Tx {
-        Tx { chain: self.chain, raw: keep(self.raw), layout: self.layout }
-    }
-
-    /// The transaction as it is on the wire.
+    /// Returns the encoded transaction.
     pub const fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// Which halves of the transaction are here.
+    /// Returns the encoded halves.
     pub const fn serialization(&self) -> TxSerialization {
         self.layout.serialization
     }
 
-    /// The version of the transaction.
+    /// Returns the version of the transaction.
     pub fn version(&self) -> u16 {
         self.raw.first_chunk().map_or(0, |version| u16::from_le_bytes(*version))
     }
 
-    /// The inputs in order.
+    /// Iterates over the inputs.
     pub fn inputs(&self) -> Inputs<'a> {
         let Layout { serialization, inputs, prefix_end, .. } = self.layout;
         let counted = varint_len(inputs.into());
-        let mut spends = Cursor::new(&[]);
+        let mut prefix = Cursor::new(&[]);
         if serialization.has_prefix() {
-            spends = Cursor::new(self.part(VERSION_LEN + counted..prefix_end));
+            prefix = Cursor::new(self.part(VERSION_LEN + counted..prefix_end));
         }
-        let mut origins = Cursor::new(&[]);
+        let mut witness = Cursor::new(&[]);
         if serialization.has_witness() {
-            origins = Cursor::new(self.part(prefix_end + counted..self.raw.len()));
+            witness = Cursor::new(self.part(prefix_end + counted..self.raw.len()));
         }
-        Inputs { spends, origins, left: inputs as usize }
+        Inputs { prefix, witness, remaining: inputs as usize }
     }
 
-    /// The outputs in order.
+    /// Iterates over the outputs.
     pub fn outputs(&self) -> Outputs<'a> {
         let Layout { inputs, outputs, prefix_end, .. } = self.layout;
-        let inputs_len = varint_len(inputs.into()) + inputs as usize * size_of::<Spend>();
+        let inputs_len = varint_len(inputs.into()) + inputs as usize * size_of::<PrefixInput>();
         let start = VERSION_LEN + inputs_len + varint_len(outputs.into());
-        Outputs { rest: Cursor::new(self.part(start..prefix_end)), left: outputs as usize }
+        Outputs { rest: Cursor::new(self.part(start..prefix_end)), remaining: outputs as usize }
     }
 
-    /// The first block height, or the first time, that the transaction is valid at.
+    /// Returns the first block height or time at which the transaction is valid.
     pub fn lock_time(&self) -> u32 {
-        self.locks().map_or(0, |locks| locks.lock_time.get())
+        self.tail().map_or(0, |tail| tail.lock_time.get())
     }
 
-    /// The block height from which on the transaction is no longer valid; 0 for none.
+    /// Returns the block height from which the transaction is invalid, or 0 for none.
     pub fn expiry(&self) -> u32 {
-        self.locks().map_or(0, |locks| locks.expiry.get())
+        self.tail().map_or(0, |tail| tail.expiry.get())
     }
 
-    /// The hash of the prefix: the identity of the transaction, in inventory vectors and
-    /// in outpoints.
+    /// Returns the hash of the prefix, which identifies the transaction in inventory vectors and
+    /// outpoints.
     #[must_use]
     pub fn tx_hash(&self) -> Hash {
         let mut hasher = self.hasher(TxSerialization::NoWitness);
@@ -105,14 +99,14 @@ impl<'a> TxRef<'a> {
             hasher.update(self.part(VERSION_LEN..prefix_end));
         } else {
             put_varint(inputs.into(), |part| hasher.update(part));
-            (0..inputs).for_each(|_| hasher.update(&[0; size_of::<Spend>()]));
-            // The count of no outputs, and the locks.
-            hasher.update(&[0; 1 + size_of::<Locks>()]);
+            (0..inputs).for_each(|_| hasher.update(&[0; size_of::<PrefixInput>()]));
+            // No outputs, and the last fields of the prefix.
+            hasher.update(&[0; 1 + size_of::<PrefixTail>()]);
         }
         hasher.finalize()
     }
 
-    /// The hash of the witness.
+    /// Returns the hash of the witness.
     #[must_use]
     pub fn witness_hash(&self) -> Hash {
         let mut hasher = self.hasher(TxSerialization::OnlyWitness);
@@ -121,64 +115,31 @@ impl<'a> TxRef<'a> {
             hasher.update(self.part(prefix_end..self.raw.len()));
         } else {
             put_varint(inputs.into(), |part| hasher.update(part));
-            // An origin and the length of an empty script.
-            (0..inputs).for_each(|_| hasher.update(&[0; size_of::<Origin>() + 1]));
+            // A witness input with an empty script.
+            (0..inputs).for_each(|_| hasher.update(&[0; size_of::<WitnessInput>() + 1]));
         }
         hasher.finalize()
     }
 
-    /// The hash of both hashes: the leaf of the transaction in its block's merkle tree.
-    /// It is not the hash of the full serialisation.
+    /// Returns the hash of both hashes, which is the leaf of the transaction in a merkle tree. It
+    /// is not the hash of the encoded transaction.
     #[must_use]
     pub fn full_hash(&self) -> Hash {
         let (prefix, witness) = (self.tx_hash(), self.witness_hash());
         self.chain.hash_function().digest(&[prefix.as_ref(), witness.as_ref()])
     }
 
-    /// A copy that lives by itself.
-    #[must_use]
-    pub fn to_tx(&self) -> Tx {
-        self.kept(Bytes::copy_from_slice)
-    }
-
-    /// The parts of the transaction, to be kept or changed, copied.
-    pub fn to_transaction(&self) -> Transaction {
-        self.taken_apart(Bytes::copy_from_slice)
-    }
-
-    pub(super) fn taken_apart(&self, keep: impl Fn(&'a [u8]) -> Bytes) -> Transaction {
-        let input = |input: TxInRef<'a>| TxIn {
-            previous_output: input.previous_output(),
-            sequence: input.sequence(),
-            value_in: input.value_in(),
-            block_height: input.block_height(),
-            block_index: input.block_index(),
-            signature_script: keep(input.signature_script()),
-        };
-        let output = |output: TxOutRef<'a>| TxOut {
-            value: output.value(),
-            version: output.version(),
-            pk_script: keep(output.pk_script()),
-        };
-        Transaction {
-            version: self.version(),
-            serialization: self.serialization(),
-            inputs: self.inputs().map(input).collect(),
-            outputs: self.outputs().map(output).collect(),
-            lock_time: self.lock_time(),
-            expiry: self.expiry(),
-        }
-    }
-
+    /// Starts the hash of a half. Its version word has the type of that half, whatever the type
+    /// of the transaction is (`docs/protocol.md`, 4.7).
     fn hasher(&self, half: TxSerialization) -> Hasher {
         let mut hasher = self.chain.hash_function().hasher();
         hasher.update(&half.version_word(self.version()));
         hasher
     }
 
-    fn locks(&self) -> Option<&'a Locks> {
+    fn tail(&self) -> Option<&'a PrefixTail> {
         let prefix = self.raw.get(VERSION_LEN..self.layout.prefix_end)?;
-        Locks::ref_from_suffix(prefix).ok().map(|(_, locks)| locks)
+        PrefixTail::ref_from_suffix(prefix).ok().map(|(_, tail)| tail)
     }
 
     fn part(&self, range: Range<usize>) -> &'a [u8] {
@@ -186,7 +147,7 @@ impl<'a> TxRef<'a> {
     }
 }
 
-/// Shows a summary without the transaction's hashes, which are expensive.
+/// Shows a summary without the hashes, which are expensive to compute.
 impl fmt::Debug for TxRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tx")
@@ -201,28 +162,28 @@ impl fmt::Debug for TxRef<'_> {
     }
 }
 
-/// The inputs of a [`TxRef`].
+/// Iterates over the inputs of a [`TxRef`].
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Inputs<'a> {
-    spends: Cursor<'a>,
-    origins: Cursor<'a>,
-    left: usize,
+    prefix: Cursor<'a>,
+    witness: Cursor<'a>,
+    remaining: usize,
 }
 
 impl<'a> Iterator for Inputs<'a> {
     type Item = TxInRef<'a>;
 
     fn next(&mut self) -> Option<TxInRef<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let spend = self.spends.borrow_record().ok();
-        let origin = self.origins.borrow_record().ok();
-        let signature_script = script(&mut self.origins).unwrap_or_default();
-        Some(TxInRef { spend, origin, signature_script })
+        self.remaining = self.remaining.checked_sub(1)?;
+        let prefix = self.prefix.borrow_record().ok();
+        let witness = self.witness.borrow_record().ok();
+        let signature_script = script(&mut self.witness).unwrap_or_default();
+        Some(TxInRef { prefix, witness, signature_script })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.remaining, Some(self.remaining))
     }
 }
 
@@ -231,45 +192,48 @@ impl ExactSizeIterator for Inputs<'_> {}
 /// Shows the first inputs and the number of the others.
 impl fmt::Debug for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug::list(f, self.clone())
+        fmt_list(f, self.clone())
     }
 }
 
-/// An input where it lies in a transaction.
+/// A view of an input of a transaction.
 #[derive(Clone, Copy)]
 pub struct TxInRef<'a> {
-    spend: Option<&'a Spend>,
-    origin: Option<&'a Origin>,
+    prefix: Option<&'a PrefixInput>,
+    witness: Option<&'a WitnessInput>,
     signature_script: &'a [u8],
 }
 
 impl<'a> TxInRef<'a> {
-    /// The output that is spent.
+    /// Returns the spent output.
     pub fn previous_output(&self) -> OutPoint {
-        self.spend.map_or(OutPoint::new(Hash::ZERO, 0, 0), |spend| spend.previous_output)
+        self.prefix.map_or(OutPoint::new(Hash::ZERO, 0, 0), |prefix| prefix.previous_output)
     }
 
-    /// The sequence number.
+    /// Returns the sequence number.
     pub fn sequence(&self) -> u32 {
-        self.spend.map_or(0, |spend| spend.sequence.get())
+        self.prefix.map_or(0, |prefix| prefix.sequence.get())
     }
 
-    /// The value of the output that is spent, in atoms; [`TxIn::NULL_VALUE_IN`] for none.
+    /// Returns the value of the spent output in atoms, or
+    /// [`NULL_VALUE_IN`](crate::wire::TxIn::NULL_VALUE_IN) if unknown.
     pub fn value_in(&self) -> i64 {
-        self.origin.map_or(0, |origin| origin.value_in.get())
+        self.witness.map_or(0, |witness| witness.value_in.get())
     }
 
-    /// The height of the block that the output is in; [`TxIn::NULL_BLOCK_HEIGHT`] for none.
+    /// Returns the height of the block of the spent output, or
+    /// [`NULL_BLOCK_HEIGHT`](crate::wire::TxIn::NULL_BLOCK_HEIGHT) if unknown.
     pub fn block_height(&self) -> u32 {
-        self.origin.map_or(0, |origin| origin.block_height.get())
+        self.witness.map_or(0, |witness| witness.block_height.get())
     }
 
-    /// Where in that block the output's transaction is; [`TxIn::NULL_BLOCK_INDEX`] for none.
+    /// Returns the index in that block of the spent transaction, or
+    /// [`NULL_BLOCK_INDEX`](crate::wire::TxIn::NULL_BLOCK_INDEX) if unknown.
     pub fn block_index(&self) -> u32 {
-        self.origin.map_or(0, |origin| origin.block_index.get())
+        self.witness.map_or(0, |witness| witness.block_index.get())
     }
 
-    /// The script that allows the output to be spent.
+    /// Returns the script that authorises the spending.
     pub const fn signature_script(&self) -> &'a [u8] {
         self.signature_script
     }
@@ -288,26 +252,26 @@ impl fmt::Debug for TxInRef<'_> {
     }
 }
 
-/// The outputs of a [`TxRef`].
+/// Iterates over the outputs of a [`TxRef`].
 #[must_use = "iterators do nothing unless they are consumed"]
 #[derive(Clone)]
 pub struct Outputs<'a> {
     rest: Cursor<'a>,
-    left: usize,
+    remaining: usize,
 }
 
 impl<'a> Iterator for Outputs<'a> {
     type Item = TxOutRef<'a>;
 
     fn next(&mut self) -> Option<TxOutRef<'a>> {
-        self.left = self.left.checked_sub(1)?;
+        self.remaining = self.remaining.checked_sub(1)?;
         let payment = self.rest.borrow_record().ok()?;
         let pk_script = script(&mut self.rest).ok()?;
         Some(TxOutRef { payment, pk_script })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.remaining, Some(self.remaining))
     }
 }
 
@@ -316,29 +280,29 @@ impl ExactSizeIterator for Outputs<'_> {}
 /// Shows the first outputs and the number of the others.
 impl fmt::Debug for Outputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug::list(f, self.clone())
+        fmt_list(f, self.clone())
     }
 }
 
-/// An output where it lies in a transaction.
+/// A view of an output of a transaction.
 #[derive(Clone, Copy)]
 pub struct TxOutRef<'a> {
-    payment: &'a Payment,
+    payment: &'a OutputHead,
     pk_script: &'a [u8],
 }
 
 impl<'a> TxOutRef<'a> {
-    /// The value paid, in atoms. The wire takes any.
+    /// Returns the value in atoms. All values are valid on the wire.
     pub const fn value(&self) -> i64 {
         self.payment.value.get()
     }
 
-    /// The version of the script.
+    /// Returns the version of the script.
     pub const fn version(&self) -> u16 {
         self.payment.version.get()
     }
 
-    /// The script that says who may spend it.
+    /// Returns the script with the conditions of spending.
     pub const fn pk_script(&self) -> &'a [u8] {
         self.pk_script
     }

@@ -84,7 +84,7 @@ impl Reference {
         let received = rest.len();
         // A header that was refused has closed the peer already.
         let header = reader.header(&mut rest).expect("an acceptable header");
-        let Some(cut) = reader.cut(rest.len()) else {
+        let Some(cut) = reader.incomplete_frame(rest.len()) else {
             assert_eq!(received, 0);
             return self.close_for(CloseReason::RemoteClosed);
         };

@@ -1,32 +1,31 @@
-//! The bytes that were received and not decoded yet.
+//! The buffer of received bytes that are not decoded yet.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Room for one read at rest. An empty buffer keeps no more than this.
+/// Reserved bytes for a read at rest, and the maximum memory of an empty buffer.
 const MIN_READ: usize = 4 * 1024;
 
-/// Room for one read under load.
+/// Maximum reserved bytes for a read under load.
 const MAX_READ: usize = 64 * 1024;
 
-/// A payload shares the memory of the buffer only if that has at most so many times the size
-/// of the payload. Otherwise the payload is copied, which costs far less than its checksum.
-const MAX_SHARE: usize = 4;
+/// Maximum ratio of the buffer's memory to a payload that shares it. Other payloads are copied,
+/// which costs far less than their checksum.
+const MAX_SHARE_RATIO: usize = 4;
 
 /// The input of a [`Decoder`](super::Decoder) or a [`PeerState`](crate::PeerState): received
 /// bytes up to the end of the last read.
 ///
-/// One buffer belongs to one connection. Drivers append what they read; the decoder takes
-/// frames from the front. The buffer decides how much to reserve, when a payload is copied,
-/// and when memory is given back:
+/// Each connection has its own buffer. Drivers append received bytes, and the decoder removes
+/// frames from the front. Memory grows with received bytes, never with claimed lengths:
 ///
-/// - It reserves 4 KiB for a read at rest, and up to 64 KiB while reads return as much. For
-///   the rest of a larger frame it reserves as much as was received before, and never beyond the
-///   end of that frame. So memory grows with bytes received, never with lengths claimed.
-/// - A message that the application keeps holds at most 4 times its own size, or 4 KiB.
-/// - An empty buffer keeps at most 4 KiB.
+/// - A read at rest reserves 4 KiB. While reads fill their reservation, it grows to 64 KiB.
+/// - A read of the rest of a larger frame reserves at most the number of bytes received before.
+///   It never reserves memory beyond the end of that frame.
+/// - A retained message uses at most 4 times its own size, or 4 KiB.
+/// - An empty buffer uses at most 4 KiB.
 ///
 /// ```
 /// use excc_peer::wire::{Decoder, EncodedMessage, InputBuffer, Message, Ping};
@@ -46,34 +45,34 @@ const MAX_SHARE: usize = 4;
 /// ```
 pub struct InputBuffer {
     bytes: BytesMut,
-    /// The size of the allocation in which `bytes` lies, at least.
+    /// Minimum size of the allocation of `bytes`.
     allocated: usize,
-    /// The length of `bytes` when they were last looked at.
-    seen: usize,
-    /// Room for the next read, unless a large frame needs more.
+    /// Length of `bytes` when new bytes were last counted.
+    counted: usize,
+    /// Bytes to reserve for the next read, unless a large frame needs more.
     read_size: usize,
-    /// Bytes that the frame at the front lacked when `seen` was counted; 0 if that is not known.
+    /// Number of bytes that the front frame lacked at the length `counted`, or 0 if unknown.
     missing: usize,
 }
 
 impl InputBuffer {
-    /// An empty buffer, without memory of its own.
+    /// Creates an empty buffer without an allocation.
     pub fn new() -> Self {
-        Self { bytes: BytesMut::new(), allocated: 0, seen: 0, read_size: MIN_READ, missing: 0 }
+        Self { bytes: BytesMut::new(), allocated: 0, counted: 0, read_size: MIN_READ, missing: 0 }
     }
 
-    /// Bytes that were received and not taken.
+    /// Returns the number of bytes in the buffer.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether all bytes were taken.
+    /// Returns whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Makes room for the next read and lends the bytes, to be appended to within their
-    /// capacity: `stream.read_buf(buffer.reserve())`.
+    /// Reserves memory for the next read, and returns the bytes for the reader to append to
+    /// within their capacity: `stream.read_buf(buffer.reserve())`.
     pub fn reserve(&mut self) -> &mut BytesMut {
         let len = self.bytes.len();
         let spare = self.bytes.capacity() - len;
@@ -90,7 +89,7 @@ impl InputBuffer {
         &mut self.bytes
     }
 
-    /// Reads once from a stream and returns how many bytes came; 0 is the end of the stream.
+    /// Reads once from a stream and returns the number of bytes read. 0 is the end of the stream.
     ///
     /// # Errors
     ///
@@ -102,7 +101,7 @@ impl InputBuffer {
     ) -> std::io::Result<usize> {
         let bytes = self.reserve();
         let len = bytes.len();
-        // Safe code reads into initialised memory only, which limits what one read is worth.
+        // Safe code must initialise memory before a read, so one read is limited.
         let room = (bytes.capacity() - len).min(MAX_READ);
         bytes.resize(len + room, 0);
         let result = stream.read(&mut bytes[len..]);
@@ -111,30 +110,30 @@ impl InputBuffer {
         result.map(|_| read)
     }
 
-    /// Appends bytes that were read elsewhere.
+    /// Appends bytes.
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         let len = self.bytes.len();
         if self.bytes.capacity() - len < bytes.len() && !self.bytes.try_reclaim(bytes.len()) {
-            // As much again, so that many small pieces are copied a few times only.
+            // Doubles the buffer, so that many small pieces are copied a few times only.
             let again = if self.is_large() { len.min(self.missing()) } else { len };
             self.reallocate(bytes.len().max(again));
         }
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Bytes that the frame at the front lacks; 0 if that is not known.
+    /// Returns the number of bytes that the front frame lacks, or 0 if unknown.
     fn missing(&self) -> usize {
-        self.missing.saturating_sub(self.bytes.len() - self.seen)
+        self.missing.saturating_sub(self.bytes.len() - self.counted)
     }
 
-    /// Whether the frame at the front is incomplete and does not fit into one read.
+    /// Returns whether the front frame is incomplete and larger than one read.
     fn is_large(&self) -> bool {
         self.missing() > 0 && self.bytes.len() + self.missing() > MAX_READ
     }
 
-    /// Makes more room, in place if the allocator can: fresh pages for every size that a large
-    /// frame goes through would cost more than its checksum. Unlike `BytesMut::reserve`, this
-    /// reserves no more than `additional` bytes.
+    /// Grows the allocation by `additional` bytes, in place if the allocator can. For a large
+    /// frame, fresh pages at every size would cost more than the checksum. `BytesMut::reserve`
+    /// may reserve more than `additional` bytes.
     fn grow(&mut self, additional: usize) {
         let mut bytes = Vec::from(core::mem::take(&mut self.bytes));
         bytes.reserve_exact(additional);
@@ -142,6 +141,7 @@ impl InputBuffer {
         self.allocated = self.bytes.capacity();
     }
 
+    /// Moves the bytes to a new allocation with `additional` spare bytes.
     fn reallocate(&mut self, additional: usize) {
         let mut bytes = BytesMut::with_capacity(self.bytes.len() + additional);
         bytes.extend_from_slice(&self.bytes);
@@ -149,59 +149,65 @@ impl InputBuffer {
         self.bytes = bytes;
     }
 
-    /// Counts the bytes that were appended since the last call.
+    /// Returns the number of bytes appended since the last call, and adapts the size of reads to
+    /// it.
     pub(crate) fn take_new(&mut self) -> usize {
-        // The caller may have taken bytes out of what was lent to it.
-        let new = self.bytes.len().saturating_sub(self.seen);
+        // The driver may have removed bytes from the `BytesMut` of `reserve`.
+        let new = self.bytes.len().saturating_sub(self.counted);
         if new > 0 {
             let size = if new >= self.read_size { 2 * self.read_size } else { self.read_size / 2 };
             self.read_size = size.clamp(MIN_READ, MAX_READ);
         }
-        self.seen = self.bytes.len();
-        // The caller may have appended beyond what was reserved.
+        self.counted = self.bytes.len();
+        // The driver may have appended more than was reserved.
         self.allocated = self.allocated.max(self.bytes.capacity());
         new
     }
 
+    /// Returns the bytes.
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Drops bytes from the front.
+    /// Removes bytes from the front.
     pub(super) fn advance(&mut self, len: usize) {
         self.bytes.advance(len);
-        self.forget(len);
+        self.on_removed(len);
     }
 
-    /// Bytes were taken, and another frame is at the front.
-    fn forget(&mut self, len: usize) {
-        self.seen = self.seen.saturating_sub(len);
+    /// Updates the counts after `len` bytes were removed from the front.
+    fn on_removed(&mut self, len: usize) {
+        self.counted = self.counted.saturating_sub(len);
         self.missing = 0;
     }
 
-    /// Whether a payload of that size may share the memory of the buffer.
-    pub(super) fn may_share(&self, len: usize) -> bool {
-        len >= MIN_READ && self.allocated <= MAX_SHARE * len
+    /// Returns whether a payload of `len` bytes may share the memory of the buffer.
+    pub(super) fn can_share(&self, len: usize) -> bool {
+        len >= MIN_READ && self.allocated <= MAX_SHARE_RATIO * len
     }
 
-    /// Takes bytes from the front, which share the memory of the buffer.
+    /// Removes bytes from the front, which share the memory of the buffer.
     pub(super) fn split_to(&mut self, len: usize) -> BytesMut {
-        self.forget(len);
+        self.on_removed(len);
         self.bytes.split_to(len)
     }
 
-    /// Notes how many bytes the frame at the front lacks, and gives back memory that the
-    /// bytes do not need.
-    pub(super) fn settle(&mut self, missing: usize) {
-        // A decoder that is used by itself counts no new bytes.
-        self.seen = self.bytes.len();
+    /// Stores how many bytes the front frame lacks, and frees memory that the buffer does not
+    /// need.
+    pub(super) fn set_missing(&mut self, missing: usize) {
+        // A decoder without a peer never calls `take_new`.
+        self.counted = self.bytes.len();
         self.missing = missing;
-        let len = self.bytes.len();
-        if len == 0 {
-            // The next bytes may be long in coming, and must not find much reserved for them.
+        if self.bytes.is_empty() {
+            // An idle connection needs no large read.
             self.read_size = MIN_READ;
         }
-        if self.allocated > MIN_READ && self.allocated > MAX_SHARE * len && !self.is_large() {
+        self.shrink_if_oversized();
+    }
+
+    fn shrink_if_oversized(&mut self) {
+        let max = MIN_READ.max(MAX_SHARE_RATIO * self.bytes.len());
+        if self.allocated > max && !self.is_large() {
             let mut bytes = BytesMut::new();
             bytes.extend_from_slice(&self.bytes);
             self.allocated = bytes.capacity();
@@ -255,44 +261,44 @@ mod tests {
         EncodedMessage::new(&NETWORK, 8, &Message::Inv(vectors.into())).unwrap().to_bytes().to_vec()
     }
 
-    /// Reads as an asynchronous driver does, never more than what was reserved.
+    /// Reads as an asynchronous driver does, within the reserved memory.
     fn read(buffer: &mut InputBuffer, bytes: &[u8]) -> usize {
         let room = buffer.reserve();
         let len = (room.capacity() - room.len()).min(bytes.len());
-        assert!(len > 0 || bytes.is_empty(), "a read of nothing is the end of a stream");
+        assert!(len > 0 || bytes.is_empty(), "an empty read is the end of a stream");
         room.extend_from_slice(&bytes[..len]);
         len
     }
 
-    /// Reads and decodes everything. Returns the messages and the most memory that was held.
+    /// Reads and decodes all bytes. Returns the messages and the maximum memory of the buffer.
     fn decode(buffer: &mut InputBuffer, mut bytes: &[u8]) -> (Vec<Message>, usize) {
         let mut decoder = Decoder::new(NETWORK, 8);
-        let (mut messages, mut most) = (Vec::new(), 0);
+        let (mut messages, mut max) = (Vec::new(), 0);
         while !bytes.is_empty() {
             bytes = &bytes[read(buffer, bytes)..];
             buffer.take_new();
-            most = most.max(buffer.allocated);
+            max = max.max(buffer.allocated);
             while let Some(frame) = decoder.decode(buffer).unwrap() {
                 messages.push(frame.message);
             }
         }
-        (messages, most)
+        (messages, max)
     }
 
     #[test]
-    fn an_empty_buffer_keeps_nothing_of_a_large_message() {
+    fn an_empty_buffer_frees_the_memory_of_a_large_message() {
         for vectors in [100, 1_000, 3_000, 50_000] {
             let mut buffer = InputBuffer::new();
             let frame = inv(vectors);
-            let (messages, most) = decode(&mut buffer, &frame);
+            let (messages, max) = decode(&mut buffer, &frame);
             assert_eq!(messages.len(), 1);
-            assert!(most <= frame.len() + MAX_READ, "{most} for {}", frame.len());
-            assert!(buffer.allocated <= MIN_READ, "{} kept", buffer.allocated);
+            assert!(max <= frame.len() + MAX_READ, "{max} for {}", frame.len());
+            assert!(buffer.allocated <= MIN_READ, "{} bytes of memory", buffer.allocated);
         }
     }
 
     #[test]
-    fn memory_grows_with_the_bytes_of_a_frame_and_ends_with_it() {
+    fn memory_grows_with_the_received_bytes_of_a_frame_up_to_its_end() {
         let frame = inv(50_000);
         let mut decoder = Decoder::new(NETWORK, 8);
         let mut buffer = InputBuffer::new();
@@ -308,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_message_does_not_hold_the_buffer() {
+    fn a_small_message_does_not_retain_the_buffer() {
         let (small, large) = (inv(120), inv(50_000));
         let mut buffer = InputBuffer::new();
         let (messages, _) =
@@ -349,8 +355,8 @@ mod tests {
     #[test]
     fn reads_grow_with_the_traffic_and_are_small_at_rest() {
         let mut buffer = InputBuffer::new();
-        let (_, most) = decode(&mut buffer, &inv(10).repeat(10_000));
-        assert!(most >= MAX_READ);
+        let (_, max) = decode(&mut buffer, &inv(10).repeat(10_000));
+        assert!(max >= MAX_READ);
         assert_eq!(buffer.read_size, MIN_READ);
         buffer.reserve();
         assert!(buffer.allocated <= MIN_READ);
@@ -358,15 +364,15 @@ mod tests {
 
     #[cfg(feature = "std")]
     #[test]
-    fn a_stream_that_tells_more_than_it_read_adds_no_more_than_there_was_room() {
-        struct Liar;
-        impl std::io::Read for Liar {
+    fn a_stream_that_reports_more_than_the_capacity_adds_only_the_capacity() {
+        struct Overreporting;
+        impl std::io::Read for Overreporting {
             fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
                 Ok(usize::MAX)
             }
         }
         let mut buffer = InputBuffer::new();
-        let read = buffer.read_from(&mut Liar).unwrap();
+        let read = buffer.read_from(&mut Overreporting).unwrap();
         assert_eq!((read, buffer.len()), (MIN_READ, MIN_READ));
     }
 }

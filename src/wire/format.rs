@@ -1,24 +1,31 @@
-//! Bounded `Debug` output.
+//! Formatting: hexadecimal, and bounded `Debug` output.
 //!
-//! The remote decides how long a list, a byte string or a text is. An `inv` of 50,000
-//! vectors would print 4.8 MB, so `Debug` shows the beginning and the length instead.
+//! The remote chooses the lengths of lists, byte strings and texts. An `inv` of 50,000 vectors
+//! would print 4.8 MB, so `Debug` shows the beginning and the length.
 
 use core::fmt;
 
-use super::error::Hex;
-
-/// Maximum number of items that are shown of a list: of the largest items, the headers of
-/// Exchangecoin's blocks, 4 would need almost 4 KiB in the pretty form.
+/// Maximum number of shown items of a list. In the pretty form, 4 headers of Exchangecoin would
+/// need almost 4 KiB.
 const MAX_ITEMS: usize = 3;
 
-/// Maximum number of bytes that are shown of a byte string: a public key is shown whole.
+/// Maximum number of shown bytes of a byte string: the length of a public key.
 pub(super) const MAX_BYTES: usize = 33;
 
-/// Maximum number of bytes that are shown of a text: a user agent is shown whole.
+/// Maximum number of shown bytes of a text: the length of a user agent.
 pub(super) const MAX_TEXT: usize = 256;
 
-/// Prints the first items of a list and the number of the others.
-pub(super) fn list<T: fmt::Debug>(
+/// Shows bytes in hexadecimal, in the order of the wire.
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Writes the first items of a list and the number of the others.
+pub(super) fn fmt_list<T: fmt::Debug>(
     f: &mut fmt::Formatter<'_>,
     items: impl ExactSizeIterator<Item = T>,
 ) -> fmt::Result {
@@ -31,16 +38,16 @@ pub(super) fn list<T: fmt::Debug>(
     list.finish()
 }
 
-/// The first items of a slice and the number of the others.
+/// Shows the first items of a slice and the number of the others.
 pub(super) struct Items<'a, T>(pub(super) &'a [T]);
 
 impl<T: fmt::Debug> fmt::Debug for Items<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        list(f, self.0.iter())
+        fmt_list(f, self.0.iter())
     }
 }
 
-/// The first bytes in hexadecimal, and the number of all bytes if some are left out.
+/// Shows the first bytes in hexadecimal, and the total number if some are omitted.
 pub(super) struct ShortHex<'a>(pub(super) &'a [u8]);
 
 impl fmt::Debug for ShortHex<'_> {
@@ -54,14 +61,14 @@ impl fmt::Debug for ShortHex<'_> {
     }
 }
 
-/// The beginning of a text, and the number of all its bytes if some are left out.
+/// Shows the beginning of a text, and its total length in bytes if some is omitted.
 pub(super) struct ShortText<'a> {
     text: &'a str,
     limit: usize,
 }
 
 impl<'a> ShortText<'a> {
-    /// Shows at most `limit` bytes of `text`.
+    /// Limits the shown text to `limit` bytes.
     pub(super) const fn new(text: &'a str, limit: usize) -> Self {
         Self { text, limit }
     }
@@ -73,19 +80,18 @@ impl fmt::Debug for ShortText<'_> {
         if text.len() <= limit {
             return write!(f, "{text:?}");
         }
-        // A received text is ASCII. One that is to be sent may be anything.
+        // Received text is ASCII. Text to be sent may not be, until it is encoded.
         let end = (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         write!(f, "{:?}.. ({} bytes)", &text[..end], text.len())
     }
 }
 
-/// Implements `Debug` for structs. A field is shown as it is, or as the expression after
-/// its name.
+/// Implements `Debug` for structs. A field may have an expression that is shown in its place.
 macro_rules! debug_fields {
     ($($type:ident { $($field:ident $(: $shown:expr)?),* $(,)? })*) => {$(
         impl core::fmt::Debug for $type {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                // A field that is left out here is an error of compilation.
+                // The pattern is exhaustive, so that a new field cannot be forgotten.
                 let Self { $($field),* } = self;
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($field), debug_fields!(@ $field $(, $shown)?)))*
@@ -123,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_between_characters() {
+    fn a_text_is_truncated_between_characters() {
         let shown = |text, limit| format!("{:?}", ShortText::new(text, limit));
         assert_eq!(shown("a\"b", 3), r#""a\"b""#);
         assert_eq!(shown("abcd", 3), r#""abc".. (4 bytes)"#);

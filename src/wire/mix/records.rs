@@ -1,21 +1,21 @@
-//! The records of fixed size in the messages of a mix.
+//! Fixed-size records in mixing messages.
 
+use crate::wire::writer::Writer;
 use core::fmt;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::wire::codec::Writer;
-use crate::wire::debug::ShortHex;
 use crate::wire::error::{ErrorKind, Invalid};
+use crate::wire::format::ShortHex;
 use crate::wire::list::{Record, sealed::Sealed};
 
-/// Bytes of a ciphertext in a `mixcphrtxt`.
+/// Length of a ciphertext in a `mixcphrtxt`, in bytes.
 pub const CIPHERTEXT_LEN: usize = 1_047;
 
-/// Bytes of a mixed message in a `mixdcnet` or `mixsecrets`.
+/// Length of a message in a `mixdcnet` or `mixsecrets`, in bytes.
 pub const MIXED_MESSAGE_LEN: usize = 20;
 
-/// Defines records that are so many bytes and nothing else.
+/// Defines records that consist of bytes.
 macro_rules! byte_records {
     ($($(#[$doc:meta])* $name:ident($len:expr);)*) => {$(
         $(#[$doc])*
@@ -26,7 +26,7 @@ macro_rules! byte_records {
         pub struct $name([u8; $len]);
 
         impl $name {
-            /// The bytes as they are on the wire.
+            /// Returns the bytes.
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
@@ -51,15 +51,15 @@ macro_rules! byte_records {
 }
 
 byte_records! {
-    /// A ciphertext in a `mixcphrtxt`: a shared secret under a peer's public key.
+    /// A ciphertext in a `mixcphrtxt`: a shared secret, encrypted with the public key of a peer.
     Ciphertext(CIPHERTEXT_LEN);
-    /// A mixed message: in a `mixsecrets` as it is, in a `mixdcnet` under the pads of its
-    /// sender.
+    /// A mixed message. In a `mixsecrets` it is plain, in a `mixdcnet` it is combined with the
+    /// pads of its sender.
     DcNetMessage(MIXED_MESSAGE_LEN);
 }
 
 impl DcNetMessage {
-    /// Whether messages of so many bytes are these.
+    /// Returns an error if `size` is not the length of a message.
     pub(super) fn check_size(size: u64) -> Result<(), ErrorKind> {
         if size == MIXED_MESSAGE_LEN as u64 {
             Ok(())
@@ -68,7 +68,7 @@ impl DcNetMessage {
         }
     }
 
-    /// Writes the size that the wire tells before the first message.
+    /// Writes the length of a message, which is encoded once before all messages.
     pub(super) fn write_size(writer: &mut Writer) {
         writer.varint(MIXED_MESSAGE_LEN as u64);
     }
