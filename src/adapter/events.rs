@@ -8,8 +8,10 @@ use core::time::Duration;
 use std::sync::MutexGuard;
 use std::time::Instant;
 
-use super::guard::catch;
-use super::shared::{Driver, Shared, State};
+use super::driver::Driver;
+use super::panics::catch;
+use super::shared::Shared;
+use super::state::{State, TakenEvent};
 use crate::peer::Event;
 
 /// The events of a peer that an adapter drives, in order, up to [`Event::Closed`].
@@ -44,14 +46,14 @@ impl Events {
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut waker = None;
         loop {
-            let mut state = match self.next_of(self.shared.lock()) {
+            let mut state = match self.take_event(self.shared.lock()) {
                 Ok(event) => return Poll::Ready(Some(event)),
                 Err(state) => state,
             };
-            if state.is_ended() {
+            if state.is_finished() {
                 return Poll::Ready(None);
             }
-            if state.is_receiver(context.waker()) {
+            if state.waiters.is_receiver(context.waker()) {
                 return Poll::Pending;
             }
             let Some(waker) = waker.take() else {
@@ -59,7 +61,7 @@ impl Events {
                 waker = Some(context.waker().clone());
                 continue;
             };
-            let replaced = state.receiver.replace(waker);
+            let replaced = state.waiters.set_receiver(waker);
             drop(state);
             catch(|| drop(replaced));
             return Poll::Pending;
@@ -79,18 +81,18 @@ impl Events {
 
     /// Returns the next event, if there is one already.
     pub fn try_recv(&mut self) -> Option<Event> {
-        self.next_of(self.shared.lock()).ok()
+        self.take_event(self.shared.lock()).ok()
     }
 
     fn recv_until(&self, end: Option<Instant>) -> Option<Event> {
         let mut state = self.shared.lock();
         loop {
-            state = match self.next_of(state) {
+            state = match self.take_event(state) {
                 Ok(event) => return Some(event),
                 Err(state) => state,
             };
             let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if state.is_ended() || remaining == Some(Duration::ZERO) {
+            if state.is_finished() || remaining == Some(Duration::ZERO) {
                 return None;
             }
             state = self.shared.wait_for_change(state, remaining);
@@ -98,14 +100,16 @@ impl Events {
     }
 
     /// Takes the next event, or returns the lock if there is none.
-    fn next_of<'a>(
+    fn take_event<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
     ) -> Result<Event, MutexGuard<'a, State>> {
-        let Some((event, is_room_made)) = state.next_event() else { return Err(state) };
-        if is_room_made {
-            // Taking an event takes no time. The back-pressure lasts until a call that does.
-            state.peer.handle_timeout(self.shared.driver.now());
+        let Some(taken) = state.next_event() else { return Err(state) };
+        let TakenEvent { event, resumes_input } = taken;
+        if resumes_input {
+            // `poll_event` takes no time, so the remote's clock stands still until a call that
+            // does (`docs/protocol.md`, 10.1).
+            state.peer.handle_timeout(self.shared.now());
             self.shared.unlock_and_wake(state);
         }
         Ok(event)
@@ -123,8 +127,8 @@ impl Iterator for Events {
 impl Drop for Events {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.on_events_dropped(self.shared.driver.now());
-        let receiver = state.receiver.take();
+        let receiver = state.waiters.drop_receiver();
+        state.close_unless_shutting_down(self.shared.now());
         self.shared.unlock_and_wake(state);
         catch(|| drop(receiver));
     }

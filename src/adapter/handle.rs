@@ -10,8 +10,9 @@ use core::time::Duration;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::guard::catch;
-use super::shared::{Driver, Shared};
+use super::driver::Driver;
+use super::panics::catch;
+use super::shared::Shared;
 use crate::peer::{
     Announced, CloseReason, PeerState, Relay, SendError, SendErrorKind, SendId, Stats,
 };
@@ -112,7 +113,7 @@ impl Handle {
     /// debug output may be used.
     pub fn with<T>(&self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
         let mut state = self.shared.lock();
-        let now = self.shared.driver.now();
+        let now = self.shared.now();
         // Commands before a panic take effect as well.
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut state.peer, now)));
         self.shared.unlock_and_wake(state);
@@ -124,14 +125,14 @@ impl Handle {
     ///
     /// The future may be dropped at any time.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + Sync + Unpin + 'static {
-        End { shared: self.shared.clone(), number: None }
+        End { shared: self.shared.clone(), key: None }
     }
 
     /// Blocks the thread until the peer is closed and its stream is dropped. Returns the reason.
     pub fn wait_closed(&self) -> CloseReason {
         let mut state = self.shared.lock();
         loop {
-            match state.end() {
+            match state.end_reason() {
                 Some(reason) => return reason.clone(),
                 None => state = self.shared.wait_for_change(state, None),
             }
@@ -158,8 +159,8 @@ impl fmt::Debug for Handle {
 /// The future of [`Handle::closed`].
 struct End {
     shared: Arc<Shared<dyn Driver>>,
-    /// The key of its waker, once it is registered.
-    number: Option<u64>,
+    /// The key of the waker, once it is registered.
+    key: Option<u64>,
 }
 
 impl Future for End {
@@ -170,10 +171,10 @@ impl Future for End {
         let mut waker = None;
         loop {
             let mut state = shared.lock();
-            if let Some(reason) = state.end() {
+            if let Some(reason) = state.end_reason() {
                 return Poll::Ready(reason.clone());
             }
-            if state.is_end_waker(self.number, context.waker()) {
+            if state.waiters.is_end_waker(self.key, context.waker()) {
                 return Poll::Pending;
             }
             let Some(waker) = waker.take() else {
@@ -181,9 +182,9 @@ impl Future for End {
                 waker = Some(context.waker().clone());
                 continue;
             };
-            let (number, replaced) = state.wake_at_end(self.number, waker);
+            let (key, replaced) = state.waiters.set_end_waker(self.key, waker);
             drop(state);
-            self.number = Some(number);
+            self.key = Some(key);
             catch(|| drop(replaced));
             return Poll::Pending;
         }
@@ -192,8 +193,8 @@ impl Future for End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            let waker = self.shared.lock().forget_end_waker(number);
+        if let Some(key) = self.key {
+            let waker = self.shared.lock().waiters.remove_end_waker(key);
             catch(|| drop(waker));
         }
     }

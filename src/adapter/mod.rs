@@ -50,16 +50,25 @@
 //! - A stream that is always ready does not keep other tasks from running, and does not delay
 //!   a deadline.
 
+mod driver;
+mod driver_guard;
 mod events;
-mod guard;
 mod handle;
+mod output;
+mod panics;
 mod shared;
+mod state;
 #[cfg(feature = "tokio")]
 pub mod tasks;
 pub mod threads;
+mod waiters;
+mod watch;
 
 pub use events::Events;
 pub use handle::Handle;
+
+/// Size of a read whose bytes are discarded.
+const DISCARD_SIZE: usize = 4 * 1024;
 
 const _: () = {
     const fn assert_send_and_sync<T: Send + Sync + 'static>() {}

@@ -1,0 +1,87 @@
+//! TCP connections.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+use std::io;
+use std::net::SocketAddr;
+
+use rand_core::CryptoRng;
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs, lookup_host};
+use tokio::task::JoinSet;
+use tokio::{select, time};
+
+use super::start::{inbound, outbound};
+use crate::adapter::{Events, Handle};
+use crate::peer::Config;
+
+/// The "Connection Attempt Delay" that RFC 8305 recommends, section 5.
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Opens a connection and drives a peer for it.
+///
+/// If a name has several addresses, the next one is tried as soon as an attempt fails, or after
+/// 250 ms at the latest, beside the attempts that still run (as in RFC 8305). The first
+/// connection is taken and the other attempts are dropped. So an address that does not answer
+/// costs 250 ms.
+///
+/// Looking the name up and connecting share `timeout`. The handshake then has a
+/// [timeout of its own](crate::ConfigBuilder::handshake_timeout). Dropping the future cancels the
+/// attempts.
+///
+/// # Errors
+///
+/// Returns the last error if no connection was made, `TimedOut` after `timeout`, and errors as
+/// [`outbound`].
+pub async fn connect<R: CryptoRng + ?Sized>(
+    config: impl Into<Arc<Config>>,
+    address: impl ToSocketAddrs,
+    timeout: Duration,
+    rng: &mut R,
+) -> io::Result<(Handle, Events)> {
+    let connecting = async { race(lookup_host(address).await?).await };
+    let stream = time::timeout(timeout, connecting).await??;
+    stream.set_nodelay(true)?;
+    let remote = stream.peer_addr()?;
+    outbound(config, stream, remote, rng)
+}
+
+/// Connects to the address that answers first.
+async fn race(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut addresses = addresses.fuse();
+    let mut error = io::Error::new(io::ErrorKind::InvalidInput, "a name without addresses");
+    let mut attempts = JoinSet::new();
+    loop {
+        let next = addresses.next();
+        let is_last = next.is_none();
+        if let Some(address) = next {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        select! {
+            biased;
+            attempt = attempts.join_next() => match attempt {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(failure))) => error = failure,
+                Some(Err(failure)) => error = failure.into(),
+                None => return Err(error),
+            },
+            () = time::sleep(CONNECTION_ATTEMPT_DELAY), if !is_last => {}
+        }
+    }
+}
+
+/// Waits for the next connection and drives a peer for it. Dropping the future before it is
+/// ready loses no connection.
+///
+/// # Errors
+///
+/// Returns an error if no connection was accepted, and errors as [`inbound`]. The listener can be
+/// used again.
+pub async fn accept<R: CryptoRng + ?Sized>(
+    config: impl Into<Arc<Config>>,
+    listener: &TcpListener,
+    rng: &mut R,
+) -> io::Result<(Handle, Events)> {
+    let (stream, remote) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    inbound(config, stream, remote, rng)
+}

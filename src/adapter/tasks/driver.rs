@@ -1,0 +1,53 @@
+//! Access to the task of a peer.
+
+use core::pin::Pin;
+use core::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{self, Sleep};
+
+use crate::adapter::driver::Driver;
+use crate::time::Instant;
+
+/// The longest sleep, as the runtime's clock cannot represent every deadline.
+pub(super) const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The clock of a task, and the means to wake it.
+pub(super) struct Task {
+    /// Wakes the task: there may be output, room for input, a nearer deadline, or the end.
+    pub(super) changed: Notify,
+    epoch: time::Instant,
+}
+
+impl Driver for Task {
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+
+    fn wake_writer(&self) {
+        self.changed.notify_one();
+    }
+
+    fn wake_reader(&self) {
+        self.changed.notify_one();
+    }
+
+    fn abort(&self) {
+        self.changed.notify_one();
+    }
+}
+
+impl Task {
+    pub(super) fn new() -> Self {
+        Self { changed: Notify::new(), epoch: time::Instant::now() }
+    }
+
+    /// Sets `sleep` to end at a deadline, or earlier if that is too far away.
+    pub(super) fn sleep_until(&self, deadline: Instant, sleep: Pin<&mut Sleep>) {
+        let latest = self.now() + MAX_SLEEP;
+        let end = self.epoch + (deadline.min(latest) - Instant::ZERO);
+        if sleep.deadline() != end {
+            sleep.reset(end);
+        }
+    }
+}
