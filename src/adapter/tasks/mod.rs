@@ -36,7 +36,6 @@
 
 mod connect;
 mod connection;
-
 mod driver;
 mod linger;
 mod start;

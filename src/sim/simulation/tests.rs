@@ -1,3 +1,4 @@
+use super::super::Faults;
 use super::*;
 use crate::network::Network;
 use crate::peer::{CloseReason, ConfigBuilder, Relay, SendError, SendId};
@@ -94,7 +95,7 @@ fn peers_live_as_long_as_they_talk() {
     let events = sim.run(Duration::from_secs(100_000));
     assert!(closed_at(&events, caller).or(closed_at(&events, listener)).is_none());
     assert!(messages_to(&events, caller).len() > 900);
-    assert_eq!(sim.wakes.len(), 2);
+    assert_eq!(sim.schedule.sleeping().len(), 2);
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_removed_peer_is_gone() {
     let events = sim.run(Duration::from_secs(1));
     assert!(matches!(closed_at(&events, listener), Some((_, CloseReason::RemoteClosed))));
     assert_eq!(sim.peers().map(|(id, _)| id).collect::<Vec<_>>(), [listener]);
-    assert!(sim.wakes.iter().all(|(_, id)| *id == listener));
+    assert!(sim.schedule.sleeping().all(|id| id == listener));
     let (next, _) = sim.connect(config(), config(), Pipe::new());
     assert_eq!(next.index(), 2);
     sim.remove(listener);

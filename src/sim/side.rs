@@ -1,0 +1,129 @@
+//! One end of a connection: a peer and its run loop.
+
+use bytes::Buf;
+
+use super::flow::{Arrival, Flow};
+use super::pipe::Pipe;
+use super::random::Random;
+use super::schedule::Slot;
+use crate::peer::PeerState;
+use crate::time::Instant;
+use crate::wire::InputBuffer;
+
+/// Maximum number of bytes in one write.
+const CHUNK_SIZE: usize = 64 * 1024;
+
+pub(super) struct Side {
+    pub(super) peer: PeerState,
+    /// Bytes in transit to this side.
+    pub(super) incoming: Flow,
+    /// Bytes that arrived and were not taken by the peer.
+    buffer: InputBuffer,
+    pub(super) is_reading: bool,
+    pub(super) slot: Slot,
+}
+
+/// One step of a run loop.
+pub(super) enum Step {
+    /// The peer has taken input or time, or has emitted an event.
+    Peer,
+    /// The side has taken bytes from its pipe, which has room again.
+    Read,
+    /// The side has written bytes.
+    Wrote,
+    /// The side has ended the stream that it writes.
+    EndedStream,
+}
+
+impl Side {
+    pub(super) fn new(peer: PeerState, incoming: Pipe) -> Self {
+        Self {
+            peer,
+            incoming: Flow::new(incoming),
+            buffer: InputBuffer::new(),
+            is_reading: true,
+            slot: Slot::default(),
+        }
+    }
+
+    /// Returns the next time at which this side may have something to do.
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        // Bytes that have arrived and are not read wait for another event than the time.
+        let arrival = self.incoming.next_arrival().filter(|&at| at > now);
+        let times = [self.peer.poll_timeout(), arrival, self.incoming.reset_at()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Does one thing that a run loop has to do now. Returns `None` if there is none.
+    pub(super) fn step(
+        &mut self,
+        remote: Option<&mut Self>,
+        now: Instant,
+        random: &mut Random,
+    ) -> Option<Step> {
+        let written = match remote {
+            Some(remote) => self.write(&mut remote.incoming, now, random),
+            None => self.discard_output(now),
+        };
+        written.or_else(|| self.read(now)).or_else(|| self.handle_timeout(now))
+    }
+
+    fn write(&mut self, outgoing: &mut Flow, now: Instant, random: &mut Random) -> Option<Step> {
+        let mut out = self.peer.transmit(now);
+        let len = out.remaining().min(outgoing.room()).min(CHUNK_SIZE);
+        let bytes = out.copy_to_bytes(len);
+        drop(out);
+        if len > 0 {
+            outgoing.send(bytes, now, random);
+            return Some(Step::Wrote);
+        }
+        if self.peer.close_reason().is_some() && outgoing.is_open() {
+            outgoing.end(now, random);
+            return Some(Step::EndedStream);
+        }
+        // A try to write may close a peer even if there is no room (`docs/protocol.md`, 12.2).
+        self.peer.has_events().then_some(Step::Peer)
+    }
+
+    /// Writes to a remote that was removed.
+    fn discard_output(&mut self, now: Instant) -> Option<Step> {
+        let mut out = self.peer.transmit(now);
+        let len = out.remaining();
+        out.advance(len);
+        (len > 0).then_some(Step::Peer)
+    }
+
+    fn read(&mut self, now: Instant) -> Option<Step> {
+        if self.peer.can_resume() {
+            self.handle_input(now);
+            return Some(Step::Peer);
+        }
+        if self.peer.close_reason().is_some() {
+            self.incoming.receive(now)?;
+            self.buffer = InputBuffer::new();
+            return Some(Step::Read);
+        }
+        if !self.is_reading || !self.peer.wants_read() {
+            return None;
+        }
+        match self.incoming.receive(now)? {
+            Arrival::End => self.peer.handle_eof(now),
+            Arrival::Bytes(bytes) => {
+                self.buffer.extend_from_slice(&bytes);
+                self.handle_input(now);
+            }
+        }
+        Some(Step::Read)
+    }
+
+    /// Hands received bytes to the peer. The event that closes the peer reports an error.
+    fn handle_input(&mut self, now: Instant) {
+        _ = self.peer.handle_input(now, &mut self.buffer);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
+        self.peer.poll_timeout().filter(|&at| at <= now)?;
+        self.peer.handle_timeout(now);
+        Some(Step::Peer)
+    }
+}
