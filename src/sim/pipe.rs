@@ -1,33 +1,32 @@
-//! What a connection is like.
+//! Properties of connections.
 
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// Bytes that fit into a pipe unless another number is given: about what the buffers of
-/// both sockets hold.
+/// Default capacity of a pipe, about the size of the buffers of both sockets.
 const DEFAULT_CAPACITY: usize = 256 * 1024;
 
-/// The pipes of a connection: one each way.
+/// The pipes of a connection, one in each direction.
 ///
-/// Most connections are the same both ways: where a `Link` is asked for, a [`Pipe`] will do.
+/// A [`Pipe`] converts to a `Link` with the same properties in both directions.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Link {
     /// From the side that opens the connection to the one that accepts it.
     pub to_listener: Pipe,
-    /// And back.
+    /// From the side that accepts the connection to the one that opens it.
     pub to_caller: Pipe,
 }
 
 impl Link {
-    /// A connection that is not the same both ways.
+    /// Returns a connection with different pipes.
     pub const fn new(to_listener: Pipe, to_caller: Pipe) -> Self {
         Self { to_listener, to_caller }
     }
 }
 
-/// The same both ways.
+/// Uses the same properties in both directions.
 impl From<Pipe> for Link {
     fn from(pipe: Pipe) -> Self {
         Self { to_listener: pipe.clone(), to_caller: pipe }
@@ -37,14 +36,14 @@ impl From<Pipe> for Link {
 /// One direction of a connection: a stream of bytes, in order and complete unless
 /// [`Faults`] break it.
 ///
-/// A peer writes in chunks of at most 64 KiB. Each arrives by itself, after the time that
-/// it takes to leave and to travel.
+/// A peer writes chunks of at most 64 KiB. Each chunk arrives by itself, after its transmission
+/// at the bandwidth and the latency.
 ///
 /// ```
 /// use std::time::Duration;
 /// use excc_peer::sim::{Faults, Pipe};
 ///
-/// // A slow line: 120 to 150 ms, 1 Mbit/s, and reads that see any part of a message.
+/// // A slow line: 120 to 150 ms, 1 Mbit/s, and reads that end anywhere in a message.
 /// let line = Pipe::new()
 ///     .latency(Duration::from_millis(120))
 ///     .jitter(Duration::from_millis(30))
@@ -62,7 +61,7 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// A pipe without latency, of unlimited bandwidth, without faults, and with room for
+    /// Returns a pipe without latency and faults, with unlimited bandwidth and a capacity of
     /// 256 KiB.
     pub const fn new() -> Self {
         Self {
@@ -74,36 +73,35 @@ impl Pipe {
         }
     }
 
-    /// How long each byte travels, at least. Zero by default.
+    /// Sets the minimum latency of each byte. Zero by default.
     pub const fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// By how much the latency varies: what comes on top is drawn for each chunk, from zero
-    /// to this. None overtakes another. Zero by default.
+    /// Sets the maximum time that is added to the latency. It is drawn for each chunk, and no
+    /// chunk overtakes another. Zero by default.
     pub const fn jitter(mut self, jitter: Duration) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// How many bytes may leave in a second; one at least. No limit by default.
+    /// Sets the number of bytes that are sent in a second, at least 1. Unlimited by default.
     pub const fn bandwidth(mut self, bytes_per_second: u64) -> Self {
         self.bandwidth = Some(if bytes_per_second == 0 { 1 } else { bytes_per_second });
         self
     }
 
-    /// How many bytes may be under way, from when they are written to when they are read,
-    /// before the writer is blocked: what the buffers of both sockets hold. One at least,
-    /// 256 KiB by default.
+    /// Sets the maximum number of bytes between the writer and the reader, at least 1. A writer
+    /// that reaches it is blocked. It stands for the buffers of both sockets. 256 KiB by default.
     ///
-    /// As with a real connection, no more than this moves in the time of one latency.
+    /// As on a real connection, it also limits the bytes that move within one latency.
     pub const fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = if bytes == 0 { 1 } else { bytes };
         self
     }
 
-    /// What goes wrong. Nothing by default.
+    /// Sets the faults. There are none by default.
     pub const fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
@@ -116,11 +114,13 @@ impl Default for Pipe {
     }
 }
 
-/// What goes wrong in a [`Pipe`]. Probabilities are between 0, which is never, and 1, which
-/// is always; beyond that they count as the nearer one.
+/// Faults of a [`Pipe`].
 ///
-/// Splitting and merging lose nothing: every peer has to stand them. After the other faults
-/// a connection is broken, or ought to be.
+/// Probabilities range from 0, which is never, to 1, which is always. Values beyond that range
+/// count as the nearer limit.
+///
+/// Splitting and merging lose no bytes, so every peer must work with them. The other faults break
+/// the connection, or make the receiver close it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[must_use]
 pub struct Faults {
@@ -133,7 +133,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// None.
+    /// Returns no faults.
     pub const fn new() -> Self {
         Self {
             split: 0.0,
@@ -145,35 +145,35 @@ impl Faults {
         }
     }
 
-    /// The probability that a chunk is cut in two at a random place, and that its rest is
-    /// cut again.
+    /// Sets the probability that a chunk is split at a random place. Its second part may be split
+    /// again.
     pub const fn split(mut self, probability: f64) -> Self {
         self.split = probability;
         self
     }
 
-    /// The probability that a chunk waits for the next one to be read with it in one piece,
-    /// and how long it does at most.
+    /// Sets the probability that a chunk waits for the next one, so that one read returns both.
+    /// `longest_wait` limits the wait.
     pub const fn merge(mut self, probability: f64, longest_wait: Duration) -> Self {
         self.merge = probability;
         self.longest_wait = longest_wait;
         self
     }
 
-    /// The probability that one bit of a chunk arrives flipped.
+    /// Sets the probability that a chunk arrives with one flipped bit.
     pub const fn flip(mut self, probability: f64) -> Self {
         self.flip = probability;
         self
     }
 
-    /// Breaks the connection, for both sides, as soon as so many bytes have entered this
-    /// pipe. What is under way is lost.
+    /// Breaks the connection for both sides as soon as `bytes` bytes were written to this pipe.
+    /// Bytes in transit are lost.
     pub const fn reset_after(mut self, bytes: u64) -> Self {
         self.reset_after = Some(bytes);
         self
     }
 
-    /// Breaks the connection, for both sides, at that time. What is under way is lost.
+    /// Breaks the connection for both sides at `time`. Bytes in transit are lost.
     pub const fn reset_at(mut self, time: Instant) -> Self {
         self.reset_at = Some(time);
         self

@@ -1,11 +1,12 @@
-//! The randomness of a simulation.
+//! Random numbers of a simulation.
 
 use core::convert::Infallible;
 use core::time::Duration;
 
 use rand_core::{TryCryptoRng, TryRng};
 
-/// SplitMix64: small, fast, and of the same numbers on every machine and in every version.
+/// SplitMix64. It is small and fast, and gives the same numbers on every machine and in every
+/// version.
 pub(super) struct Random {
     state: u64,
 }
@@ -23,12 +24,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 up to and not including `bound`; 0 if that is 0.
+    /// Returns a number below `bound`, or 0 if `bound` is 0.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// A duration from zero up to `longest`. Where there is no choice it draws no number.
+    /// Returns a duration from zero up to and including `longest`. Draws no number if `longest` is
+    /// zero.
     pub(super) fn duration(&mut self, longest: Duration) -> Duration {
         if longest.is_zero() {
             return longest;
@@ -37,8 +39,8 @@ impl Random {
         Duration::from_nanos(self.below(nanos.saturating_add(1)))
     }
 
-    /// Whether something happens that does with this probability. What can never happen
-    /// draws no number, so that a fault which is switched off changes nothing else.
+    /// Returns `true` with a probability. Draws no number if the probability is 0, so that a fault
+    /// that is switched off does not change the other draws.
     pub(super) fn happens(&mut self, probability: f64) -> bool {
         const STEPS: u64 = 1 << 53;
         probability > 0.0 && (self.below(STEPS) as f64) < probability * STEPS as f64
@@ -64,7 +66,7 @@ impl TryRng for Random {
     }
 }
 
-/// In a simulation nobody guesses: what matters is that a run can be repeated.
+/// The numbers are predictable on purpose, so that a run can be repeated.
 impl TryCryptoRng for Random {}
 
 #[cfg(test)]
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_certain_happens_and_what_is_impossible_does_not() {
+    fn a_certain_event_happens_and_an_impossible_one_does_not() {
         let mut random = Random::new(1);
         assert!((0..1_000).all(|_| random.happens(1.0)));
         let before = random.state;
@@ -81,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_likely_happens_about_so_often() {
+    fn an_event_happens_about_as_often_as_is_probable() {
         let mut random = Random::new(1);
         let often = (0..10_000).filter(|_| random.happens(0.3)).count();
         assert!((2_800..3_200).contains(&often), "{often}");
     }
 
     #[test]
-    fn durations_reach_from_zero_to_the_longest() {
+    fn durations_range_from_zero_to_the_longest() {
         let mut random = Random::new(1);
         assert_eq!(random.duration(Duration::ZERO), Duration::ZERO);
         random.duration(Duration::MAX);

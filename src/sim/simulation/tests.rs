@@ -11,7 +11,7 @@ fn config() -> Config {
     builder().build().expect("a valid configuration")
 }
 
-/// Takes the messages that these tests send, though nobody asks for them.
+/// Accepts the unsolicited messages that these tests send.
 fn builder() -> ConfigBuilder {
     Config::builder(Network::EXCC_MAINNET).max_unsolicited(Command::NotFound, 10_000)
 }
@@ -20,7 +20,7 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Two peers after their handshake.
+/// Returns two peers after their handshake.
 fn established(link: impl Into<Link>) -> (Simulation, PeerId, PeerId) {
     let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let (caller, listener) = sim.connect(config(), config(), link);
@@ -53,13 +53,13 @@ fn send(
     sim[peer].send(now, message)
 }
 
-/// A message of 45 bytes and as many vectors.
+/// Returns a `notfound` with `vectors` vectors.
 fn not_found(vectors: u8) -> Message {
     Message::NotFound((0..vectors).map(|n| InvVect::tx(Hash::from_bytes([n; 32]))).collect())
 }
 
 #[test]
-fn a_handshake_takes_the_time_of_the_way() {
+fn a_handshake_takes_one_latency_for_each_side() {
     let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let link = Link::new(Pipe::new().latency(millis(50)), Pipe::new().latency(millis(30)));
     let (caller, listener) = sim.connect(config(), config(), link);
@@ -75,7 +75,7 @@ fn a_handshake_takes_the_time_of_the_way() {
 }
 
 #[test]
-fn a_command_in_answer_to_an_event_comes_before_what_follows() {
+fn a_command_that_answers_an_event_comes_before_all_output() {
     let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
     let (caller, listener) = sim.connect(config(), config(), Pipe::new());
     while let Some((id, event)) = sim.next_event(Instant::from_secs(1)) {
@@ -90,7 +90,7 @@ fn a_command_in_answer_to_an_event_comes_before_what_follows() {
 }
 
 #[test]
-fn peers_live_as_long_as_they_talk() {
+fn pings_keep_idle_peers_open() {
     let (mut sim, caller, listener) = established(Pipe::new().latency(millis(100)));
     let events = sim.run(Duration::from_secs(100_000));
     assert!(closed_at(&events, caller).or(closed_at(&events, listener)).is_none());
@@ -99,7 +99,7 @@ fn peers_live_as_long_as_they_talk() {
 }
 
 #[test]
-fn what_was_written_arrives_before_the_end() {
+fn written_bytes_arrive_before_the_end_of_the_stream() {
     let (mut sim, caller, listener) = established(Pipe::new().latency(millis(20)));
     send(&mut sim, caller, Message::GetAddr).unwrap();
     sim.next_event(sim.now());
@@ -113,7 +113,7 @@ fn what_was_written_arrives_before_the_end() {
 }
 
 #[test]
-fn a_removed_peer_is_gone() {
+fn a_removed_peer_does_not_exist() {
     let (mut sim, caller, listener) = established(Pipe::new());
     assert!(sim.remove(caller).is_some());
     assert!(sim.get(caller).is_none() && sim.remove(caller).is_none());
@@ -142,20 +142,20 @@ fn a_stream_that_was_shut_down_ends() {
 }
 
 #[test]
-fn a_peer_that_cannot_send_its_queue_ends_all_the_same() {
+fn a_peer_that_cannot_send_its_queue_still_closes() {
     let (mut sim, caller, listener) = established(Pipe::new());
     sim.shut_down(listener);
     send(&mut sim, listener, not_found(1)).expect("the peer is open");
     sim.shut_down(caller);
     let events = sim.run(Duration::from_secs(5));
     for peer in [caller, listener] {
-        let (_, reason) = closed_at(&events, peer).expect("the end comes");
+        let (_, reason) = closed_at(&events, peer).expect("a closed peer");
         assert_eq!(reason, CloseReason::RemoteClosed);
     }
 }
 
 #[test]
-fn a_reader_that_stops_blocks_the_writer_until_it_goes_on() {
+fn a_reader_that_pauses_blocks_the_writer() {
     let (mut sim, caller, listener) = established(Pipe::new().capacity(100));
     sim.set_reading(listener, false);
     let id = send(&mut sim, caller, not_found(10)).unwrap();
@@ -169,11 +169,11 @@ fn a_reader_that_stops_blocks_the_writer_until_it_goes_on() {
     send(&mut sim, caller, not_found(10)).unwrap();
     let events = sim.run(Duration::from_secs(30));
     assert!(matches!(closed_at(&events, caller), Some((_, CloseReason::WriteStall))));
-    assert!(closed_at(&events, listener).is_none(), "its end was not read");
+    assert!(closed_at(&events, listener).is_none(), "it has not read the end of the stream");
 }
 
 #[test]
-fn a_reset_is_felt_by_both_sides_at_once() {
+fn a_reset_closes_both_sides_at_once() {
     let at = Instant::from_secs(7);
     let faults = [Faults::new().reset_at(at), Faults::new().reset_after(300)];
     for (faults, expected) in faults.into_iter().zip([Some(at), None]) {
@@ -193,7 +193,7 @@ fn a_reset_is_felt_by_both_sides_at_once() {
 }
 
 #[test]
-fn a_reset_by_command_loses_what_is_under_way() {
+fn a_reset_by_command_loses_bytes_in_transit() {
     let (mut sim, caller, listener) = established(Pipe::new().latency(millis(10)));
     send(&mut sim, caller, Message::GetAddr).unwrap();
     sim.run(millis(5));
@@ -206,7 +206,7 @@ fn a_reset_by_command_loses_what_is_under_way() {
 }
 
 #[test]
-fn a_flipped_bit_is_found() {
+fn a_flipped_bit_is_detected() {
     let (mut sim, caller, listener) = established(Pipe::new());
     sim.set_pipe(caller, Pipe::new().faults(Faults::new().flip(1.0)));
     send(&mut sim, caller, not_found(100)).unwrap();
@@ -216,7 +216,7 @@ fn a_flipped_bit_is_found() {
 }
 
 #[test]
-fn broken_up_and_joined_chunks_are_one_stream() {
+fn split_and_merged_chunks_lose_no_bytes() {
     let faults = Faults::new().split(0.8).merge(0.5, millis(40));
     let (mut sim, caller, listener) =
         established(Pipe::new().latency(millis(5)).jitter(millis(5)).capacity(500).faults(faults));
@@ -230,7 +230,7 @@ fn broken_up_and_joined_chunks_are_one_stream() {
     assert_eq!(received, sent);
 }
 
-/// What happens in a network of some peers that do a bit of everything.
+/// Returns the events of a network with all kinds of traffic and faults.
 fn trace(seed: u64) -> Vec<(Instant, PeerId, Event)> {
     let mut sim = Simulation::new(seed, UnixTime::from_secs(UNIX_TIME));
     let faults = Faults::new().split(0.3).merge(0.3, millis(50)).flip(0.01);
@@ -256,7 +256,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn the_end_of_time_can_be_reached() {
+fn the_clock_can_reach_its_maximum() {
     let (mut sim, caller, listener) = established(Pipe::new());
     sim.set_pipe(caller, Pipe::new().latency(Duration::MAX));
     let now = sim.now();
@@ -267,7 +267,7 @@ fn the_end_of_time_can_be_reached() {
 }
 
 #[test]
-fn a_peer_that_gives_up_on_a_slow_reader_ends_its_stream() {
+fn a_peer_that_closes_a_slow_reader_ends_the_stream() {
     let config = || builder().max_queued_bytes(5_000).overflow(Overflow::Close);
     let build = || config().build().expect("a valid configuration");
     let mut sim = Simulation::new(1, UnixTime::from_secs(UNIX_TIME));
