@@ -1,4 +1,4 @@
-//! The events of a peer that is driven.
+//! The receiver of a peer's events.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -16,13 +16,13 @@ use crate::peer::Event;
 
 /// The events of a peer that an adapter drives, in order, up to [`Event::Closed`].
 ///
-/// A thread or a task can take them, with either driver. The iterator blocks its thread. Events
-/// that are not taken are back-pressure: at the
-/// [limits of the configuration](crate::ConfigBuilder::max_waiting_events) the driver stops
-/// reading.
+/// A thread or a task can take them, with either driver. The iterator blocks its thread.
 ///
-/// Dropping it closes the peer at once, unless a [`shutdown`](super::Handle::shutdown) is in
-/// progress, which is then completed.
+/// The driver stops reading while as many events wait as the
+/// [configuration allows](crate::ConfigBuilder::max_waiting_events).
+///
+/// Dropping the events closes the peer at once. A [`shutdown`](super::Handle::shutdown) in
+/// progress is completed instead.
 #[must_use = "dropping the events closes the peer"]
 pub struct Events {
     shared: Arc<Shared<dyn Driver>>,
@@ -40,9 +40,9 @@ impl Events {
         poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// Polls for the next event. If there is none, the task of `context` is woken when there is.
+    /// Polls for the next event. If there is none, the next event wakes the task of `context`.
     ///
-    /// Only the task of the latest call is woken.
+    /// Only the task of the latest call is woken. Returns `None` after the last event.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut waker = None;
         loop {
@@ -73,13 +73,13 @@ impl Events {
         self.recv_until(None)
     }
 
-    /// Blocks the thread until there is an event. Returns `None` after `timeout`, or after the
-    /// last event.
+    /// Blocks the thread until there is an event, for `timeout` at most. Returns `None` after
+    /// `timeout`, and after the last event.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Option<Event> {
         self.recv_until(Instant::now().checked_add(timeout))
     }
 
-    /// Returns the next event, if there is one already.
+    /// Returns the next event without waiting, or `None` if there is none.
     pub fn try_recv(&mut self) -> Option<Event> {
         self.take_event(self.shared.lock()).ok()
     }
@@ -99,7 +99,7 @@ impl Events {
         }
     }
 
-    /// Takes the next event, or returns the lock if there is none.
+    /// Takes the next event, or returns the lock guard if there is none.
     fn take_event<'a>(
         &self,
         mut state: MutexGuard<'a, State>,

@@ -19,11 +19,12 @@ use crate::peer::{
 use crate::time::Instant;
 use crate::wire::{EncodedMessage, InvVect, Message};
 
-/// A handle to a peer that an adapter drives. Clones refer to the same peer, and any thread or
-/// task can use them. Dropping them has no effect.
+/// A handle to a peer that an adapter drives.
 ///
-/// Methods wait for the lock on the peer, which no driver holds while it reads or writes. Only
-/// [`wait_closed`](Self::wait_closed) waits for more.
+/// Clones refer to the same peer. Any thread or task can use them. Dropping them has no effect.
+///
+/// Methods may wait for the lock on the peer, which no driver holds while it reads, writes or
+/// waits. Only [`wait_closed`](Self::wait_closed) waits longer.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared<dyn Driver>>,
@@ -34,20 +35,20 @@ impl Handle {
         Self { shared }
     }
 
-    /// Queues a message, as [`PeerState::send`].
+    /// Queues a message. See [`PeerState::send`].
     ///
     /// # Errors
     ///
-    /// As [`PeerState::send`].
+    /// Returns the errors of [`PeerState::send`], with the message.
     pub fn send(&self, message: impl Into<Message>) -> Result<SendId, SendError<Message>> {
         self.with(|peer, now| peer.send(now, message))
     }
 
-    /// Queues a message that is encoded already, as [`PeerState::send_encoded`].
+    /// Queues an encoded message. See [`PeerState::send_encoded`].
     ///
     /// # Errors
     ///
-    /// As [`PeerState::send_encoded`].
+    /// Returns the errors of [`PeerState::send_encoded`], with the message.
     pub fn send_encoded(
         &self,
         message: EncodedMessage,
@@ -55,53 +56,53 @@ impl Handle {
         self.with(|peer, now| peer.send_encoded(now, message))
     }
 
-    /// Announces an inventory vector, as [`PeerState::announce`].
+    /// Announces an inventory vector. See [`PeerState::announce`].
     pub fn announce(&self, vector: InvVect, relay: Relay) -> Announced {
         self.with(|peer, now| peer.announce(now, vector, relay))
     }
 
-    /// Queues a `ping` and returns its nonce, as [`PeerState::ping`].
+    /// Queues a `ping` and returns its nonce. See [`PeerState::ping`].
     ///
     /// # Errors
     ///
-    /// As [`PeerState::ping`].
+    /// Returns the errors of [`PeerState::ping`].
     pub fn ping(&self) -> Result<u64, SendErrorKind> {
         self.with(|peer, now| peer.ping(now))
     }
 
-    /// Goes on with a handshake that waits for a review, as [`PeerState::accept_version`].
+    /// Continues a handshake that waits for a review. See [`PeerState::accept_version`].
     pub fn accept_version(&self) {
         self.with(|peer, now| peer.accept_version(now));
     }
 
-    /// Closes the peer because of the remote's `version`, as [`PeerState::refuse_version`].
+    /// Closes the peer because of the remote's `version`. See [`PeerState::refuse_version`].
     pub fn refuse_version(&self) {
         self.with(|peer, now| peer.refuse_version(now));
     }
 
-    /// Returns the remote's address, as [`PeerState::remote_address`].
+    /// Returns the remote's address. See [`PeerState::remote_address`].
     pub fn remote_address(&self) -> SocketAddr {
         self.shared.lock().peer.remote_address()
     }
 
-    /// Returns a snapshot of the peer's statistics, as [`PeerState::stats`].
+    /// Returns a snapshot of the peer's statistics. See [`PeerState::stats`].
     pub fn stats(&self) -> Stats {
         self.shared.lock().peer.stats()
     }
 
-    /// Closes the peer when everything that is queued has been written, or after `timeout`, as
+    /// Closes the peer once all queued messages are sent, or after `timeout`. See
     /// [`PeerState::shutdown`].
     ///
-    /// Then the driver ends the stream in our direction. The remote has the rest of `timeout` to
-    /// end it in its direction, so that everything can arrive. [`Event::Closed`](crate::Event::Closed)
-    /// comes before that. [`closed`](Self::closed) and [`wait_closed`](Self::wait_closed) return
-    /// after it.
+    /// Then [`Event::Closed`](crate::Event::Closed) is emitted, and the driver ends the stream in
+    /// our direction. It keeps the stream until the remote ends it in its direction or `timeout` is
+    /// over, so that all sent bytes can arrive. [`closed`](Self::closed) and
+    /// [`wait_closed`](Self::wait_closed) wait for this.
     pub fn shutdown(&self, timeout: Duration) {
         self.with(|peer, now| peer.shutdown(now, timeout));
     }
 
-    /// Closes the peer and its stream at once. Queued messages are discarded. If input of the
-    /// remote was not read, the operating system may reset the connection.
+    /// Closes the peer and its stream at once. Queued messages are discarded. If the remote's input
+    /// was not read completely, the operating system may reset the connection.
     pub fn close(&self) {
         self.with(|peer, now| peer.close(now));
     }
@@ -109,26 +110,26 @@ impl Handle {
     /// Calls any command or getter of [`PeerState`], with the current time. Leave events to
     /// [`Events`](super::Events), and input and output to the driver.
     ///
-    /// `call` runs under the lock on the peer. Using the handle inside of it deadlocks; only its
-    /// debug output may be used.
+    /// `call` runs under the lock on the peer. Any use of the handle in `call` deadlocks, except
+    /// its `Debug` output.
     pub fn with<T>(&self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T {
         let mut state = self.shared.lock();
         let now = self.shared.now();
-        // Commands before a panic take effect as well.
+        // The driver must learn of the commands before a panic as well.
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut state.peer, now)));
         self.shared.unlock_and_wake(state);
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Waits until the peer is closed and its stream is dropped, as a task of any runtime.
-    /// Returns the reason.
+    /// Waits until the peer is closed and its stream is dropped, and returns the reason.
     ///
-    /// The future may be dropped at any time.
+    /// Any runtime can poll the future. It may be dropped at any time.
     pub fn closed(&self) -> impl Future<Output = CloseReason> + Send + Sync + Unpin + 'static {
         End { shared: self.shared.clone(), key: None }
     }
 
-    /// Blocks the thread until the peer is closed and its stream is dropped. Returns the reason.
+    /// Blocks the thread until the peer is closed and its stream is dropped, and returns the
+    /// reason.
     pub fn wait_closed(&self) -> CloseReason {
         let mut state = self.shared.lock();
         loop {
@@ -139,7 +140,7 @@ impl Handle {
         }
     }
 
-    /// Returns the reason as soon as the peer is closed.
+    /// Returns the reason, or `None` while the peer is open.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared.lock().peer.close_reason().cloned()
     }

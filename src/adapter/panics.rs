@@ -1,4 +1,4 @@
-//! Calls into the application's code: streams and wakers, which may panic.
+//! Calls into code of the application, which may panic: streams and wakers.
 
 use core::mem;
 #[cfg(feature = "tokio")]
@@ -11,17 +11,17 @@ pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // The payload is the application's as well. One that panics when dropped is leaked.
+            // The payload belongs to the application as well. If dropping it panics, it is leaked.
             catch_unwind(AssertUnwindSafe(|| drop(payload))).unwrap_or_else(mem::forget);
             None
         }
     }
 }
 
-/// A stream of the application's. A panic in one of its methods becomes an error of that call,
-/// and a panic in its destructor is ignored.
+/// A stream of the application. A panic in one of its methods becomes an error of the call. A
+/// panic in its destructor is ignored.
 ///
-/// Drivers call streams from destructors and while another panic unwinds, for example to end a
+/// Drivers call streams in destructors and while another panic unwinds. For example, they end a
 /// stream whose `read` panicked. A second panic there would abort the process.
 pub(super) struct Guarded<S>(Option<S>);
 

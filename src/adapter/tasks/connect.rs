@@ -14,24 +14,28 @@ use super::start::{inbound, outbound};
 use crate::adapter::{Events, Handle};
 use crate::peer::Config;
 
-/// The "Connection Attempt Delay" that RFC 8305 recommends, section 5.
+/// The recommended "Connection Attempt Delay" (RFC 8305, section 5).
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Opens a connection and drives a peer for it.
+/// Opens a TCP connection and drives a peer over it.
 ///
-/// If a name has several addresses, the next one is tried as soon as an attempt fails, or after
-/// 250 ms at the latest, beside the attempts that still run (as in RFC 8305). The first
-/// connection is taken and the other attempts are dropped. So an address that does not answer
-/// costs 250 ms.
+/// If a name has several addresses, the next attempt begins when one fails, and after 250 ms at
+/// the latest. Attempts run side by side, as in RFC 8305. The first connection is used, and the
+/// other attempts are dropped. So an address that does not answer costs 250 ms.
 ///
-/// Looking the name up and connecting share `timeout`. The handshake then has a
-/// [timeout of its own](crate::ConfigBuilder::handshake_timeout). Dropping the future cancels the
+/// The lookup of the name counts towards `timeout`. The handshake has
+/// [its own timeout](crate::ConfigBuilder::handshake_timeout). Dropping the future cancels all
 /// attempts.
 ///
 /// # Errors
 ///
-/// Returns the last error if no connection was made, `TimedOut` after `timeout`, and errors as
-/// [`outbound`].
+/// Returns
+///
+/// - the error of the lookup, or [`InvalidInput`](io::ErrorKind::InvalidInput) if the name has no
+///   address
+/// - the error of the last attempt if none succeeded
+/// - [`TimedOut`](io::ErrorKind::TimedOut) after `timeout`
+/// - the errors of [`outbound`]
 pub async fn connect<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     address: impl ToSocketAddrs,
@@ -48,7 +52,7 @@ pub async fn connect<R: CryptoRng + ?Sized>(
 /// Connects to the address that answers first.
 async fn race(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut addresses = addresses.fuse();
-    let mut error = io::Error::new(io::ErrorKind::InvalidInput, "a name without addresses");
+    let mut error = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     let mut attempts = JoinSet::new();
     loop {
         let next = addresses.next();
@@ -69,13 +73,13 @@ async fn race(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStre
     }
 }
 
-/// Waits for the next connection and drives a peer for it. Dropping the future before it is
+/// Accepts the next TCP connection and drives a peer over it. Dropping the future before it is
 /// ready loses no connection.
 ///
 /// # Errors
 ///
-/// Returns an error if no connection was accepted, and errors as [`inbound`]. The listener can be
-/// used again.
+/// Returns the error of the listener if no connection was accepted, and the errors of
+/// [`inbound`]. The listener remains usable.
 pub async fn accept<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     listener: &TcpListener,

@@ -9,12 +9,12 @@ use tokio::time::{self, Sleep};
 use crate::adapter::driver::Driver;
 use crate::time::Instant;
 
-/// The longest sleep, as the runtime's clock cannot represent every deadline.
+/// Maximum sleep, because the clock of the runtime cannot represent every deadline.
 pub(super) const MAX_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The clock of a task, and the means to wake it.
 pub(super) struct Task {
-    /// Wakes the task: there may be output, room for input, a nearer deadline, or the end.
+    /// Wakes the task: there may be output, room for input, an earlier deadline, or the end.
     pub(super) changed: Notify,
     epoch: time::Instant,
 }
@@ -42,7 +42,7 @@ impl Task {
         Self { changed: Notify::new(), epoch: time::Instant::now() }
     }
 
-    /// Sets `sleep` to end at a deadline, or earlier if that is too far away.
+    /// Sets the end of `sleep` to a deadline, or to the maximum sleep if that is earlier.
     pub(super) fn sleep_until(&self, deadline: Instant, sleep: Pin<&mut Sleep>) {
         let latest = self.now() + MAX_SLEEP;
         let end = self.epoch + (deadline.min(latest) - Instant::ZERO);

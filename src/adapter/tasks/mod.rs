@@ -9,9 +9,9 @@
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::builder(Network::EXCC_MAINNET).build()?;
 //! let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-//! let patience = Duration::from_secs(30);
+//! let timeout = Duration::from_secs(30);
 //! let (peer, mut events) =
-//!     adapter::connect(config, "127.0.0.1:9666", patience, &mut rng).await?;
+//!     adapter::connect(config, "127.0.0.1:9666", timeout, &mut rng).await?;
 //! while let Some(event) = events.recv().await {
 //!     match event {
 //!         Event::Established(_) => _ = peer.ping(),
@@ -27,11 +27,11 @@
 //! # }
 //! ```
 //!
-//! The runtime needs the time driver, and the IO driver for [`connect`] and [`accept`]:
-//! `enable_all` and `#[tokio::main]` enable both. A runtime that is shut down ends its peers.
+//! The runtime needs the time driver, and for [`connect`] and [`accept`] the IO driver.
+//! `enable_all` and `#[tokio::main]` enable both. Shutting a runtime down ends its peers.
 //!
-//! [`connect`] and [`accept`] call `set_nodelay(true)`. A TCP stream that you pass to [`outbound`]
-//! or [`inbound`] needs it as well, or round trips take
+//! [`connect`] and [`accept`] call `set_nodelay(true)`. Call it as well on a TCP stream that you
+//! pass to [`outbound`] or [`inbound`]. Otherwise round trips take
 //! [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 
 mod connect;

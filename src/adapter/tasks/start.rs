@@ -16,15 +16,15 @@ use crate::adapter::{Events, Handle};
 use crate::peer::{Config, PeerState};
 use crate::time::{Instant, UnixTime};
 
-/// Drives a peer for a connection that we opened, as [`PeerState::outbound`] describes, by a
-/// task of the current runtime.
+/// Drives a peer over a connection that we opened, by a task of the current runtime. See
+/// [`PeerState::outbound`].
 ///
-/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
-/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
+/// Call `set_nodelay(true)` on a TCP stream first. Otherwise round trips take
+/// [44 ms longer](crate::adapter#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
-/// Returns an error outside of a runtime.
+/// Returns an error if it is called outside of a runtime.
 pub fn outbound<S, R>(
     config: impl Into<Arc<Config>>,
     stream: S,
@@ -38,15 +38,15 @@ where
     spawn(PeerState::outbound(config, remote, Instant::ZERO, UnixTime::now(), rng), stream)
 }
 
-/// Drives a peer for a connection that the remote opened, as [`PeerState::inbound`] describes,
-/// by a task of the current runtime.
+/// Drives a peer over a connection that the remote opened, by a task of the current runtime. See
+/// [`PeerState::inbound`].
 ///
-/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
-/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
+/// Call `set_nodelay(true)` on a TCP stream first. Otherwise round trips take
+/// [44 ms longer](crate::adapter#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
-/// As [`outbound`].
+/// Returns the errors of [`outbound`].
 pub fn inbound<S, R>(
     config: impl Into<Arc<Config>>,
     stream: S,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use crate::adapter::output::{MAX_SLICES, Output};
 use crate::adapter::panics::Guarded;
 
-/// The application's stream. A method that returned `Pending` need not be called again.
+/// A stream of the application. A method that returned `Pending` need not be called again.
 pub(super) struct Stream<S>(Guarded<Pin<Box<S>>>);
 
 impl<S: AsyncRead + AsyncWrite> Stream<S> {

@@ -12,18 +12,24 @@ use super::start::{inbound, outbound};
 use crate::adapter::{Events, Handle};
 use crate::peer::Config;
 
-/// Opens a connection and drives a peer for it.
+/// Opens a TCP connection and drives a peer over it.
 ///
-/// If a name has several addresses, they are tried one after the other. Each may take an equal
-/// part of the time that remains of `timeout`, so that one that does not answer leaves time for
-/// the others: of two addresses, the second has at least half of `timeout`. Looking the name up
-/// is not part of `timeout`. The handshake then has a
-/// [timeout of its own](crate::ConfigBuilder::handshake_timeout).
+/// The addresses of a name are tried one after the other. Each attempt may take an equal part of
+/// the remaining time, so that an address that does not answer leaves time for the others. Of two
+/// addresses, the second has at least half of `timeout`.
+///
+/// The lookup of the name does not count towards `timeout`. The handshake has
+/// [its own timeout](crate::ConfigBuilder::handshake_timeout).
 ///
 /// # Errors
 ///
-/// Returns the last error if no connection was made, `TimedOut` after `timeout`, and errors as
-/// [`outbound`].
+/// Returns
+///
+/// - the error of the lookup, or [`InvalidInput`](io::ErrorKind::InvalidInput) if the name has no
+///   address
+/// - the error of the last attempt if none succeeded
+/// - [`TimedOut`](io::ErrorKind::TimedOut) after `timeout`
+/// - the errors of [`outbound`]
 pub fn connect<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     address: impl ToSocketAddrs,
@@ -41,7 +47,7 @@ fn connect_to_any(
     timeout: Duration,
 ) -> io::Result<(TcpStream, SocketAddr)> {
     let started = std::time::Instant::now();
-    let mut error = io::Error::new(io::ErrorKind::InvalidInput, "a name without addresses");
+    let mut error = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     for (remaining_addresses, &address) in (1..=addresses.len() as u32).rev().zip(addresses) {
         let part = timeout.saturating_sub(started.elapsed()) / remaining_addresses;
         if part.is_zero() {
@@ -55,19 +61,19 @@ fn connect_to_any(
     Err(error)
 }
 
-/// Waits for the next connection and drives a peer for it.
+/// Accepts the next TCP connection and drives a peer over it.
 ///
 /// # Errors
 ///
-/// Returns an error if no connection was accepted, and errors as [`inbound`]. The listener can be
-/// used again.
+/// Returns the error of the listener if no connection was accepted, and the errors of
+/// [`inbound`]. The listener remains usable.
 pub fn accept<R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     listener: &TcpListener,
     rng: &mut R,
 ) -> io::Result<(Handle, Events)> {
     let (stream, remote) = listener.accept()?;
-    // Some systems hand the listener's mode on to the socket.
+    // On some systems the socket inherits the mode of the listener.
     stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
     inbound(config, stream, remote, rng)

@@ -3,8 +3,8 @@
 //! Two threads drive a peer: one reads, the other writes and keeps the time. Both sleep while
 //! there is nothing to do.
 //!
-//! [`connect`] and [`accept`] call `set_nodelay(true)`. A TCP stream that you pass to [`outbound`]
-//! or [`inbound`] needs it as well, or round trips take
+//! [`connect`] and [`accept`] call `set_nodelay(true)`. Call it as well on a TCP stream that you
+//! pass to [`outbound`] or [`inbound`]. Otherwise round trips take
 //! [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
 //!
 //! ```no_run
@@ -16,8 +16,8 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::builder(Network::EXCC_MAINNET).build()?;
 //! let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-//! let patience = Duration::from_secs(30);
-//! let (peer, events) = adapter::connect(config, "127.0.0.1:9666", patience, &mut rng)?;
+//! let timeout = Duration::from_secs(30);
+//! let (peer, events) = adapter::connect(config, "127.0.0.1:9666", timeout, &mut rng)?;
 //! for event in events {
 //!     match event {
 //!         Event::Established(_) => _ = peer.ping(),

@@ -17,14 +17,14 @@ use crate::adapter::{Events, Handle};
 use crate::peer::{Config, PeerState};
 use crate::time::{Instant, UnixTime};
 
-/// Drives a peer for a connection that we opened, as [`PeerState::outbound`] describes.
+/// Drives a peer over a connection that we opened. See [`PeerState::outbound`].
 ///
-/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
-/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
+/// Call `set_nodelay(true)` on a TCP stream first. Otherwise round trips take
+/// [44 ms longer](crate::adapter#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
-/// Returns an error if a thread cannot be started.
+/// Returns the error of the operating system if a thread cannot be started.
 pub fn outbound<S: Stream, R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     stream: S,
@@ -34,14 +34,14 @@ pub fn outbound<S: Stream, R: CryptoRng + ?Sized>(
     spawn(PeerState::outbound(config, remote, Instant::ZERO, UnixTime::now(), rng), stream)
 }
 
-/// Drives a peer for a connection that the remote opened, as [`PeerState::inbound`] describes.
+/// Drives a peer over a connection that the remote opened. See [`PeerState::inbound`].
 ///
-/// Call `set_nodelay(true)` on a TCP stream before, or its round trips take
-/// [44 ms longer](super#tcp-streams-of-your-own-need-set_nodelay).
+/// Call `set_nodelay(true)` on a TCP stream first. Otherwise round trips take
+/// [44 ms longer](crate::adapter#tcp-streams-of-your-own-need-set_nodelay).
 ///
 /// # Errors
 ///
-/// As [`outbound`].
+/// Returns the errors of [`outbound`].
 pub fn inbound<S: Stream, R: CryptoRng + ?Sized>(
     config: impl Into<Arc<Config>>,
     stream: S,
@@ -54,7 +54,7 @@ pub fn inbound<S: Stream, R: CryptoRng + ?Sized>(
 fn spawn<S: Stream>(peer: PeerState, stream: S) -> io::Result<(Handle, Events)> {
     let stream = Arc::new(Guarded::new(stream));
     let shared = Shared::new(peer, Threads::new(stream.clone()));
-    // If a thread cannot be started, these close the peer and end the other thread.
+    // If a thread cannot be started, dropping these closes the peer and ends the other thread.
     let events = Events::new(shared.clone());
     let [read_guard, write_guard] = [(); 2].map(|()| DriverGuard::new(&shared));
     let read_stream = stream.clone();

@@ -11,62 +11,67 @@ use crate::adapter::panics::Guarded;
 pub(super) const MIN_BLOCKING: Duration = Duration::from_millis(1);
 pub(super) const MAX_BLOCKING: Duration = Duration::from_millis(250);
 
-/// A blocking stream that two threads use at once: a socket, or a type of yours around one.
+/// A blocking stream that two threads use at once, such as a socket.
 ///
-/// One thread reads and the other writes, each through `&self`. A stream whose methods need
-/// `&mut self` can be kept behind one lock for each direction. One lock for both directions
-/// would block writes for as long as a read blocks.
+/// One thread reads and the other writes, both through `&self`. If the methods of your stream need
+/// `&mut self`, use one lock for each direction. A single lock would block writes while a read
+/// blocks.
 ///
-/// The stream is dropped when the peer has ended, even if handles to the peer are kept.
+/// The stream is dropped when the peer has ended, even if handles to the peer remain.
 pub trait Stream: Send + Sync + 'static {
-    /// Reads bytes as [`io::Read::read`] does, and blocks until there are some. Returns 0 at the
-    /// end of the stream.
+    /// Reads bytes, as [`io::Read::read`]. Blocks until there are bytes. Returns 0 at the end of the
+    /// stream.
     ///
     /// # Errors
     ///
-    /// The peer ends with [`ConnectionLost`](crate::CloseReason::ConnectionLost), unless the kind
-    /// is `Interrupted` or `WouldBlock`, or `TimedOut` without a code of the operating system.
-    /// After these the call is repeated.
+    /// After these errors the driver repeats the call:
+    ///
+    /// - [`Interrupted`](io::ErrorKind::Interrupted)
+    /// - [`WouldBlock`](io::ErrorKind::WouldBlock)
+    /// - [`TimedOut`](io::ErrorKind::TimedOut) without a code of the operating system
+    ///
+    /// Any other error ends the peer with
+    /// [`ConnectionLost`](crate::CloseReason::ConnectionLost).
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes bytes as [`io::Write::write`] does, and blocks until some were taken or for the
-    /// time of [`set_write_timeout`](Self::set_write_timeout).
+    /// Writes bytes, as [`io::Write::write`]. Blocks until some bytes are written, or for the time
+    /// of [`set_write_timeout`](Self::set_write_timeout).
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read). Returning 0 ends the peer as well.
+    /// Errors have the effects described at [`read`](Self::read). Returning 0 ends the peer with
+    /// [`ConnectionLost`](crate::CloseReason::ConnectionLost).
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Writes bytes of several slices as [`io::Write::write_vectored`] does. By default it
-    /// writes from the first slice that is not empty.
+    /// Writes bytes of several slices, as [`io::Write::write_vectored`]. By default, writes the
+    /// first slice that is not empty.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// Errors have the effects described at [`write`](Self::write).
     fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let first = slices.iter().find(|slice| !slice.is_empty());
         self.write(first.map_or(&[], |slice| slice))
     }
 
-    /// Sends buffered bytes as [`io::Write::flush`] does. By default it does nothing.
+    /// Sends buffered bytes, as [`io::Write::flush`]. By default, does nothing.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// Errors have the effects described at [`read`](Self::read).
     fn flush(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Limits the time for which a write may block. If this fails, the peer's deadlines are
-    /// late while a write blocks.
+    /// Limits the time for which a write may block.
     ///
     /// # Errors
     ///
-    /// Errors are ignored.
+    /// Errors are ignored. The peer then acts late on deadlines that pass while a write blocks.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
 
-    /// Ends the stream in one direction or both. Reads and writes that block in that direction
-    /// must return.
+    /// Ends the stream in one direction or both. Blocked reads and writes in that direction must
+    /// return.
     ///
     /// # Errors
     ///
