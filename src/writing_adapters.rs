@@ -1,53 +1,63 @@
-//! The contract of an adapter: calls, their order, the exact rules, and guarantees.
+//! Rules for authors of adapters: the calls, their order, the deadlines and the guarantees.
 //!
 //! An adapter connects a [`PeerState`] to a stream, a clock and an application. It moves bytes,
-//! events and time, and makes no decisions. [`adapter::threads`](crate::adapter::threads) does this
-//! with threads, [`adapter::tasks`](crate::adapter::tasks) with a task, and the example
-//! `custom_runtime` for many peers on one thread.
+//! events and time, and makes no decisions. Three adapters can serve as models:
+//!
+//! | | runs a peer as |
+//! |---|---|
+//! | [`adapter::threads`](crate::adapter::threads) | two threads |
+//! | [`adapter::tasks`](crate::adapter::tasks) | a task of tokio |
+//! | the example `custom_runtime` | one of many peers on one thread |
 //!
 //! # The contract
 //!
-//! **Any input can change any output.** After an input or a command, take all outputs, and repeat
-//! until a whole round changes nothing. Only then wait.
+//! **Any input may change any output.** After an input or a command, take all outputs. Repeat until
+//! a whole round changes nothing. Only then wait.
+//!
+//! ## Outputs
 //!
 //! | output | meaning | changed by |
 //! |---|---|---|
 //! | [`poll_event`](PeerState::poll_event) | the next event; take events until there are none | inputs, commands, sent bytes |
-//! | [`wants_write`](PeerState::wants_write) | whether [`transmit`](PeerState::transmit) has bytes to write | inputs, commands |
-//! | [`can_resume`](PeerState::can_resume) | whether to call [`handle_input`](PeerState::handle_input) before reading more | taken events, [`accept_version`](PeerState::accept_version) |
+//! | [`wants_write`](PeerState::wants_write) | whether [`transmit`](PeerState::transmit) has bytes to be written | inputs, commands |
+//! | [`can_resume`](PeerState::can_resume) | whether to call [`handle_input`](PeerState::handle_input) before the next read | taken events, [`accept_version`](PeerState::accept_version) |
 //! | [`wants_read`](PeerState::wants_read) | whether to read from the stream | taken events, inputs, [`accept_version`](PeerState::accept_version) |
-//! | [`poll_timeout`](PeerState::poll_timeout) | the latest time to call [`handle_timeout`](PeerState::handle_timeout) | everything: call it last |
+//! | [`poll_timeout`](PeerState::poll_timeout) | the latest time to call [`handle_timeout`](PeerState::handle_timeout) | everything, so call it last |
 //! | [`linger_until`](PeerState::linger_until) | how long to keep the stream after the last event | the end of the peer |
 //!
-//! Take the outputs before anything else: an outbound peer has its `version` to send from the
+//! Take the outputs before the first input. An outbound peer has its `version` to send from the
 //! start, and every peer has a deadline.
 //!
-//! | input | when |
+//! ## Inputs
+//!
+//! | input | when to call it |
 //! |---|---|
-//! | [`handle_input`](PeerState::handle_input) | bytes were read, or [`can_resume`](PeerState::can_resume) is true |
+//! | [`handle_input`](PeerState::handle_input) | after bytes were read, or when [`can_resume`](PeerState::can_resume) is `true` |
 //! | [`handle_timeout`](PeerState::handle_timeout) | at [`poll_timeout`](PeerState::poll_timeout), **after a read**; earlier calls have no effect |
-//! | [`handle_eof`](PeerState::handle_eof) | a read returned the end of the stream, and all bytes before it were passed to the peer |
-//! | [`handle_connection_lost`](PeerState::handle_connection_lost) | connecting, reading or writing failed permanently |
+//! | [`handle_eof`](PeerState::handle_eof) | when a read returned the end of the stream, after all bytes before it |
+//! | [`handle_connection_lost`](PeerState::handle_connection_lost) | when connecting, reading or writing failed for good |
 //!
-//! Each round has this order:
+//! ## A round
 //!
-//! 1. Read once, if the peer wants it and the stream has bytes.
+//! 1. Read once, if the peer wants to read and the stream has bytes.
 //! 2. Call [`handle_timeout`](PeerState::handle_timeout).
-//! 3. Take all events. The remote's `version` is not answered yet, so the application can still
-//!    [refuse](PeerState::refuse_version) it in silence. If you cannot keep this order, require a
-//!    [review](crate::ConfigBuilder::review_version).
+//! 3. Take all events.
 //! 4. Read the clock, then write once.
-//! 5. Wait, if no step did anything.
+//! 5. Wait, if none of these steps did anything.
+//!
+//! Events come before the write for a reason: no answer to the remote's `version` was sent yet.
+//! So the application can still [refuse](PeerState::refuse_version) it in silence. If you cannot
+//! keep this order, enable the [review](crate::ConfigBuilder::review_version) of versions.
 //!
 //! One read and one write a round are enough. A loop that reads until the stream would block never
-//! ends on a fast stream. Every loop over a stream must yield and read the clock. The peer bounds
-//! its events, so you need no queue of your own.
+//! ends on a fast stream. Every loop over a stream must yield and look at the clock.
 //!
-//! A command from another task or thread must wake the loop.
+//! The peer bounds its events, so you need no queue of your own. A command from another task or
+//! thread must wake the loop.
 //!
-//! # In code
+//! # Example
 //!
-//! A complete driver of one peer, over any stream that does not block:
+//! The complete loop for one peer, over any stream that does not block:
 //!
 //! ```
 //! # #[cfg(not(feature = "std"))]
@@ -78,7 +88,7 @@
 //!     let mut buffer = InputBuffer::new();
 //!     let mut is_closed = false;
 //!     while !is_closed {
-//!         // Reads before deadlines are judged: the remote is not late because this loop is.
+//!         // First: received bytes extend deadlines, and this loop may be late itself.
 //!         let mut has_more = read(peer, runtime, &mut buffer);
 //!         peer.handle_timeout(runtime.now());
 //!         while let Some(event) = peer.poll_event() {
@@ -97,7 +107,7 @@
 //!     }
 //! }
 //!
-//! /// Reads once. Returns whether there may be more work.
+//! /// Reads once. Returns whether there may be more to do.
 //! fn read(peer: &mut PeerState, runtime: &mut impl Runtime, buffer: &mut InputBuffer) -> bool {
 //!     if !peer.can_resume() {
 //!         if !peer.wants_read() {
@@ -117,12 +127,12 @@
 //!     true
 //! }
 //!
-//! /// Writes once. Returns whether there may be more work.
+//! /// Writes once. Returns whether there may be more to do.
 //! fn write(peer: &mut PeerState, runtime: &mut impl Runtime) -> bool {
 //!     if !peer.wants_write() {
 //!         return false;
 //!     }
-//!     // The clock is read before the write: round trips count from then.
+//!     // The time before the write, so that round trips include it.
 //!     let mut out = peer.transmit(runtime.now());
 //!     let written = runtime.write(out.chunk());
 //!     out.advance(*written.as_ref().unwrap_or(&0));
@@ -134,7 +144,7 @@
 //!     }
 //! }
 //!
-//! /// Handles the error of a read or write. Returns whether there may be more work.
+//! /// Handles a failed call. Returns whether there may be more to do.
 //! fn try_again(peer: &mut PeerState, runtime: &impl Runtime, error: &io::Error) -> bool {
 //!     match error.kind() {
 //!         io::ErrorKind::WouldBlock => return false,
@@ -144,11 +154,11 @@
 //!     true
 //! }
 //!
-//! /// Ends the stream without a reset, which unread input could cause.
+//! /// Ends the stream. Unread input would cause a reset, so it is discarded.
 //! fn linger(runtime: &mut impl Runtime, until: Instant) {
-//!     let mut ends = runtime.shutdown_write().is_err();
-//!     while !ends && runtime.now() < until {
-//!         ends = match runtime.read(&mut [0; 4096]) {
+//!     let mut has_ended = runtime.shutdown_write().is_err();
+//!     while !has_ended && runtime.now() < until {
+//!         has_ended = match runtime.read(&mut [0; 4096]) {
 //!             Ok(read) => read == 0,
 //!             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
 //!                 runtime.wait(Some(until));
@@ -158,7 +168,7 @@
 //!         };
 //!     }
 //! }
-//! # // The remote is another peer, and time passes only while both wait.
+//! # // The remote is another peer. Time passes only while both wait.
 //! # use std::time::Duration;
 //! #
 //! # use excc_peer::wire::Message;
@@ -170,7 +180,7 @@
 //! #     buffer: InputBuffer,
 //! #     /// Sent once, after a `getaddr`.
 //! #     last_bytes: Vec<u8>,
-//! #     is_getaddr_received: bool,
+//! #     is_requested: bool,
 //! #     is_ended: bool,
 //! #     calls: usize,
 //! # }
@@ -193,7 +203,7 @@
 //! #         let len = out.remaining().min(chunk.len()).min(7);
 //! #         out.copy_to_slice(&mut chunk[..len]);
 //! #         drop(out);
-//! #         if len == 0 && self.is_getaddr_received && !self.last_bytes.is_empty() {
+//! #         if len == 0 && self.is_requested && !self.last_bytes.is_empty() {
 //! #             let last_bytes = std::mem::take(&mut self.last_bytes);
 //! #             chunk[..last_bytes.len()].copy_from_slice(&last_bytes);
 //! #             return Ok(last_bytes.len());
@@ -213,7 +223,7 @@
 //! #         self.buffer.extend_from_slice(&bytes[..len]);
 //! #         self.remote.handle_input(self.now, &mut self.buffer).unwrap();
 //! #         while let Some(event) = self.remote.poll_event() {
-//! #             self.is_getaddr_received |= matches!(event, Event::Message { message: Message::GetAddr, .. });
+//! #             self.is_requested |= matches!(event, Event::Message { message: Message::GetAddr, .. });
 //! #         }
 //! #         Ok(len)
 //! #     }
@@ -232,7 +242,7 @@
 //! #         Ok(())
 //! #     }
 //! #     fn wait(&mut self, deadline: Option<Instant>) {
-//! #         let deadline = deadline.expect("an open peer of these settings has one");
+//! #         let deadline = deadline.expect("an open peer with these settings has a deadline");
 //! #         self.now = deadline.min(self.now + Duration::from_millis(1));
 //! #     }
 //! # }
@@ -248,7 +258,7 @@
 //! #         remote,
 //! #         buffer: InputBuffer::new(),
 //! #         last_bytes: last_bytes.to_vec(),
-//! #         is_getaddr_received: false,
+//! #         is_requested: false,
 //! #         is_ended: false,
 //! #         calls: 0,
 //! #     };
@@ -287,182 +297,281 @@
 //!
 //! # Reading
 //!
-//! - Use one [`InputBuffer`](crate::wire::InputBuffer) for each peer. It decides how much memory to
-//!   reserve, which payloads share it, and when to release it. Read into it with
-//!   [`read_from`](crate::wire::InputBuffer::read_from), or into the room that
-//!   [`reserve`](crate::wire::InputBuffer::reserve) lends: 4 KiB to 64 KiB, and more for the rest
-//!   of a larger payload. Or append bytes with
-//!   [`extend_from_slice`](crate::wire::InputBuffer::extend_from_slice).
-//! - The peer takes headers and payloads from the front once they are complete. The rest stays:
-//!   the beginning of a frame, or frames for which the peer has no room. So the length of the
-//!   buffer does not show whether there is work.
-//! - Do not read while [`wants_read`](PeerState::wants_read) returns `false`. This is
-//!   back-pressure: the application has not taken its events, or has not reviewed a `version`.
-//!   It reaches the remote, and the buffer stays small. Output, pongs included, never stops the
-//!   reading.
-//! - If your system reports readiness once (edge-triggered polling), remember it until a read
-//!   would block.
-//! - A blocking write must not keep you from reading. Otherwise two such drivers that write to
-//!   each other wait forever.
-//! - The end of the stream is an input. If the buffer still has frames for which there was no
-//!   room, the peer stays open until they are taken. [`can_resume`](PeerState::can_resume) then
-//!   becomes true.
-//! - An end inside a frame is [`Cut`](crate::CloseReason::Cut), an end between two frames
+//! **The buffer.** Use one [`InputBuffer`](crate::wire::InputBuffer) for each peer. It decides how
+//! much memory to reserve, which payloads share it, and when to release it. There are three ways to
+//! fill it:
+//!
+//! | call | use |
+//! |---|---|
+//! | [`read_from`](crate::wire::InputBuffer::read_from) | reads from a blocking or nonblocking `Read` |
+//! | [`reserve`](crate::wire::InputBuffer::reserve) | lends room to read into: 4 KiB to 64 KiB, more for the rest of a large payload |
+//! | [`extend_from_slice`](crate::wire::InputBuffer::extend_from_slice) | appends bytes that were read elsewhere |
+//!
+//! The peer takes complete headers and payloads from the front. The rest stays: the beginning of a
+//! frame, or frames for which the peer has no room. So the length of the buffer does not show
+//! whether there is something to do.
+//!
+//! **Back-pressure.** Do not read while [`wants_read`](PeerState::wants_read) returns `false`.
+//! Either the application has not taken its events, or it has not reviewed a `version`. The remote
+//! notices, and the buffer stays small. Pongs and other output never stop the reading.
+//!
+//! **Readiness.** If your system reports readiness once (edge-triggered polling), remember it until
+//! a read would block.
+//!
+//! **Writes that block.** A blocked write must not stop the reading. Otherwise two drivers that
+//! write to each other wait forever.
+//!
+//! **The end of the stream** is an input:
+//!
+//! - The buffer may still have frames for which there was no room. The peer then stays open until
+//!   they are taken. [`can_resume`](PeerState::can_resume) shows when to continue.
+//! - An end inside a frame is [`Cut`](crate::CloseReason::Cut). An end between two frames is
 //!   [`RemoteClosed`](crate::CloseReason::RemoteClosed). Neither is a violation.
-//! - You may ignore the error of [`handle_input`](PeerState::handle_input), because the last event
-//!   reports it as well.
+//!
+//! **Errors.** You may ignore the error of [`handle_input`](PeerState::handle_input). The last event
+//! reports it as well.
 //!
 //! # Writing
 //!
-//! - [`Transmit`](crate::Transmit) is a [`Buf`](bytes::Buf). Write from [`chunk`](bytes::Buf::chunk),
-//!   which is one frame or a part of it. With the feature `std`, `chunks_vectored` spans many
-//!   frames. Then advance by exactly the number of written bytes. Partial writes need no other
-//!   care.
-//! - Read the clock **before** the write call, and advance a `Transmit` of that time. Bytes count
-//!   as sent at that time, and `ping`s and requests start their time then. Other calls may have
-//!   passed a later time in between.
-//! - A call of [`transmit`](PeerState::transmit) with a non-empty queue is an attempt to write, and
-//!   starts the [write deadline](#deadlines). Call it only if you are going to write.
-//!   [`wants_write`](PeerState::wants_write) is no attempt.
-//! - To write without access to the peer, take a [batch](crate::Transmit::batch) of the first
-//!   frames. The returned [`FrameBatch`](crate::FrameBatch) borrows nothing from the peer. Advance
-//!   the next `Transmit` by the number of written bytes. Only one thread or task may write.
-//! - Bytes that were written from one `Transmit` must be advanced in it or in the next one. The
-//!   peer remembers which frames it lent. It inserts no pong before them, and accepts answers to
-//!   them before they are reported as sent.
-//! - "Sent" means accepted by the socket. Whether the remote receives it is unknown.
-//! - The queue is bounded. A message beyond
-//!   [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) is returned to the application,
-//!   and receipts show when there is room again.
+//! **The bytes.** [`Transmit`](crate::Transmit) is a [`Buf`](bytes::Buf). Write from one of these,
+//! then advance by exactly the number of written bytes. Partial writes need no other care.
+//!
+//! | call | lends |
+//! |---|---|
+//! | [`chunk`](bytes::Buf::chunk) | one frame or a part of it |
+//! | `chunks_vectored` (feature `std`) | parts of many frames |
+//! | [`batch`](crate::Transmit::batch) | a [`FrameBatch`](crate::FrameBatch) of the first frames, which borrows nothing |
+//!
+//! **The clock.** Read the clock **before** the write call, and advance a `Transmit` of that time.
+//! Bytes count as sent at that time, and the times of `ping`s and requests start there. Other calls
+//! may have given a later time in between.
+//!
+//! **Each `Transmit` counts.** A call of [`transmit`](PeerState::transmit) with something queued is
+//! an attempt to write. It starts the [write deadline](#deadlines). Call it only if you are going
+//! to write. [`wants_write`](PeerState::wants_write) shows whether to wait for the stream.
+//!
+//! **Writing without the peer.** A [batch](crate::Transmit::batch) can be written without a lock on
+//! the peer. Advance the next `Transmit` by the number of written bytes. Let only one thread or
+//! task write.
+//!
+//! **Advance in time.** Bytes that were written from one `Transmit` must be advanced in it or in
+//! the next one. The peer remembers which frames it lent. It inserts no pong before them. It accepts
+//! answers to them before it learns that they were sent.
+//!
+//! **Sent** means accepted by the socket. It is unknown whether the remote receives the bytes.
+//!
+//! **The queue is bounded.** A message beyond
+//! [`max_queued_bytes`](crate::ConfigBuilder::max_queued_bytes) is returned to the application.
+//! Receipts show when there is room again.
 //!
 //! # Pongs
 //!
-//! - A `ping` never stops the reading, and its `pong` waits for no queue. Waiting pongs are
-//!   nonces, at most 64. Beyond this the oldest is dropped. The next
-//!   [`transmit`](PeerState::transmit) makes frames of them.
-//! - These frames overtake all frames that the latest `Transmit` did not lend. They stay behind a
-//!   frame that is partly sent, and behind the handshake. At most 64 pong frames are queued, in
-//!   addition to the 64 nonces.
-//! - A `Transmit` lends at most 128 frames or about 256 KiB, so a `pong` waits for no more than
-//!   these.
+//! A `ping` never stops the reading, and its `pong` does not wait for queued messages.
+//!
+//! | stage | limit |
+//! |---|---|
+//! | waiting pongs, kept as nonces | 64; beyond that the oldest is dropped |
+//! | frames of pongs in the queue, made by the next [`transmit`](PeerState::transmit) | 64, beside the 64 nonces |
+//! | frames that a `Transmit` lends at once | 128 frames or about 256 KiB |
+//!
+//! Frames of pongs overtake all frames that the latest `Transmit` did not lend. They stay behind a
+//! frame that is partly sent, and behind the handshake. So a `pong` waits for no more than one
+//! `Transmit` lends.
 //!
 //! # Time
 //!
-//! - Any clock that counts from a fixed point is suitable. It needs no tick and may stand still. A
-//!   time that goes backwards counts as standing still.
-//! - Only [`handle_timeout`](PeerState::handle_timeout) acts on deadlines. An early call does
-//!   nothing. A late call acts on all expired deadlines in their order.
-//! - Nearly every received and sent byte moves a deadline, in either direction. Call
-//!   [`poll_timeout`](PeerState::poll_timeout) before each wait; it is cheap.
-//! - A sorted list of the deadlines of many peers needs an update only when the value changes. A
-//!   deadline never stays due: after `handle_timeout` the next one is later, or there is none.
-//! - A peer may be constructed before its connection exists. Its
-//!   [handshake deadline](crate::ConfigBuilder::handshake_timeout) then covers connecting as well.
+//! - Any clock works that counts from a fixed point. It needs no tick and may stand still. If it
+//!   goes backwards, it counts as standing still.
+//! - Only [`handle_timeout`](PeerState::handle_timeout) acts on deadlines. An early call has no
+//!   effect. A late call acts on all passed deadlines in their order.
+//! - Deadlines move in both directions, with nearly every received and sent byte. Call
+//!   [`poll_timeout`](PeerState::poll_timeout) before each wait. It is cheap.
+//! - A sorted list of the deadlines of many peers needs an update only when the value changes.
+//! - A deadline never stays due. After `handle_timeout` the next deadline is later, or there is
+//!   none.
+//! - A peer may be created before its connection is established. Its
+//!   [handshake deadline](crate::ConfigBuilder::handshake_timeout) then includes the time to
+//!   connect.
 //!
 //! # Deadlines
 //!
-//! The remote owes four things: a `verack`, any message (idle), a `pong`, and answers to requests.
-//! These deadlines run on **the remote's clock**. It stands still under back-pressure: while
-//! [`wants_read`](PeerState::wants_read) is `false` because events wait or a `version` is under
-//! review. [`poll_event`](PeerState::poll_event) takes no time, so the pause ends with the next
-//! call that does. Do not wait between the two. [`poll_timeout`](PeerState::poll_timeout) and
-//! [`deadlines`](PeerState::deadlines) convert to your clock.
+//! | deadline | clock | extended by bytes | judged in two steps |
+//! |---|---|---|---|
+//! | handshake | yours | no | yes |
+//! | `verack`, idle, `pong`, answer to a request | the remote's | received bytes | yes |
+//! | write | yours | sent bytes | yes |
+//! | the next `ping`, the next batch of announcements, the end of a shutdown | yours | no | no |
 //!
-//! **Progress.** Received bytes of any kind extend all four deadlines, because an answer comes
-//! behind the bytes that the remote sent before it. Let `T` be the timeout, `r` the remote's clock,
-//! and `n` the number of new bytes in a call of [`handle_input`](PeerState::handle_input). Each
-//! deadline `at` becomes
+//! ## The remote's clock
+//!
+//! The remote owes four things: a `verack`, any message (idle), a `pong`, and answers to requests.
+//! Their deadlines run on **the remote's clock**. This clock stands still during back-pressure:
+//! while [`wants_read`](PeerState::wants_read) is `false` because events wait or a `version` is
+//! under review.
+//!
+//! [`poll_event`](PeerState::poll_event) takes no time. So the pause ends with the next call that
+//! takes a time. Do not wait between the two calls.
+//!
+//! [`poll_timeout`](PeerState::poll_timeout) and [`deadlines`](PeerState::deadlines) return times
+//! of your clock.
+//!
+//! ## Progress by received bytes
+//!
+//! Received bytes extend the deadlines on the remote's clock. All bytes count, because an answer
+//! arrives behind the bytes that the remote sent before. Each deadline `at` becomes
 //!
 //! ```text
 //! min(max(at, r) + n / read_rate, r + T)
 //! ```
 //!
-//! with a [`read_rate`](crate::ConfigBuilder::read_rate) of 10,240 bytes a second by default. It
-//! follows that
+//! | symbol | meaning |
+//! |---|---|
+//! | `T` | the timeout |
+//! | `r` | the remote's clock |
+//! | `n` | the bytes that are new in a call of [`handle_input`](PeerState::handle_input) |
+//! | `read_rate` | the [setting](crate::ConfigBuilder::read_rate), by default 10,240 bytes a second |
 //!
-//! - a line that keeps this rate is never closed while the remote sends;
-//! - a slower line of `v` bytes a second is closed after `T / (1 - v / read_rate)`;
-//! - a silent one is closed `T` after the last byte at the latest.
+//! The consequences are:
 //!
-//! A complete message sets the idle deadline to `r + T`. The handshake deadline is absolute:
-//! received bytes do not extend it.
+//! - A remote that keeps this rate is never closed while it sends.
+//! - A slower remote, with `v` bytes a second, is closed after `T / (1 - v / read_rate)`.
+//! - A silent remote is closed `T` after its last byte at the latest.
 //!
-//! **Writing** has the mirror of this rule, on your clock. Let `T` be the
-//! [`write_timeout`](crate::ConfigBuilder::write_timeout), 20 s by default. The first
-//! [`transmit`](PeerState::transmit) at `t` with a non-empty queue sets the deadline to `t + T`. `n`
-//! bytes that are sent at `t` change it to
+//! A complete message sets the idle deadline to `r + T`. The handshake deadline is absolute, and
+//! no byte extends it.
+//!
+//! ## Writing
+//!
+//! The write deadline has the mirror of this rule, on your clock. The first
+//! [`transmit`](PeerState::transmit) at `t` with something queued sets it to `t + T`. `T` is the
+//! [`write_timeout`](crate::ConfigBuilder::write_timeout), 20 s by default. `n` bytes that are sent
+//! at `t` change it to
 //!
 //! ```text
 //! min(max(at, t) + n / write_rate, t + T)
 //! ```
 //!
-//! with a [`write_rate`](crate::ConfigBuilder::write_rate) of 10,240 bytes a second by default. It
-//! is cleared when the queue is empty. The rule holds for the queue as a whole, not for each frame.
+//! The [`write_rate`](crate::ConfigBuilder::write_rate) is 10,240 bytes a second by default. The
+//! deadline is cleared when the queue is empty. The rule applies to the queue as a whole, not to
+//! each frame.
 //!
-//! **Two steps.** Six deadlines judge the remote: handshake, `verack`, idle, `pong`, answer and
-//! write. When [`handle_timeout`](PeerState::handle_timeout) first finds one of them expired, it
-//! moves the deadline to 50 ms from now. The peer closes if this expires too, unless the deadline
-//! was set or extended in between. The reason is suspension: a process that was suspended finds its
-//! deadlines expired and the remote's bytes in the socket. Read them first. The second step is for
-//! drivers that cannot, because another thread reads. Pings, trickled announcements and the end of
-//! a shutdown act at once.
+//! ## Two steps
 //!
-//! **Pings.** The last 16 unanswered `ping`s are remembered. The `pong` deadline belongs to the
-//! earliest one, and later `ping`s do not move it. A `pong` answers its `ping` and all older ones.
-//! If later ones remain, the deadline becomes `T` from now.
+//! A process that was suspended finds its deadlines passed and the remote's bytes in the socket.
+//! These bytes must be read before the remote is judged. So
+//! [`handle_timeout`](PeerState::handle_timeout) judges in two steps:
 //!
-//! **Requests.** All vectors whose `getdata` was sent share one deadline. It is set when a
-//! `getdata` is sent and no vector is outstanding. Each answer sets it to `T` from now for the
-//! rest. Requesting again, or more, does not move it. Any other request has a deadline by command,
-//! set when the request is sent, unless one is set. Any answer of the right kind clears it. Only
-//! requests with a [`response_timeout`](crate::ConfigBuilder::response_timeout) have deadlines: by
-//! default `getdata` and `getinitstate`, 30 s each. A message that came before
-//! [`transmit`](PeerState::transmit) lent its request answers no request.
+//! 1. When a deadline has passed, it moves to 50 ms from now.
+//! 2. If that passes too, and nothing has set or extended the deadline in between, the peer closes.
+//!
+//! Read before you call `handle_timeout`. The second step is for drivers that cannot, because
+//! another thread reads.
+//!
+//! Pings, batches of announcements and the end of a shutdown judge nobody and act at once.
+//!
+//! ## Pings
+//!
+//! - The last 16 unanswered `ping`s are remembered.
+//! - The `pong` deadline is that of the earliest unanswered `ping`. Later `ping`s do not move it.
+//! - A `pong` answers its `ping` and all older ones. If later ones remain, the deadline becomes `T`
+//!   from now.
+//!
+//! ## Requests
+//!
+//! Only requests with a [`response_timeout`](crate::ConfigBuilder::response_timeout) have a
+//! deadline. By default these are `getdata` and `getinitstate`, with 30 s each.
+//!
+//! | | `getdata` | other requests |
+//! |---|---|---|
+//! | deadlines | one for all vectors whose `getdata` was sent | one for each command |
+//! | set | when a `getdata` is sent and no vector was outstanding | when the request is sent, unless a deadline of its command runs |
+//! | an answer | sets the deadline to `T` from now for the remaining vectors | clears the deadline, if it is of the right kind |
+//! | more requests | do not move it | do not move it |
+//!
+//! A message that arrives before [`transmit`](PeerState::transmit) has lent its request answers
+//! nothing.
 //!
 //! # The end
 //!
-//! - A command, any input, or the last sent byte after a [`shutdown`](PeerState::shutdown) can
-//!   close a peer. Take the events after each of these.
-//! - [`close_reason`](PeerState::close_reason) is `Some` from then on and never changes. Reading
-//!   ends, inputs have no effect, and no message can be queued.
-//! - **The last try.** If the remote ended the conversation, by fatal input or by the end of its
-//!   stream, the queue may be sent once more. Then [`wants_write`](PeerState::wants_write) stays
-//!   `true` and `Closed` is not emitted yet. Take the events. While the peer wants to write, write
-//!   once more and take the events again, until [`Closed`](crate::Event::Closed). Two `Transmit`s
-//!   are granted: one to lend bytes, one to advance past them. If a `Transmit` lent bytes before
-//!   the end, a third one is granted to advance past those. The try ends when the queue is empty,
-//!   when the last `Transmit` is dropped, or after 1 s. [`poll_timeout`](PeerState::poll_timeout)
-//!   returns the end of that second. The rest of the queue is abandoned.
-//! - There is no last try if the queue was empty, nor after [`close`](PeerState::close), a refused
-//!   `version`, a timeout or a lost connection. `close` and
-//!   [`handle_connection_lost`](PeerState::handle_connection_lost) end a last try.
-//! - The last events are a [`NotSent`](crate::Event::NotSent) for each queued message whose last
-//!   byte was not sent, and then `Closed`, exactly once. Each [`SendId`](crate::SendId) is reported
-//!   as sent or not sent, exactly once. Trickled announcements have none.
-//! - Frames of a [batch](crate::Transmit::batch) need not be written after `Closed`.
-//! - **A clean end.** After `Closed`, [`linger_until`](PeerState::linger_until) is `Some` in two
-//!   cases. After a shutdown with everything sent, it is the end of the shutdown's time. After fatal
-//!   input, it is 1 s later. Then flush the stream and shut it down for writing. Read and discard
-//!   until the remote's end of stream or that time. A socket that is closed with unread input resets
-//!   the connection on most systems, and the remote may lose the last bytes.
-//! - In all other cases drop the stream at once. There is nothing else to release.
+//! A peer is closed by a command, by any input, or by the last byte that is sent after a
+//! [`shutdown`](PeerState::shutdown). Take the events after each of these.
+//!
+//! From then on [`close_reason`](PeerState::close_reason) is `Some` and never changes. The peer
+//! does not read, inputs have no effect, and no message can be queued.
+//!
+//! ## The last try
+//!
+//! The remote may end the conversation, by fatal input or by the end of its stream. Then messages
+//! that were queued before may be sent once more. [`wants_write`](PeerState::wants_write) stays
+//! `true`, and `Closed` is not emitted yet.
+//!
+//! 1. Take the events.
+//! 2. If `Closed` was among them, stop.
+//! 3. While the peer wants to write, write once more, and start again.
+//!
+//! Two `Transmit`s are granted: one to lend bytes, and one to advance past them. If a `Transmit`
+//! lent bytes before the end, a third one is granted to advance past those.
+//!
+//! The rest is abandoned
+//!
+//! - when the last `Transmit` is dropped,
+//! - when nothing remains to be sent,
+//! - after 1 s, which [`poll_timeout`](PeerState::poll_timeout) returns.
+//!
+//! There is no last try
+//!
+//! - if nothing was queued,
+//! - after [`close`](PeerState::close), a refused `version`, a timeout, or a lost connection.
+//!
+//! `close` and [`handle_connection_lost`](PeerState::handle_connection_lost) end a last try that is
+//! in progress.
+//!
+//! ## The last events
+//!
+//! The last events are a [`NotSent`](crate::Event::NotSent) for each queued message whose last byte
+//! was not sent, and then [`Closed`](crate::Event::Closed), exactly once.
+//!
+//! Each [`SendId`](crate::SendId) is reported exactly once, as sent or not sent. Batched
+//! announcements have no `SendId`.
+//!
+//! After `Closed`, frames of a [batch](crate::Transmit::batch) need not be written any more.
+//!
+//! ## A clean end of the stream
+//!
+//! Most systems reset a connection that is closed with unread input. The remote may then lose the
+//! bytes that were sent last. So after `Closed`, [`linger_until`](PeerState::linger_until) is `Some`
+//! in two cases:
+//!
+//! | case | time |
+//! |---|---|
+//! | a shutdown that sent everything | the end of its timeout |
+//! | fatal input | 1 s after it |
+//!
+//! 1. Flush the stream.
+//! 2. Shut it down for writing.
+//! 3. Read and discard, until the remote's end of stream or that time.
+//!
+//! In all other cases drop the stream at once. There is nothing else to release.
 //!
 //! # Guarantees
 //!
-//! - No call panics, for any input, any order of calls and any time.
-//! - No call blocks, calls back, takes a lock or starts a thread.
-//! - No call reads a clock. Randomness comes only from the generator given to the constructor. The
-//!   same numbers, inputs and commands give the same bytes and events.
-//! - The state does not change between two calls.
-//! - Getters, [`wants_read`](PeerState::wants_read), [`wants_write`](PeerState::wants_write),
-//!   [`can_resume`](PeerState::can_resume) and [`poll_timeout`](PeerState::poll_timeout) change
-//!   nothing: all take `&self`.
-//! - Two peers never wait for each other, as long as both applications take their events and both
-//!   drivers read.
-//! - No remote is closed for silence while bytes arrive at the
-//!   [`read_rate`](crate::ConfigBuilder::read_rate), or for time under back-pressure.
-//! - No event and no bytes to send follow `Closed`.
-//! - No deadline is due again right after it was handled.
+//! The peer
+//!
+//! - does not panic, whatever the remote sends, in whatever order you call it, and whatever the
+//!   clock shows;
+//! - has no callback, no thread and no lock, and never blocks;
+//! - reads no clock, and draws randomness only from the generator given to the constructor: the
+//!   same numbers, inputs and commands give the same bytes and events;
+//! - does not change between two calls;
+//! - is not changed by getters, [`wants_read`](PeerState::wants_read),
+//!   [`wants_write`](PeerState::wants_write), [`can_resume`](PeerState::can_resume) or
+//!   [`poll_timeout`](PeerState::poll_timeout), which all take `&self`;
+//! - makes progress with another peer, as long as both applications take their events and both
+//!   drivers read;
+//! - does not close a remote for silence while bytes arrive at the
+//!   [`read_rate`](crate::ConfigBuilder::read_rate), nor for the time of back-pressure;
+//! - emits no event after `Closed`, and has no bytes to send after it;
+//! - has no deadline that is due again right after it was handled.
 
 #[expect(unused_imports, reason = "for the links of this page")]
 use crate::PeerState;
