@@ -1,6 +1,6 @@
-//! Live heap of a connection over each adapter, within its bounds.
+//! Bounds on the live heap of a connection over each adapter.
 
-#[allow(dead_code, reason = "shared with a benchmark, which uses other parts of it")]
+#[allow(dead_code, reason = "shared with a benchmark that uses other parts")]
 #[path = "../benches/connections/mod.rs"]
 mod connections;
 
@@ -9,9 +9,9 @@ use excc_peer::Network;
 
 const KIB: i64 = 1024;
 
-/// One test for all, as the allocator counts for the whole process.
+/// A single test, because the allocator counts for the whole process.
 #[test]
-fn connections_give_memory_back() {
+fn connections_release_memory() {
     for (driver, bound) in [(Driver::Tokio, 12 * KIB), (Driver::Std, 24 * KIB)] {
         for (network, connections) in [(Network::EXCC_REGNET, 50), (Network::DCR_SIMNET, 3)] {
             let figures = measure(network, driver, connections, 300);

@@ -1,6 +1,6 @@
-//! What `tracing` is told of a peer.
+//! Events that a peer emits to `tracing`.
 
-#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[allow(dead_code, reason = "shared with tests that use other parts")]
 #[path = "common/mod.rs"]
 mod common;
 
@@ -14,7 +14,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use common::*;
 
-/// Keeps each event as a line.
+/// Records each event as a line.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -43,7 +43,7 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {field}={value:?}").expect("a string takes everything");
+        write!(self.0, " {field}={value:?}").expect("writing to a string never fails");
     }
 }
 
@@ -55,7 +55,7 @@ fn lines(act: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn a_life_is_told_from_its_version_to_its_end() {
+fn a_peer_is_traced_from_its_version_to_its_end() {
     let told = lines(|| {
         let mut peer = Peer::inbound(config(EXCC).idle_timeout(Some(secs(50))));
         peer.receive(version(8)).unwrap();
@@ -85,25 +85,28 @@ fn a_life_is_told_from_its_version_to_its_end() {
 }
 
 #[test]
-fn a_breach_of_protocol_is_told_as_one() {
+fn a_violation_of_the_protocol_is_traced() {
     let told = lines(|| {
         let mut peer = Peer::established(config(DCR));
         peer.feed(&raw_frame(DCR, b"bogus", b"")).unwrap_err();
     });
-    let end = told.last().expect("something happened");
+    let end = told.last().expect("at least one event");
     assert!(end.contains("bogus") && end.contains("violation=true"), "{end}");
 }
 
-/// A remote that names itself like the fields of a line.
+/// The user agent of the remote looks like fields of a line.
 #[test]
-fn text_of_the_remotes_cannot_pass_for_a_field() {
+fn text_of_a_remote_cannot_forge_a_field() {
     for text in ["/a:1/ violation=true", "/a:1/\" violation=true \"", "/\\\"/"] {
         let told = lines(|| {
             let mut peer = Peer::inbound(config(EXCC));
             peer.receive(Version { user_agent: text.into(), ..version(8) }).unwrap();
         });
-        let line = told.iter().find(|line| line.contains("user_agent=")).expect("told");
-        let (_, rest) = line.split_once("user_agent=").expect("as found");
+        let line = told
+            .iter()
+            .find(|line| line.contains("user_agent="))
+            .expect("a line with the user agent");
+        let (_, rest) = line.split_once("user_agent=").expect("a field");
         let (quoted, rest) = rest.rsplit_once(" height=").expect("the next field");
         assert_eq!((quoted, rest), (&format!("{text:?}")[..], "100"));
     }
@@ -111,6 +114,6 @@ fn text_of_the_remotes_cannot_pass_for_a_field() {
         let mut peer = Peer::inbound(config(EXCC));
         peer.feed(&raw_frame(EXCC, b"a violation=", b"")).unwrap_err();
     });
-    let end = told.last().expect("something happened");
+    let end = told.last().expect("at least one event");
     assert!(end.contains("reason=frame: ") && end.contains("\"a violation=\""), "{end}");
 }

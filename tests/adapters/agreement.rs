@@ -1,8 +1,8 @@
-//! The drivers make no decisions: a script over each of them and over the bare peer returns the
-//! same events and the same bytes.
+//! Drivers make no decisions. A script gives the same events and bytes over each driver and over
+//! the bare peer.
 //!
-//! The remote sends sessions that were recorded between the networks' own nodes. Each step of
-//! the script waits until the peer has nothing more to do, so that the result is deterministic.
+//! The remote sends recorded sessions of the reference nodes. Each step of the script waits until
+//! the peer is idle, so that the result is deterministic.
 
 use std::io::Write;
 
@@ -46,16 +46,16 @@ fn sides() -> [Side; 4] {
     [a, b, c, d]
 }
 
-/// A peer with a driver or without.
+/// A peer with or without a driver.
 trait Rig {
     /// Sends bytes as the remote.
     fn feed(&mut self, bytes: &[u8]);
     /// Ends the stream as the remote.
     fn end(&mut self);
     fn command<T>(&mut self, call: impl FnOnce(&mut PeerState, Instant) -> T) -> T;
-    /// Waits until the peer has nothing more to do, and returns its events.
+    /// Waits until the peer is idle, and returns its events.
     fn settle(&mut self) -> Vec<Event>;
-    /// Returns the bytes that were written since the last call.
+    /// Returns the bytes written since the last call.
     fn written(&mut self) -> Vec<u8>;
 }
 
@@ -115,7 +115,7 @@ impl Rig for Driven {
         if self.handle.close_reason().is_none() {
             self.remote.wait_until_read();
         }
-        wait_for("all to be written", || self.handle.with(|peer, _| !peer.wants_write()));
+        wait_for("all output to be written", || self.handle.with(|peer, _| !peer.wants_write()));
         std::iter::from_fn(|| self.events.try_recv()).collect()
     }
 
@@ -124,7 +124,7 @@ impl Rig for Driven {
     }
 }
 
-/// The results of a script, without those that depend on the clock.
+/// The results of a script, without values that depend on the clock.
 #[derive(Debug, PartialEq)]
 struct Record {
     events: Vec<Event>,
@@ -132,7 +132,7 @@ struct Record {
     written: Vec<u8>,
 }
 
-/// Reacts to an event with commands, and notes their results.
+/// Gives the commands that answer an event, and records their results.
 fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Option<Message> {
     let hash = |byte| Hash::from_bytes([byte; 32]);
     match event {
@@ -160,7 +160,7 @@ fn react<R: Rig>(rig: &mut R, event: &Event, results: &mut Vec<String>) -> Optio
             let request = Message::GetData(List::from(list.to_vec()));
             let result = rig.command(|peer, now| peer.send(now, request));
             results.push(format!("{result:?}"));
-            // The remote knows it now.
+            // The remote knows this vector now.
             let vector = list[0];
             let announced = rig.command(|peer, now| peer.announce(now, vector, Relay::Trickle));
             results.push(format!("{announced:?}"));
@@ -192,7 +192,7 @@ impl Side {
 
     fn run<R: Rig>(&self, mut rig: R, mut sizes: impl FnMut() -> usize) -> Record {
         let (mut events, mut results, mut written) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rest = &self.received[..];
+        let mut remaining = &self.received[..];
         let settle = |rig: &mut R, results: &mut Vec<_>, events: &mut Vec<_>| {
             let mut replies = Vec::new();
             loop {
@@ -204,11 +204,11 @@ impl Side {
                 events.extend(more);
             }
         };
-        // Answers to the script's own pings wait until no frame of the session is cut.
+        // Answers to the pings of the script must not interrupt a frame of the session.
         let mut replies = settle(&mut rig, &mut results, &mut events);
-        while !rest.is_empty() {
-            let (piece, later) = rest.split_at(sizes().clamp(1, rest.len()));
-            rest = later;
+        while !remaining.is_empty() {
+            let (piece, later) = remaining.split_at(sizes().clamp(1, remaining.len()));
+            remaining = later;
             rig.feed(piece);
             replies.extend(settle(&mut rig, &mut results, &mut events));
         }
@@ -242,7 +242,7 @@ impl Side {
         let version = self.network.chain().advertised_version();
         let mut decoder = Decoder::new(self.network, version);
         let Message::Version(ours) = decoder.decode(&mut buffer).unwrap().unwrap().message else {
-            panic!("opens with something else");
+            panic!("the first message is not a `version`");
         };
         let ours = Version { timestamp: 0, ..*ours };
         let mut bytes =
@@ -294,15 +294,15 @@ fn a_session_in_single_bytes_is_the_same(driver: Driver) {
 }
 
 fn a_session_in_pieces_is_the_same(driver: Driver) {
-    for most in [50, 500] {
+    for max_len in [50, 500] {
         agree(driver, |seed| {
             let mut rng = rng(seed);
-            Box::new(move || rng.next_u32() as usize % most)
+            Box::new(move || rng.next_u32() as usize % max_len)
         });
     }
 }
 
-/// Frames that were queued before the fatal bytes are sent, and no others.
+/// Only frames that were queued before the fatal bytes are sent.
 fn fatal_input_is_the_same(driver: Driver) {
     fn end_of(mut rig: impl Rig, input: &[u8]) -> (Vec<Event>, Vec<u8>) {
         let mut events = rig.settle();

@@ -1,23 +1,23 @@
-//! Tests that need a process of their own.
+//! Tests that run in a process of their own.
 
 use std::env;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::harness::{Driver, wait_for};
 
-/// The variable by which a child knows that it is one, with its argument.
+/// Environment variable that passes the argument to a child.
 const VARIABLE: &str = "EXCC_ADAPTERS_CHILD";
 
-/// Returns the argument of a child, or `None` in the process that was started first.
+/// Returns the argument of a child, or `None` in the parent.
 pub(crate) fn argument() -> Option<String> {
     env::var(VARIABLE).ok()
 }
 
-/// A child, which is killed when it is dropped.
+/// A child process. It is killed when it is dropped.
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Runs a test of both drivers, given by its path, in a process of its own.
+    /// Runs the test with the path `test` in a new process.
     pub(crate) fn start(test: &str, driver: Driver, argument: &str) -> Self {
         let driver = if driver.is_std() { "std" } else { "tokio" };
         let child = Command::new(env::current_exe().unwrap())

@@ -24,7 +24,7 @@ over_both! {
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-/// An address without a listener, while the socket is kept.
+/// Returns an address without a listener, and the socket that reserves it.
 fn deserted() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&LOOPBACK.into()).unwrap();
@@ -35,7 +35,7 @@ fn deserted() -> (Socket, SocketAddr) {
 fn a_connection_is_opened_and_accepted(driver: Driver) {
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let address = listener.local_addr().unwrap();
-    // The connection is made before anybody accepts it.
+    // The connection is established before it is accepted.
     let (bob, mut bob_events) = driver.connect(&[address], PATIENCE).unwrap();
     let (alice, mut alice_events) = driver.accept(&listener).unwrap();
     until_established(&mut alice_events);
@@ -69,7 +69,7 @@ fn a_name_without_addresses_is_an_error(driver: Driver) {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
-/// An address that never answers, while the sockets are kept: the queue of its listener is full.
+/// Returns an address that never answers, and the sockets that fill the queue of its listener.
 #[cfg(target_os = "linux")]
 fn black_hole() -> (Vec<Socket>, SocketAddr) {
     let (socket, address) = deserted();
@@ -105,13 +105,13 @@ fn an_address_that_does_not_answer_leaves_time_for_others(driver: Driver) {
     let (_alice, _alice_events) = driver.accept(&listener).unwrap();
     until_established(&mut events);
     if !driver.is_std() {
-        // Two delays, and no third of the timeout for each address.
+        // Two delays of 250 ms, instead of a third of the timeout for each address.
         let elapsed = began.elapsed();
         assert!((Duration::from_millis(500)..timeout / 3).contains(&elapsed), "{elapsed:?}");
     }
 }
 
-/// Sockets of a nonblocking listener block.
+/// The accepted socket must block, although the listener does not.
 #[test]
 fn a_listener_that_does_not_block_can_be_used() {
     let listener = TcpListener::bind(LOOPBACK).unwrap();

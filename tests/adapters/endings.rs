@@ -1,4 +1,4 @@
-//! How peers end: which bytes arrive, which events are emitted, and when.
+//! The end of a peer: bytes that arrive, events that are emitted, and their times.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -22,20 +22,20 @@ over_both! {
     a_remote_that_closes_ends_lingering,
     both_sides_may_shut_down,
     closing_ends_lingering,
-    closing_does_not_wait_for_a_write_that_blocks,
+    closing_does_not_wait_for_a_blocked_write,
     closing_reports_the_messages_of_a_full_queue,
     events_dropped_after_a_shutdown_let_it_finish,
     a_shutdown_without_events_continues_to_read,
     a_shutdown_without_events_ends_the_back_pressure,
     the_end_is_the_last_event,
-    a_version_with_fatal_input_behind_it_is_answered,
-    a_write_in_progress_at_fatal_input_does_not_lose_what_is_behind_it,
-    a_version_with_an_end_behind_it_is_answered,
-    fatal_input_of_a_remote_that_never_ends_is_discarded_for_a_second,
+    a_version_followed_by_fatal_input_is_answered,
+    fatal_input_during_a_write_does_not_discard_later_frames,
+    a_version_followed_by_the_end_is_answered,
+    input_after_fatal_input_is_discarded_for_a_second,
     closing_ends_lingering_after_fatal_input,
     buffered_bytes_are_flushed_after_the_end_of_the_remote,
-    a_last_try_that_blocks_is_given_up,
-    a_last_try_that_blocks_without_a_timeout_is_given_up,
+    a_blocked_last_try_is_abandoned,
+    a_blocked_last_try_without_a_timeout_is_abandoned,
 }
 
 const SOON: Duration = Duration::from_millis(300);
@@ -46,8 +46,8 @@ fn small_buffers(socket: &TcpStream) {
     socket.set_send_buffer_size(64 * 1024).unwrap();
 }
 
-/// Closing the socket over the remote's unread pings would reset the connection, and the remote
-/// would lose bytes that are on their way.
+/// The remote's pings are unread. Closing the socket with unread input would reset the
+/// connection, and the remote would lose bytes in transit.
 fn queued_messages_arrive_although_input_is_unread(driver: Driver) {
     const BLOBS: usize = 4;
     let (mut remote, near) = sockets();
@@ -82,14 +82,14 @@ fn queued_messages_arrive_although_input_is_unread(driver: Driver) {
                     blobs += usize::from(matches!(frame.message, Message::GetData(_)));
                 }
             }
-            assert!(buffer.is_empty(), "a part of a frame is left");
+            assert!(buffer.is_empty(), "a part of a frame remains");
             assert_eq!(blobs, BLOBS);
             has_read_all.store(true, SeqCst);
             pinging.join().unwrap();
             is_gone.store(true, SeqCst);
         });
         let outcome = outcome(&mut peer, &ids);
-        assert!(is_gone.load(SeqCst), "the end waits for the remote's");
+        assert!(is_gone.load(SeqCst), "the end waits for the end of the remote");
         assert_eq!((outcome.reason, outcome.sent.len()), (CloseReason::Local, BLOBS));
     });
 }
@@ -117,7 +117,7 @@ fn a_remote_that_never_closes_ends_lingering_at_its_deadline(driver: Driver) {
     assert_eq!(until_closed(&mut events), CloseReason::Local);
     assert!(read_to_end(&mut remote).ends_with(&encode(Message::GetAddr)));
     assert_eq!(wait_closed(&alice), CloseReason::Local);
-    assert!(began.elapsed() >= SOON, "the remote has its time");
+    assert!(began.elapsed() >= SOON, "the remote has time to end the stream");
 }
 
 fn a_remote_that_closes_ends_lingering(driver: Driver) {
@@ -160,8 +160,8 @@ fn closing_ends_lingering(driver: Driver) {
     wait_for("an error", || remote.write_all(&[0; 1024]).is_err());
 }
 
-fn closing_does_not_wait_for_a_write_that_blocks(driver: Driver) {
-    let (mut remote, near) = Setup { room: 64 * 1024, ..Setup::default() }.link();
+fn closing_does_not_wait_for_a_blocked_write(driver: Driver) {
+    let (mut remote, near) = Setup { capacity: 64 * 1024, ..Setup::default() }.link();
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
     let ids = fill_queue(&peer.0, &blob());
@@ -195,16 +195,16 @@ fn events_dropped_after_a_shutdown_let_it_finish(driver: Driver) {
     drop(events);
     assert_eq!(alice.close_reason(), None);
     let read = messages(&read_to_end(&mut remote));
-    assert_eq!(read.len(), 5, "version, verack, and all that was queued");
+    assert_eq!(read.len(), 5, "version, verack and all queued messages");
     assert!(read[2..].iter().all(|message| *message == blob()));
     assert!(poll_once(&mut alice.closed()).is_pending());
     drop(remote);
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A remote that reads nothing, and a peer with more queued than the stream has room for.
+/// Returns a remote that reads no bytes, and a peer that has queued more than the stream takes.
 fn unread(driver: Driver) -> (End, Handle, Events) {
-    let (mut remote, near) = Setup { room: 256 * 1024, ..Setup::default() }.link();
+    let (mut remote, near) = Setup { capacity: 256 * 1024, ..Setup::default() }.link();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     alice.send(blob()).unwrap();
@@ -212,25 +212,25 @@ fn unread(driver: Driver) -> (End, Handle, Events) {
     (remote, alice, events)
 }
 
-/// Reads nothing before the peer has read everything.
-fn reads_when_read(mut remote: End, alice: &Handle) {
+/// Reads only after the peer has read all input.
+fn read_after_the_peer(mut remote: End, alice: &Handle) {
     remote.wait_until_read();
     assert_eq!(messages(&read_to_end(&mut remote)).pop(), Some(blob()));
     drop(remote);
     assert_eq!(wait_closed(alice), CloseReason::Local);
 }
 
-/// More messages are received than events may wait.
+/// The peer receives more messages than events may wait.
 fn a_shutdown_without_events_continues_to_read(driver: Driver) {
     let (mut remote, alice, events) = unread(driver);
     alice.shutdown(100 * PATIENCE);
     drop(events);
     let flood = encode(Message::GetAddr).repeat(50_000);
     remote.write_all(&flood).unwrap();
-    reads_when_read(remote, &alice);
+    read_after_the_peer(remote, &alice);
 }
 
-/// As above, but back-pressure stops the driver before.
+/// As above, but the driver has stopped reading before.
 fn a_shutdown_without_events_ends_the_back_pressure(driver: Driver) {
     let (mut remote, alice, events) = unread(driver);
     remote.write_all(&encode(Message::GetAddr).repeat(10_000)).unwrap();
@@ -239,7 +239,7 @@ fn a_shutdown_without_events_ends_the_back_pressure(driver: Driver) {
     }
     alice.shutdown(100 * PATIENCE);
     drop(events);
-    reads_when_read(remote, &alice);
+    read_after_the_peer(remote, &alice);
 }
 
 fn the_end_is_the_last_event(driver: Driver) {
@@ -250,10 +250,10 @@ fn the_end_is_the_last_event(driver: Driver) {
     remote.write_all(&encode(Message::GetAddr).repeat(MESSAGES)).unwrap();
     remote.end();
     assert_eq!(wait_closed(&alice), CloseReason::RemoteClosed);
-    let told: Vec<_> = events.by_ref().collect();
-    let messages = told.iter().filter(|event| matches!(event, Event::Message { .. }));
+    let emitted: Vec<_> = events.by_ref().collect();
+    let messages = emitted.iter().filter(|event| matches!(event, Event::Message { .. }));
     assert_eq!(messages.count(), MESSAGES);
-    assert_eq!(told.last(), Some(&Event::Closed(CloseReason::RemoteClosed)));
+    assert_eq!(emitted.last(), Some(&Event::Closed(CloseReason::RemoteClosed)));
     assert_eq!(events.try_recv(), None);
     assert_eq!(events.recv_timeout(PATIENCE), None, "without waiting");
     assert_eq!(block_on(events.recv()), None);
@@ -261,7 +261,7 @@ fn the_end_is_the_last_event(driver: Driver) {
     assert_eq!(error.kind, SendErrorKind::Closed(CloseReason::RemoteClosed));
 }
 
-/// A remote's `version` and something that is no frame.
+/// Returns the `version` of a remote and bytes that are no frame.
 fn fatal_opening(garbage: usize) -> Vec<u8> {
     [encode(version()), vec![0xa5; garbage]].concat()
 }
@@ -276,7 +276,7 @@ fn is_answer_to_a_version(bytes: &[u8]) -> bool {
 
 /// Frames that were queued before the fatal bytes are sent. The connection is not reset, even if
 /// the peer does not decode all input.
-fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
+fn a_version_followed_by_fatal_input_is_answered(driver: Driver) {
     for (direction, garbage) in [
         (Direction::Inbound, 64),
         (Direction::Inbound, 4_000_000),
@@ -285,7 +285,7 @@ fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
     ] {
         let (mut remote, near) = sockets();
         let config = config().build().unwrap();
-        // All input is there before the peer starts.
+        // All input arrives before the peer starts.
         let mut writing = remote.try_clone().unwrap();
         let writing = thread::spawn(move || writing.write_all(&fatal_opening(garbage)));
         thread::sleep(Duration::from_millis(20));
@@ -299,9 +299,9 @@ fn a_version_with_fatal_input_behind_it_is_answered(driver: Driver) {
     }
 }
 
-/// Threads read while they write, so that the fatal bytes are decoded while our `version` is being
-/// written. Tasks do not.
-fn a_write_in_progress_at_fatal_input_does_not_lose_what_is_behind_it(driver: Driver) {
+/// Threads read during a write, so they decode the fatal bytes while our `version` is written.
+/// Tasks do not.
+fn fatal_input_during_a_write_does_not_discard_later_frames(driver: Driver) {
     let is_fatal_input_decoded = Arc::new(AtomicBool::new(false));
     let is_decoded = is_fatal_input_decoded.clone();
     let blocks = driver.is_std();
@@ -323,7 +323,7 @@ fn a_write_in_progress_at_fatal_input_does_not_lose_what_is_behind_it(driver: Dr
     assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
 }
 
-fn a_version_with_an_end_behind_it_is_answered(driver: Driver) {
+fn a_version_followed_by_the_end_is_answered(driver: Driver) {
     for direction in [Direction::Inbound, Direction::Outbound] {
         let (mut remote, near) = sockets();
         let config = config().build().unwrap();
@@ -336,14 +336,14 @@ fn a_version_with_an_end_behind_it_is_answered(driver: Driver) {
     }
 }
 
-fn fatal_input_of_a_remote_that_never_ends_is_discarded_for_a_second(driver: Driver) {
+fn input_after_fatal_input_is_discarded_for_a_second(driver: Driver) {
     let (mut remote, near) = sockets();
     let (alice, mut events) = driver.inbound(config(), near);
     let began = Instant::now();
     remote.write_all(&fatal_opening(64)).unwrap();
     let reason = until_closed(&mut events);
     assert!(is_fatal(&reason), "{reason}");
-    assert!(poll_once(&mut alice.closed()).is_pending(), "the remote has its time");
+    assert!(poll_once(&mut alice.closed()).is_pending(), "the remote has time to end the stream");
     assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
     assert_eq!(wait_closed(&alice), reason);
     let elapsed = began.elapsed();
@@ -370,21 +370,21 @@ fn buffered_bytes_are_flushed_after_the_end_of_the_remote(driver: Driver) {
     assert!(is_answer_to_a_version(&read_to_end(&mut remote)));
 }
 
-/// The remote reads nothing, and the last try ends after a second.
-fn a_last_try_that_blocks_is_given_up(driver: Driver) {
-    gives_up_a_last_try(driver, Setup::default());
+/// The remote reads no bytes, and the last try ends after a second.
+fn a_blocked_last_try_is_abandoned(driver: Driver) {
+    abandons_a_last_try(driver, Setup::default());
 }
 
-fn a_last_try_that_blocks_without_a_timeout_is_given_up(driver: Driver) {
+fn a_blocked_last_try_without_a_timeout_is_abandoned(driver: Driver) {
     let plan = |call| match call {
         Call::SetTimeout => Act::Fail(io::ErrorKind::Unsupported),
         _ => Act::Go,
     };
-    gives_up_a_last_try(driver, Setup::planned(plan));
+    abandons_a_last_try(driver, Setup::planned(plan));
 }
 
-fn gives_up_a_last_try(driver: Driver, setup: Setup) {
-    let (mut remote, near) = Setup { room: 64 * 1024, ..setup }.link();
+fn abandons_a_last_try(driver: Driver, setup: Setup) {
+    let (mut remote, near) = Setup { capacity: 64 * 1024, ..setup }.link();
     let mut alice = driver.inbound(config(), near);
     establish(&mut remote, &mut alice.1);
     let ids: Vec<_> = (0..3).map(|_| alice.0.send(blob()).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Streams that are always ready. Drivers look at the clock and let others work.
+//! Streams that are always ready. Drivers still keep deadlines and yield to other tasks.
 
 use std::io;
 use std::net::Shutdown;
@@ -14,7 +14,7 @@ use crate::harness::*;
 
 const TIME: Duration = Duration::from_millis(300);
 
-/// A remote that sends its opening and then messages for ever, and takes everything at once.
+/// A remote that sends its handshake and then messages forever, and accepts all bytes at once.
 struct Endless {
     opening: Vec<u8>,
     repeated: Vec<u8>,
@@ -30,7 +30,7 @@ impl Endless {
     fn read_some(&self, buffer: &mut [u8]) -> usize {
         let offset = self.read.load(Relaxed);
         let source = match self.opening.get(offset..) {
-            Some(rest) if !rest.is_empty() => rest,
+            Some(remaining) if !remaining.is_empty() => remaining,
             _ => &self.repeated[(offset - self.opening.len()) % self.repeated.len()..],
         };
         let len = source.len().min(buffer.len());
@@ -58,7 +58,7 @@ impl adapter::threads::Stream for Endless {
     }
 }
 
-/// Shuts a peer down once it is established, and checks that its time is kept.
+/// Shuts a peer down once it is established. Asserts that the shutdown ends in time.
 async fn shut_down(handle: Handle, mut events: Events) {
     let mut began = None;
     while let Some(event) = events.recv().await {
@@ -77,7 +77,7 @@ async fn shut_down(handle: Handle, mut events: Events) {
 }
 
 #[test]
-fn a_thread_keeps_the_time_of_a_stream_that_is_always_ready() {
+fn a_thread_keeps_deadlines_over_an_always_ready_stream() {
     let config = Arc::new(config().build().unwrap());
     let (handle, events) = start_std(Direction::Inbound, config, Endless::new()).unwrap();
     block_on(shut_down(handle, events));
@@ -125,29 +125,29 @@ mod task {
         }
     }
 
-    /// Runs a future beside the peer on one thread. Both are lost if the peer never yields.
+    /// Runs a future and a peer on one thread. The future cannot run if the peer never yields.
     fn beside_a_peer<F: Future<Output = ()>>(then: impl FnOnce(Peer) -> F + Send + 'static) {
-        let (over, is_over) = mpsc::channel();
+        let (done, is_done) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let config = Arc::new(config().build().unwrap());
                 then(start_tokio(Direction::Inbound, config, Endless::new()).unwrap()).await;
             });
-            over.send(()).unwrap();
+            done.send(()).unwrap();
         });
-        is_over.recv_timeout(PATIENCE).expect("the end in time");
+        is_done.recv_timeout(PATIENCE).expect("the end in time");
         thread.join().unwrap();
     }
 
     #[test]
-    fn a_task_keeps_the_time_of_a_stream_that_is_always_ready() {
+    fn a_task_keeps_deadlines_over_an_always_ready_stream() {
         beside_a_peer(|(handle, events)| shut_down(handle, events));
     }
 
-    /// The events are taken by another thread, so that the peer never waits for room.
+    /// Another thread takes the events, so that the peer never waits for room.
     #[test]
-    fn a_task_leaves_others_their_turn_over_a_stream_that_is_always_ready() {
+    fn a_task_yields_to_others_over_an_always_ready_stream() {
         beside_a_peer(|(handle, events)| async move {
             let taking = thread::spawn(move || events.count());
             for _ in 0..100 {

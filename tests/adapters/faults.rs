@@ -1,4 +1,4 @@
-//! Streams that fail or are slow, and clocks that jump. Each queued message is reported once.
+//! Faulty streams, slow streams and clocks that jump. Each queued message is reported once.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -15,30 +15,30 @@ use crate::harness::*;
 use crate::link::{Act, Call, End, Setup};
 
 over_both! {
-    an_end_between_frames_is_no_cut,
+    an_end_between_frames_is_not_a_cut,
     an_end_inside_a_frame_is_a_cut,
     a_reset_is_a_lost_connection,
     a_socket_dropped_with_unread_bytes_is_a_lost_connection,
-    a_write_that_fails_inside_a_frame_loses_the_rest,
+    a_failed_write_inside_a_frame_loses_later_messages,
     a_read_that_fails_is_a_lost_connection,
-    a_write_of_nothing_is_a_lost_connection,
+    a_write_of_zero_bytes_is_a_lost_connection,
     a_flush_that_fails_is_a_lost_connection,
-    one_byte_at_a_time_is_enough,
-    two_peers_talk_one_byte_at_a_time,
-    interruptions_do_not_cut_lingering_short,
+    messages_arrive_byte_by_byte,
+    two_peers_communicate_byte_by_byte,
+    interruptions_do_not_end_lingering,
     reads_that_would_block_are_tried_again,
     writes_that_would_block_are_tried_again,
     a_clock_may_jump,
     a_clock_that_jumps_too_far_is_an_idle_timeout,
 }
 #[cfg(target_os = "linux")]
-over_both!(a_connection_that_timed_out_is_lost);
+over_both!(a_timeout_of_the_connection_is_a_lost_connection);
 
 fn send_some(peer: &Peer) -> Vec<SendId> {
     (0..5).map(|_| peer.0.send(Message::GetAddr).unwrap()).collect()
 }
 
-/// Ends the stream after `opening` and the first `len` bytes of a message.
+/// Ends the stream after the handshake and the first `len` bytes of a message.
 fn half_close(driver: Driver, len: usize) -> CloseReason {
     let (mut remote, near) = sockets();
     let mut peer = driver.inbound(config(), near);
@@ -49,14 +49,16 @@ fn half_close(driver: Driver, len: usize) -> CloseReason {
     outcome(&mut peer, &ids).reason
 }
 
-fn an_end_between_frames_is_no_cut(driver: Driver) {
+fn an_end_between_frames_is_not_a_cut(driver: Driver) {
     assert_eq!(half_close(driver, 0), CloseReason::RemoteClosed);
     assert_eq!(half_close(driver, encode(blob()).len()), CloseReason::RemoteClosed);
 }
 
 fn an_end_inside_a_frame_is_a_cut(driver: Driver) {
     for len in [1, 24, 1_000_000] {
-        let CloseReason::Cut(frame) = half_close(driver, len) else { panic!("another reason") };
+        let CloseReason::Cut(frame) = half_close(driver, len) else {
+            panic!("the reason is not `Cut`")
+        };
         assert_eq!(frame.command, (len >= 24).then_some(Command::GetData));
     }
 }
@@ -80,18 +82,18 @@ fn a_socket_dropped_with_unread_bytes_is_a_lost_connection(driver: Driver) {
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
     let ids = send_some(&peer);
-    // The remote has input that it does not read.
+    // The remote has received input, but does not read it.
     remote.peek(&mut [0]).unwrap();
     drop(remote);
     assert_eq!(outcome(&mut peer, &ids).reason, CloseReason::ConnectionLost);
 }
 
-fn a_write_that_fails_inside_a_frame_loses_the_rest(driver: Driver) {
-    // Writes single bytes up to the fourth byte of the third message.
-    let most = handshake_len() + 2 * encode(Message::GetAddr).len() + 4;
+fn a_failed_write_inside_a_frame_loses_later_messages(driver: Driver) {
+    // Single bytes are written up to the fourth byte of the third message.
+    let limit = handshake_len() + 2 * encode(Message::GetAddr).len() + 4;
     let calls = AtomicUsize::new(0);
     let plan = move |call| match call {
-        Call::Write if calls.fetch_add(1, Relaxed) < most => Act::AtMost(1),
+        Call::Write if calls.fetch_add(1, Relaxed) < limit => Act::AtMost(1),
         Call::Write => Act::Fail(io::ErrorKind::ConnectionAborted),
         _ => Act::Go,
     };
@@ -106,17 +108,17 @@ fn a_write_that_fails_inside_a_frame_loses_the_rest(driver: Driver) {
     assert_eq!(outcome.reason, CloseReason::ConnectionLost);
     assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::ConnectionAborted);
     assert_eq!((outcome.sent, outcome.not_sent), (ids[..2].to_vec(), ids[2..].to_vec()));
-    assert_eq!(remote.take().len(), most);
+    assert_eq!(remote.take().len(), limit);
 }
 
-/// Bytes that an inbound peer sends to open.
+/// Returns the number of bytes of the handshake of an inbound peer.
 pub(crate) fn handshake_len() -> usize {
     let mut peer = crate::common::Peer::inbound(config());
     peer.feed(&opening()).unwrap();
     peer.transmit(usize::MAX).len()
 }
 
-/// A stream whose calls of one kind do something else after the first few.
+/// Returns a stream whose calls of one kind act differently after the first `calls` ones.
 fn after(kind: Call, calls: usize, act: Act) -> (End, End) {
     let count = AtomicUsize::new(0);
     let plan = move |call| {
@@ -134,8 +136,8 @@ fn a_read_that_fails_is_a_lost_connection(driver: Driver) {
     assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::PermissionDenied);
 }
 
-fn a_write_of_nothing_is_a_lost_connection(driver: Driver) {
-    let (mut remote, near) = after(Call::Write, 0, Act::Nothing);
+fn a_write_of_zero_bytes_is_a_lost_connection(driver: Driver) {
+    let (mut remote, near) = after(Call::Write, 0, Act::Zero);
     let mut peer = driver.inbound(config(), near);
     remote.write_all(&opening()).unwrap();
     assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
@@ -150,10 +152,10 @@ fn a_flush_that_fails_is_a_lost_connection(driver: Driver) {
     assert_eq!(peer.0.io_error().unwrap().kind(), io::ErrorKind::StorageFull);
 }
 
-/// The error of the operating system for bytes that the remote did not acknowledge. A timeout
-/// of the socket itself has another code.
+/// The operating system reports `ETIMEDOUT` if the remote does not acknowledge sent bytes. The
+/// timeout of a blocking call has another code.
 #[cfg(target_os = "linux")]
-fn a_connection_that_timed_out_is_lost(driver: Driver) {
+fn a_timeout_of_the_connection_is_a_lost_connection(driver: Driver) {
     const ETIMEDOUT: i32 = 110;
     for call in [Call::Read, Call::Write] {
         let count = AtomicUsize::new(0);
@@ -170,7 +172,7 @@ fn a_connection_that_timed_out_is_lost(driver: Driver) {
     }
 }
 
-/// Interrupts every second call. The others move one byte.
+/// Interrupts every second call. The other calls move one byte.
 fn dribble() -> Setup {
     let calls = [const { AtomicUsize::new(0) }; 6];
     Setup::planned(move |call| {
@@ -182,7 +184,7 @@ fn dribble() -> Setup {
     })
 }
 
-fn one_byte_at_a_time_is_enough(driver: Driver) {
+fn messages_arrive_byte_by_byte(driver: Driver) {
     let (mut remote, near) = dribble().link();
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
@@ -194,7 +196,7 @@ fn one_byte_at_a_time_is_enough(driver: Driver) {
     assert_eq!((outcome.reason, outcome.sent), (CloseReason::Local, ids));
 }
 
-fn two_peers_talk_one_byte_at_a_time(driver: Driver) {
+fn two_peers_communicate_byte_by_byte(driver: Driver) {
     let (far, near) = dribble().link();
     let strict = config().trailing_bytes(TrailingBytes::Reject);
     let (alice, mut alice_events) = driver.inbound(config(), near);
@@ -207,7 +209,7 @@ fn two_peers_talk_one_byte_at_a_time(driver: Driver) {
     assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
 }
 
-fn interruptions_do_not_cut_lingering_short(driver: Driver) {
+fn interruptions_do_not_end_lingering(driver: Driver) {
     let (mut remote, near) = dribble().link();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
@@ -221,12 +223,12 @@ fn interruptions_do_not_cut_lingering_short(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A stream whose calls of one kind return `WouldBlock` at once for a while. Threads must pause
-/// by themselves. A task is woken at once, so that the number of calls ends this.
+/// For a while, calls of one kind return `WouldBlock` at once. Threads must pause between calls.
+/// For a task, which is woken at once, the number of calls limits this.
 fn storm(driver: Driver, kind: Call) {
     let began = Instant::now();
     let count = AtomicUsize::new(0);
-    let is_over = move || {
+    let has_ended = move || {
         if driver.is_std() {
             began.elapsed() > Duration::from_millis(400)
         } else {
@@ -234,7 +236,7 @@ fn storm(driver: Driver, kind: Call) {
         }
     };
     let plan = move |call| {
-        if call == kind && !is_over() { Act::Fail(io::ErrorKind::WouldBlock) } else { Act::Go }
+        if call == kind && !has_ended() { Act::Fail(io::ErrorKind::WouldBlock) } else { Act::Go }
     };
     let (mut remote, near) = Setup::planned(plan).link();
     let counts = near.counts.clone();
@@ -251,13 +253,13 @@ fn storm(driver: Driver, kind: Call) {
     }
 }
 
-/// Threads must not spin between our end of the stream and the remote's.
+/// Threads must not spin after our end of the stream, until the remote's.
 #[test]
 fn lingering_over_reads_that_would_block_does_not_spin() {
     let is_stormy = Arc::new(AtomicBool::new(false));
-    let weather = is_stormy.clone();
+    let stormy = is_stormy.clone();
     let plan = move |call| {
-        if call == Call::Read && weather.load(Relaxed) {
+        if call == Call::Read && stormy.load(Relaxed) {
             Act::Fail(io::ErrorKind::WouldBlock)
         } else {
             Act::Go
@@ -287,7 +289,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 fn a_clock_may_jump(driver: Driver) {
     let (far, near) = sockets();
     let patient = || {
-        // A write in progress would be late as well.
+        // The clock would also jump past the deadline of a write in progress.
         config().idle_timeout(Some(2 * HOUR)).ping_interval(Some(HOUR / 4)).write_timeout(None)
     };
     let mut alice = driver.inbound(patient(), near);
@@ -296,7 +298,7 @@ fn a_clock_may_jump(driver: Driver) {
     until_established(&mut bob.1);
     for hours in 1..4 {
         alice.0.with(|peer, now| peer.handle_timeout(now + hours * HOUR));
-        // The ping that was due.
+        // The ping whose time has passed.
         until_round_trip(&mut alice.1);
         bob.0.ping().unwrap();
         until_round_trip(&mut bob.1);
@@ -308,14 +310,14 @@ fn a_clock_may_jump(driver: Driver) {
 }
 
 fn a_clock_that_jumps_too_far_is_an_idle_timeout(driver: Driver) {
-    let (mut remote, near) = Setup { room: 1, ..Setup::default() }.link();
+    let (mut remote, near) = Setup { capacity: 1, ..Setup::default() }.link();
     // No other deadline may end the peer.
     let mut peer = driver.inbound(config().write_timeout(None).verack_timeout(None), near);
     establish(&mut remote, &mut peer.1);
     let ids = send_some(&peer);
     peer.0.with(|peer, now| {
         peer.handle_timeout(now + HOUR);
-        assert_eq!(peer.close_reason(), None, "the remote has a moment more");
+        assert_eq!(peer.close_reason(), None, "the first step only moves the deadline");
         peer.handle_timeout(now + HOUR + GRACE);
     });
     let outcome = outcome(&mut peer, &ids);

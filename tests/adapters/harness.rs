@@ -1,4 +1,4 @@
-//! A peer over either driver, and a remote that the test plays.
+//! A peer over either driver, and a remote that the test controls.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -21,12 +21,12 @@ use crate::common::rng;
 
 pub(crate) const NETWORK: Network = Network::EXCC_REGNET;
 
-/// The longest that a test waits for anything.
+/// Maximum time of any wait in a test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) type Peer = (Handle, Events);
 
-/// The driver of a peer.
+/// Driver of a peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Driver {
     Std,
@@ -149,7 +149,7 @@ pub(crate) fn config() -> ConfigBuilder {
     Config::builder(NETWORK)
 }
 
-/// The two ends of a loopback connection, that of the remote and that for a peer.
+/// Returns both ends of a loopback connection: the remote's and the peer's.
 pub(crate) fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -166,17 +166,17 @@ pub(crate) fn encode(message: impl Into<Message>) -> Vec<u8> {
     EncodedMessage::new(&NETWORK, 8, &message.into()).unwrap().to_bytes().to_vec()
 }
 
-/// The `version` of the remote.
+/// Returns the `version` of the remote.
 pub(crate) fn version() -> Version {
     Version { protocol_version: 8, nonce: 99, ..Version::default() }
 }
 
-/// The handshake of the remote.
+/// Returns the handshake of the remote.
 pub(crate) fn opening() -> Vec<u8> {
     [encode(version()), encode(Message::VerAck)].concat()
 }
 
-/// A message of 1.8 MB.
+/// Returns a message of 1.8 MB.
 pub(crate) fn blob() -> Message {
     Message::GetData(List::from(vec![InvVect::tx(Hash::ZERO); 50_000]))
 }
@@ -202,14 +202,14 @@ pub(crate) fn fill_queue(handle: &Handle, message: &Message) -> Vec<SendId> {
     }
 }
 
-/// Decodes a stream, which must end with a complete message.
+/// Decodes a stream that ends with a complete message.
 pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
     let mut buffer = InputBuffer::from(bytes);
     let mut decoder = Decoder::new(NETWORK, 8);
     let messages: Vec<_> = std::iter::from_fn(|| decoder.decode(&mut buffer).expect("frames"))
         .map(|frame| frame.message)
         .collect();
-    assert!(buffer.is_empty(), "a part of a frame is left");
+    assert!(buffer.is_empty(), "a part of a frame remains");
     messages
 }
 
@@ -217,7 +217,7 @@ pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
 #[track_caller]
 pub(crate) fn read_to_end(stream: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("an orderly end in time");
+    stream.read_to_end(&mut bytes).expect("the end of the stream in time");
     bytes
 }
 
@@ -245,7 +245,7 @@ pub(crate) fn until<T>(events: &mut Events, mut wanted: impl FnMut(Event) -> Opt
 #[track_caller]
 pub(crate) fn until_established(events: &mut Events) {
     until(events, |event| matches!(event, Event::Established(_)).then_some(()));
-    // No byte of the handshake may be left unread: closing would reset the connection.
+    // Closing with unread input would reset the connection.
     until(events, |event| matches!(event, Event::VerAckReceived).then_some(()));
 }
 
@@ -268,14 +268,14 @@ pub(crate) fn until_closed(events: &mut Events) -> CloseReason {
         Event::Closed(reason) => Some(reason),
         _ => None,
     });
-    assert_eq!(events.recv_blocking(), None, "nothing comes after the end");
+    assert_eq!(events.recv_blocking(), None, "no event after the last one");
     reason
 }
 
 #[track_caller]
-pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
-    while !is_so() {
+    while !condition() {
         assert!(Instant::now() < end, "{what}");
         thread::sleep(Duration::from_millis(1));
     }
@@ -289,14 +289,14 @@ pub(crate) fn wait_closed(handle: &Handle) -> CloseReason {
     told.recv_timeout(PATIENCE).expect("the end in time")
 }
 
-/// How a peer ended, and the receipts of its messages.
+/// The reason of the end, and the receipts of all messages.
 pub(crate) struct Outcome {
     pub(crate) reason: CloseReason,
     pub(crate) sent: Vec<SendId>,
     pub(crate) not_sent: Vec<SendId>,
 }
 
-/// Waits for the end. Each queued message must be reported once.
+/// Waits for the end. Asserts that each queued message is reported once.
 #[track_caller]
 pub(crate) fn outcome((handle, events): &mut Peer, queued: &[SendId]) -> Outcome {
     let (mut sent, mut not_sent) = (Vec::new(), Vec::new());
@@ -309,18 +309,18 @@ pub(crate) fn outcome((handle, events): &mut Peer, queued: &[SendId]) -> Outcome
         }
         None
     });
-    assert_eq!(events.recv_blocking(), None, "nothing comes after the end");
+    assert_eq!(events.recv_blocking(), None, "no event after the last one");
     assert_eq!(wait_closed(handle), reason);
-    let mut told = BTreeMap::new();
+    let mut reports = BTreeMap::new();
     for id in sent.iter().chain(&not_sent) {
-        *told.entry(*id).or_default() += 1;
+        *reports.entry(*id).or_default() += 1;
     }
-    assert_eq!(told, queued.iter().map(|&id| (id, 1)).collect(), "each is told once");
-    assert!(sent.iter().chain(&not_sent).is_sorted(), "in the order of sending");
+    assert_eq!(reports, queued.iter().map(|&id| (id, 1)).collect(), "each is reported once");
+    assert!(sent.iter().chain(&not_sent).is_sorted(), "reported in the order of sending");
     Outcome { reason, sent, not_sent }
 }
 
-/// Runs a future on this thread without a runtime, with a timeout.
+/// Runs a future on this thread, without a runtime and with a timeout.
 #[track_caller]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
@@ -339,9 +339,9 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        let left = end.saturating_duration_since(Instant::now());
-        assert!(!left.is_zero(), "ready in time");
-        thread::park_timeout(left);
+        let remaining = end.saturating_duration_since(Instant::now());
+        assert!(!remaining.is_zero(), "ready in time");
+        thread::park_timeout(remaining);
     }
 }
 

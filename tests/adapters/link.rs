@@ -20,7 +20,7 @@ pub(crate) enum Call {
     Write,
     Flush,
     SetTimeout,
-    /// Of these two, only a panic has an effect.
+    /// Only a panic has an effect on these two.
     Shutdown,
     Drop,
 }
@@ -29,15 +29,15 @@ pub(crate) enum Call {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Act {
     Go,
-    /// Moves at most so many bytes.
+    /// Moves at most this number of bytes.
     AtMost(usize),
-    /// Fails. In an asynchronous stream, `WouldBlock` is pending and wakes at once.
+    /// Fails. An asynchronous stream turns `WouldBlock` into `Pending` and wakes the task at once.
     Fail(io::ErrorKind),
     /// Fails with an error of the operating system.
     #[cfg(target_os = "linux")]
     FailOs(i32),
     /// Returns `Ok(0)`.
-    Nothing,
+    Zero,
     Panic,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct End {
     write_timeout: Mutex<Option<Duration>>,
 }
 
-/// One end of the streams, which end when it is dropped.
+/// One end of both streams. Dropping it ends them.
 pub(crate) struct Half {
     link: Arc<Link>,
     side: usize,
@@ -83,28 +83,28 @@ struct Link {
 /// One direction.
 struct Pipe {
     bytes: VecDeque<u8>,
-    /// Bytes that were written and not flushed.
+    /// Written bytes that were not flushed.
     unflushed: Vec<u8>,
     /// Maximum number of bytes before writes block.
-    room: usize,
+    capacity: usize,
     has_ended: bool,
     /// Whether the reading end is shut down.
-    is_cut: bool,
+    is_read_closed: bool,
     reader_waits: bool,
     writer_waits: bool,
     wakers: Vec<Waker>,
 }
 
-/// The behaviour of the peer's end.
+/// Behaviour of the peer's end.
 pub(crate) struct Setup {
     pub(crate) plan: Plan,
-    pub(crate) room: usize,
+    pub(crate) capacity: usize,
     pub(crate) buffers_writes: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { plan: Arc::new(|_| Act::Go), room: 1 << 20, buffers_writes: false }
+        Self { plan: Arc::new(|_| Act::Go), capacity: 1 << 20, buffers_writes: false }
     }
 }
 
@@ -118,9 +118,9 @@ impl Setup {
         let pipe = || Pipe {
             bytes: VecDeque::new(),
             unflushed: Vec::new(),
-            room: self.room,
+            capacity: self.capacity,
             has_ended: false,
-            is_cut: false,
+            is_read_closed: false,
             reader_waits: false,
             writer_waits: false,
             wakers: Vec::new(),
@@ -141,10 +141,10 @@ impl Setup {
 
 impl Link {
     fn lock(&self) -> MutexGuard<'_, [Pipe; 2]> {
-        self.pipes.lock().expect("no panic with the lock")
+        self.pipes.lock().expect("no panic under the lock")
     }
 
-    fn release(&self, mut pipes: MutexGuard<'_, [Pipe; 2]>) {
+    fn unlock_and_wake(&self, mut pipes: MutexGuard<'_, [Pipe; 2]>) {
         let wakers: Vec<_> = pipes.iter_mut().flat_map(|pipe| pipe.wakers.drain(..)).collect();
         drop(pipes);
         self.changed.notify_all();
@@ -171,47 +171,47 @@ impl Half {
             pipes[1 - self.side].has_ended = true;
         }
         if how != Shutdown::Write {
-            pipes[self.side].is_cut = true;
+            pipes[self.side].is_read_closed = true;
         }
-        self.link.release(pipes);
+        self.link.unlock_and_wake(pipes);
     }
 
-    /// Reads, or returns nothing if there is nothing to read yet.
+    /// Reads, or returns `None` if there are no bytes yet.
     fn try_read(&self, pipes: &mut [Pipe; 2], buffer: &mut [u8]) -> Option<usize> {
         let pipe = &mut pipes[self.side];
         let len = pipe.bytes.len().min(buffer.len());
         pipe.reader_waits = len == 0;
         if len == 0 {
-            return (pipe.has_ended || pipe.is_cut).then_some(0);
+            return (pipe.has_ended || pipe.is_read_closed).then_some(0);
         }
         pipe.bytes.drain(..len).zip(buffer).for_each(|(byte, place)| *place = byte);
         Some(len)
     }
 
-    /// Writes, or returns nothing if there is no room yet.
+    /// Writes, or returns `None` if there is no room yet.
     fn try_write(
         &self,
         pipes: &mut [Pipe; 2],
         parts: &[IoSlice<'_>],
-        most: usize,
+        max_len: usize,
     ) -> Option<io::Result<usize>> {
         let pipe = &mut pipes[1 - self.side];
-        if pipe.is_cut || pipe.has_ended {
+        if pipe.is_read_closed || pipe.has_ended {
             return Some(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let bytes = parts.iter().flat_map(|part| part.iter().copied());
         if self.buffers_writes {
             let before = pipe.unflushed.len();
-            pipe.unflushed.extend(bytes.take(most));
+            pipe.unflushed.extend(bytes.take(max_len));
             return Some(Ok(pipe.unflushed.len() - before));
         }
-        let room = pipe.room.saturating_sub(pipe.bytes.len());
+        let room = pipe.capacity.saturating_sub(pipe.bytes.len());
         pipe.writer_waits = room == 0;
         if room == 0 {
             return None;
         }
         let before = pipe.bytes.len();
-        pipe.bytes.extend(bytes.take(most.min(room)));
+        pipe.bytes.extend(bytes.take(max_len.min(room)));
         Some(Ok(pipe.bytes.len() - before))
     }
 
@@ -220,7 +220,7 @@ impl Half {
         let pipe = &mut pipes[1 - self.side];
         let unflushed = std::mem::take(&mut pipe.unflushed);
         pipe.bytes.extend(unflushed);
-        self.link.release(pipes);
+        self.link.unlock_and_wake(pipes);
     }
 }
 
@@ -235,12 +235,12 @@ impl End {
         }
         match (self.plan)(call) {
             Act::Go => Ok(usize::MAX),
-            Act::AtMost(most) => Ok(most),
+            Act::AtMost(max_len) => Ok(max_len),
             Act::Fail(kind) => Err(kind.into()),
             #[cfg(target_os = "linux")]
             Act::FailOs(code) => Err(io::Error::from_raw_os_error(code)),
-            Act::Nothing => Ok(0),
-            // Panics without a message on the terminal.
+            Act::Zero => Ok(0),
+            // Prints no message to the terminal.
             Act::Panic => std::panic::resume_unwind(Box::new("as planned")),
         }
     }
@@ -256,7 +256,7 @@ impl End {
         TOKEN.with_borrow_mut(|token| *token = Some(self.thread_token.clone()));
     }
 
-    /// Blocks until there is a result, but no longer than `timeout`.
+    /// Blocks until there is a result, for `timeout` at most.
     fn wait<T>(
         &self,
         timeout: Option<Duration>,
@@ -265,22 +265,22 @@ impl End {
         let link = &self.half.link;
         let end = timeout.map(|timeout| Instant::now() + timeout);
         let mut pipes = link.lock();
-        let mut is_told = false;
+        let mut has_notified = false;
         loop {
             if let Some(result) = attempt(&mut pipes) {
-                link.release(pipes);
+                link.unlock_and_wake(pipes);
                 return Ok(result);
             }
-            // Others may wait for this end to wait.
-            if !std::mem::replace(&mut is_told, true) {
+            // A test may wait for this end to block.
+            if !std::mem::replace(&mut has_notified, true) {
                 link.changed.notify_all();
             }
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
+            let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if remaining.is_some_and(|remaining| remaining.is_zero()) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            let left = left.unwrap_or(PATIENCE);
-            pipes = link.changed.wait_timeout(pipes, left).unwrap().0;
+            let remaining = remaining.unwrap_or(PATIENCE);
+            pipes = link.changed.wait_timeout(pipes, remaining).unwrap().0;
         }
     }
 
@@ -289,15 +289,15 @@ impl End {
         self.half.end(Shutdown::Write);
     }
 
-    /// Takes the bytes that were received.
+    /// Takes the received bytes.
     pub(crate) fn take(&self) -> Vec<u8> {
         let mut pipes = self.half.link.lock();
         let bytes = pipes[self.half.side].bytes.drain(..).collect();
-        self.half.link.release(pipes);
+        self.half.link.unlock_and_wake(pipes);
         bytes
     }
 
-    /// Waits until the other end has read all and waits for more.
+    /// Waits until the other end has read all bytes and waits for more.
     #[track_caller]
     pub(crate) fn wait_until_read(&self) {
         let other = 1 - self.half.side;
@@ -307,7 +307,7 @@ impl End {
         self.wait(Some(PATIENCE), is_read).expect("read in time");
     }
 
-    /// Waits until a write of the other end finds no room.
+    /// Waits until a write of the other end is blocked.
     #[track_caller]
     pub(crate) fn wait_until_full(&self) {
         let side = self.half.side;
@@ -315,8 +315,8 @@ impl End {
         self.wait(Some(PATIENCE), is_full).expect("written in time");
     }
 
-    /// A reference that counts what is alive of this end.
-    pub(crate) fn life(&self) -> std::sync::Weak<Half> {
+    /// Returns a weak reference, to check whether this end was dropped.
+    pub(crate) fn liveness(&self) -> std::sync::Weak<Half> {
         Arc::downgrade(&self.half)
     }
 }
@@ -324,8 +324,8 @@ impl End {
 impl Stream for End {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.keep_token();
-        let most = self.act(Call::Read)?.min(buffer.len());
-        self.wait(self.read_timeout, |pipes| self.half.try_read(pipes, &mut buffer[..most]))
+        let max_len = self.act(Call::Read)?.min(buffer.len());
+        self.wait(self.read_timeout, |pipes| self.half.try_read(pipes, &mut buffer[..max_len]))
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -336,9 +336,9 @@ impl Stream for End {
         self.keep_token();
         match self.act(Call::Write)? {
             0 => Ok(0),
-            most => {
+            max_len => {
                 let timeout = *self.write_timeout.lock().unwrap();
-                self.wait(timeout, |pipes| self.half.try_write(pipes, parts, most))?
+                self.wait(timeout, |pipes| self.half.try_write(pipes, parts, max_len))?
             }
         }
     }
@@ -423,7 +423,7 @@ mod asynchronous {
                 link.changed.notify_all();
                 return Poll::Pending;
             };
-            link.release(pipes);
+            link.unlock_and_wake(pipes);
             Poll::Ready(result)
         }
     }
@@ -434,8 +434,8 @@ mod asynchronous {
             context: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            let most = ready!(self.poll_act(context, Call::Read))?.min(buffer.remaining());
-            let place = buffer.initialize_unfilled_to(most);
+            let max_len = ready!(self.poll_act(context, Call::Read))?.min(buffer.remaining());
+            let place = buffer.initialize_unfilled_to(max_len);
             let read = ready!(self.poll_wait(context, |pipes| self.half.try_read(pipes, place)));
             buffer.advance(read);
             Poll::Ready(Ok(()))
@@ -458,7 +458,9 @@ mod asynchronous {
         ) -> Poll<io::Result<usize>> {
             match ready!(self.poll_act(context, Call::Write))? {
                 0 => Poll::Ready(Ok(0)),
-                most => self.poll_wait(context, |pipes| self.half.try_write(pipes, parts, most)),
+                max_len => {
+                    self.poll_wait(context, |pipes| self.half.try_write(pipes, parts, max_len))
+                }
             }
         }
 

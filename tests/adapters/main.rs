@@ -1,7 +1,7 @@
-//! Tests of the adapters. Tests of both drivers have the names `::std` and `::tokio`.
+//! Tests of the adapters. A test for both drivers has the variants `::std` and `::tokio`.
 #![cfg(feature = "std")]
 
-/// Makes tests of functions that take a [`Driver`](harness::Driver): one for each driver.
+/// Turns functions that take a [`Driver`](harness::Driver) into tests, one for each driver.
 macro_rules! over_both {
     ($($name:ident),* $(,)?) => {$(
         mod $name {
@@ -21,7 +21,7 @@ macro_rules! over_both {
     )*};
 }
 
-#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
+#[allow(dead_code, reason = "shared with tests that use other parts")]
 #[path = "../common/mod.rs"]
 mod common;
 

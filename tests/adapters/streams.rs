@@ -1,4 +1,4 @@
-//! How drivers use their streams.
+//! Calls that drivers make on their streams.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -21,16 +21,16 @@ over_both! {
     a_read_that_panics_ends_the_peer,
     a_write_that_panics_ends_the_peer,
     a_flush_that_panics_ends_the_peer,
-    a_stream_that_panics_when_it_is_closed_harms_nobody,
-    nothing_is_left_behind_a_close,
-    nothing_is_left_behind_a_shutdown,
-    nothing_is_left_behind_a_remote_that_disconnects,
+    a_stream_may_panic_when_it_is_closed,
+    a_close_releases_everything,
+    a_shutdown_releases_everything,
+    a_disconnecting_remote_releases_everything,
     an_idle_peer_makes_no_calls,
 }
 #[cfg(target_os = "linux")]
-over_both!(a_peer_has_one_descriptor_and_closes_it_at_its_end);
+over_both!(a_peer_closes_its_only_descriptor_at_the_end);
 
-/// A remote, the call counts of the peer's stream, and the peer after its handshake.
+/// Returns a remote, the call counts of the peer's stream, and the peer after its handshake.
 fn after_the_handshake(driver: Driver) -> (End, Arc<Counts>, Handle, Events) {
     let (mut remote, near) = Setup::default().link();
     let counts = near.counts.clone();
@@ -63,12 +63,12 @@ fn buffered_bytes_are_flushed(driver: Driver) {
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     alice.send(Message::GetAddr).unwrap();
-    let mut came = Vec::new();
-    wait_for("all of it", || {
-        came.extend(remote.take());
-        came.ends_with(&encode(Message::GetAddr))
+    let mut received = Vec::new();
+    wait_for("all messages", || {
+        received.extend(remote.take());
+        received.ends_with(&encode(Message::GetAddr))
     });
-    assert_eq!(messages(&came).len(), 3);
+    assert_eq!(messages(&received).len(), 3);
 }
 
 fn buffered_bytes_are_flushed_at_the_end(driver: Driver) {
@@ -95,16 +95,16 @@ fn buffered_bytes_are_flushed_at_the_end(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// A stream that panics after the handshake, in calls of one kind and in those that end it.
-fn ends_by_a_panic(driver: Driver, of: Call) {
+/// The stream panics after the handshake, in calls of one kind and in calls that end it.
+fn ends_by_a_panic(driver: Driver, kind: Call) {
     let is_armed = Arc::new(AtomicBool::new(false));
     let armed = is_armed.clone();
     let plan = move |call| {
-        let panics = call == of || matches!(call, Call::SetTimeout | Call::Shutdown | Call::Drop);
+        let panics = call == kind || matches!(call, Call::SetTimeout | Call::Shutdown | Call::Drop);
         if panics && armed.load(Relaxed) { Act::Panic } else { Act::Go }
     };
     let (mut remote, near) = Setup::planned(plan).link();
-    let life = near.life();
+    let liveness = near.liveness();
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
     is_armed.store(true, Relaxed);
@@ -113,12 +113,12 @@ fn ends_by_a_panic(driver: Driver, of: Call) {
     let ids: Vec<_> = std::iter::from_fn(|| peer.0.send(Message::GetAddr).ok()).take(3).collect();
     // This may fail, as the peer may have ended.
     remote.write_all(&encode(Message::GetAddr)).ok();
-    // The call that would end a blocking read panics.
+    // Ends a blocked read, because the call that would end it panics.
     remote.end();
     let reason = outcome(&mut peer, &ids).reason;
     assert!(matches!(reason, CloseReason::ConnectionLost | CloseReason::RemoteClosed), "{reason}");
     assert_eq!(waiting.join().unwrap(), reason);
-    assert_eq!(life.strong_count(), 0, "the stream is dropped");
+    assert_eq!(liveness.strong_count(), 0, "the stream is dropped");
 }
 
 fn a_read_that_panics_ends_the_peer(driver: Driver) {
@@ -134,23 +134,23 @@ fn a_flush_that_panics_ends_the_peer(driver: Driver) {
 }
 
 /// A stream that panics when it is shut down or dropped.
-fn a_stream_that_panics_when_it_is_closed_harms_nobody(driver: Driver) {
+fn a_stream_may_panic_when_it_is_closed(driver: Driver) {
     let plan = |call| match call {
         Call::Shutdown | Call::Drop => Act::Panic,
         _ => Act::Go,
     };
     let (mut remote, near) = Setup::planned(plan).link();
-    let life = near.life();
+    let liveness = near.liveness();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     alice.close();
     assert_eq!(until_closed(&mut events), CloseReason::Local);
     remote.end();
     assert_eq!(wait_closed(&alice), CloseReason::Local);
-    assert_eq!(life.strong_count(), 0, "the stream is dropped");
+    assert_eq!(liveness.strong_count(), 0, "the stream is dropped");
 }
 
-/// A stream may panic because of a lock that its own panic has poisoned.
+/// A stream may panic because an earlier panic poisoned its lock.
 #[test]
 fn a_poisoned_stream_ends_only_its_peer() {
     struct Poisoned(Mutex<End>);
@@ -188,39 +188,39 @@ fn a_poisoned_stream_ends_only_its_peer() {
     assert!(peer.0.io_error().is_some());
 }
 
-/// After the end, no thread uses the stream and it is dropped, although the handle and the
-/// events are kept.
-fn nothing_is_left(driver: Driver, end: impl FnOnce(&Peer, End) -> CloseReason) {
+/// After the end, no thread uses the stream and the stream is dropped. The handle and the events
+/// still exist.
+fn releases_everything(driver: Driver, end: impl FnOnce(&Peer, End) -> CloseReason) {
     let (mut remote, near) = Setup::default().link();
-    let (life, token) = (near.life(), near.thread_token.clone());
+    let (liveness, token) = (near.liveness(), near.thread_token.clone());
     let mut peer = driver.inbound(config(), near);
     establish(&mut remote, &mut peer.1);
     wait_for("the handshake to be sent", || peer.0.stats().queued_frames == 0);
     let reason = end(&peer, remote);
     assert_eq!(wait_closed(&peer.0), reason);
-    wait_for("the stream to be dropped", || life.strong_count() == 0);
+    wait_for("the stream to be dropped", || liveness.strong_count() == 0);
     if driver.is_std() {
         wait_for("the threads to end", || Arc::strong_count(&token) == 1);
     }
 }
 
-fn nothing_is_left_behind_a_close(driver: Driver) {
-    nothing_is_left(driver, |peer, _remote| {
+fn a_close_releases_everything(driver: Driver) {
+    releases_everything(driver, |peer, _remote| {
         peer.0.close();
         CloseReason::Local
     });
 }
 
-fn nothing_is_left_behind_a_shutdown(driver: Driver) {
-    nothing_is_left(driver, |peer, remote| {
+fn a_shutdown_releases_everything(driver: Driver) {
+    releases_everything(driver, |peer, remote| {
         peer.0.shutdown(PATIENCE);
         remote.end();
         wait_closed(&peer.0)
     });
 }
 
-fn nothing_is_left_behind_a_remote_that_disconnects(driver: Driver) {
-    nothing_is_left(driver, |_, remote| {
+fn a_disconnecting_remote_releases_everything(driver: Driver) {
+    releases_everything(driver, |_, remote| {
         drop(remote);
         CloseReason::RemoteClosed
     });
@@ -228,7 +228,7 @@ fn nothing_is_left_behind_a_remote_that_disconnects(driver: Driver) {
 
 fn an_idle_peer_makes_no_calls(driver: Driver) {
     let (_remote, counts, _alice, _events) = after_the_handshake(driver);
-    // The last flush.
+    // The last flush may follow the handshake.
     thread::sleep(Duration::from_millis(100));
     let before = counts.all();
     thread::sleep(Duration::from_secs(1));
@@ -245,7 +245,7 @@ fn descriptors_of(socket: &std::path::Path) -> usize {
 
 /// 1,024 descriptors are enough for 1,000 peers.
 #[cfg(target_os = "linux")]
-fn a_peer_has_one_descriptor_and_closes_it_at_its_end(driver: Driver) {
+fn a_peer_closes_its_only_descriptor_at_the_end(driver: Driver) {
     use std::os::fd::AsRawFd;
 
     let (mut remote, near) = sockets();
@@ -256,6 +256,6 @@ fn a_peer_has_one_descriptor_and_closes_it_at_its_end(driver: Driver) {
     assert_eq!(descriptors_of(&socket), 1);
     alice.close();
     wait_closed(&alice);
-    assert_eq!(descriptors_of(&socket), 0, "the handle and the events are still here");
+    assert_eq!(descriptors_of(&socket), 0, "while the handle and the events exist");
     drop((alice, events));
 }

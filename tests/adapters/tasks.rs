@@ -1,4 +1,4 @@
-//! Tests of the driver for tokio only.
+//! Tests of the tokio driver only.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn established(events: &mut Events) {
 }
 
 #[test]
-fn there_is_no_peer_outside_of_a_runtime() {
+fn starting_a_peer_outside_of_a_runtime_fails() {
     let (_far, near) = Setup::default().link();
     let error = adapter::outbound(config().build().unwrap(), near, REMOTE, &mut rng(2));
     assert!(error.is_err());
@@ -54,10 +54,10 @@ fn there_is_no_peer_outside_of_a_runtime() {
 }
 
 #[test]
-fn a_runtime_that_is_dropped_ends_its_peers() {
+fn dropping_a_runtime_ends_its_peers() {
     let runtime = a_runtime();
     let ((mut remote, near), (_far, idle)) = (Setup::default().link(), Setup::default().link());
-    let life = near.life();
+    let liveness = near.liveness();
     let (mut peer, idle) = {
         let _context = runtime.enter();
         (inbound(near), inbound(idle))
@@ -69,16 +69,16 @@ fn a_runtime_that_is_dropped_ends_its_peers() {
     assert_eq!(waiting.join().unwrap(), CloseReason::ConnectionLost);
     assert_eq!(outcome(&mut peer, &[]).reason, CloseReason::ConnectionLost);
     assert!(peer.0.io_error().is_some());
-    assert_eq!(life.strong_count(), 0);
-    // Commands have no effect any more.
+    assert_eq!(liveness.strong_count(), 0);
+    // Commands have no effect after the end.
     peer.0.shutdown(PATIENCE);
     assert!(peer.0.ping().is_err());
 }
 
 #[test]
-fn a_runtime_that_is_dropped_ends_a_shutdown() {
+fn dropping_a_runtime_ends_a_shutdown() {
     let runtime = a_runtime();
-    let (mut remote, near) = Setup { room: 1024, ..Setup::default() }.link();
+    let (mut remote, near) = Setup { capacity: 1024, ..Setup::default() }.link();
     let mut peer = {
         let _context = runtime.enter();
         inbound(near)
@@ -92,7 +92,7 @@ fn a_runtime_that_is_dropped_ends_a_shutdown() {
 }
 
 #[test]
-fn no_task_is_left_behind() {
+fn the_task_ends_with_its_peer() {
     let runtime = a_runtime();
     for round in 0..4 {
         let (mut remote, near) = Setup::default().link();
@@ -149,7 +149,7 @@ fn buffered_sockets_are_flushed() {
     assert_eq!(wait_closed(&alice), CloseReason::Local);
 }
 
-/// Events are received in a `select!` with a timer.
+/// The timer of the `select!` drops the future that waits for an event.
 #[tokio::test]
 async fn a_select_loop_loses_no_event() {
     const PINGS: u64 = 1_000;
@@ -190,7 +190,7 @@ async fn a_select_loop_loses_no_event() {
     remote.await.unwrap();
 }
 
-/// A future that waits for a connection is dropped many times, and no connection is lost.
+/// Dropping the future that accepts a connection loses no connection.
 #[tokio::test]
 async fn accepting_may_be_cancelled_at_any_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -212,7 +212,7 @@ async fn accepting_may_be_cancelled_at_any_time() {
     assert_eq!(alice.stats().direction, Direction::Inbound);
 }
 
-/// Twelve hours of a connection with pings only.
+/// A connection with pings only, for twelve hours of virtual time.
 #[tokio::test(start_paused = true)]
 async fn time_may_be_virtual() {
     let (near, far) = tokio::io::duplex(1024);
@@ -244,13 +244,13 @@ async fn time_may_be_virtual() {
     assert_eq!(alice.closed().await, CloseReason::Local);
     assert_eq!(bob.closed().await, CloseReason::RemoteClosed);
     let (ours, theirs) = counting.await.unwrap();
-    let most = (hours.as_secs() / PING_INTERVAL.as_secs()) as i32;
+    let max = (hours.as_secs() / PING_INTERVAL.as_secs()) as i32;
     for round_trips in [ours, theirs] {
-        assert!((most - 1..=most).contains(&round_trips), "{round_trips} round trips");
+        assert!((max - 1..=max).contains(&round_trips), "{round_trips} round trips");
     }
 }
 
-/// Whether a time is as expected. Timers have a resolution of a millisecond.
+/// Returns whether a time is as expected. Timers have a resolution of a millisecond.
 fn is_at(expected: Duration, elapsed: Duration) -> bool {
     (expected..expected + Duration::from_millis(5)).contains(&elapsed)
 }
@@ -275,7 +275,7 @@ async fn deadlines_are_kept_under_virtual_time() {
     assert!(is_at(handshake + GRACE, began.elapsed()));
 }
 
-/// A deadline further away than any sleep.
+/// The deadline is beyond the maximum sleep.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_may_be_weeks_away() {
     let weeks = Duration::from_secs(4 * 7 * 24 * 60 * 60);

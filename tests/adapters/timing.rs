@@ -16,7 +16,7 @@ use crate::link::{Act, Call, End, Setup};
 
 over_both!(round_trips_include_the_time_of_the_write);
 #[cfg(target_os = "linux")]
-over_both!(a_process_that_was_stopped_keeps_its_peers);
+over_both!(a_suspended_process_keeps_its_peers);
 
 const WRITE: Duration = Duration::from_millis(50);
 
@@ -55,12 +55,12 @@ fn round_trips_include_the_time_of_the_write(driver: Driver) {
     assert_eq!(alice.stats().round_trip, Some(time));
 }
 
-/// The remote may answer before the write returns.
+/// The remote answers before the write returns.
 #[test]
 fn a_round_trip_that_is_shorter_than_the_write_is_not_zero() {
-    struct Dawdling(End, AtomicBool);
+    struct SlowReturn(End, AtomicBool);
 
-    impl adapter::threads::Stream for Dawdling {
+    impl adapter::threads::Stream for SlowReturn {
         fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(buffer)
         }
@@ -90,12 +90,12 @@ fn a_round_trip_that_is_shorter_than_the_write_is_not_zero() {
 
     let (mut remote, near) = Setup::default().link();
     let config = Arc::new(config().build().unwrap());
-    let stream = Dawdling(near, AtomicBool::new(false));
+    let stream = SlowReturn(near, AtomicBool::new(false));
     let (alice, mut events) = start_std(excc_peer::Direction::Inbound, config, stream).unwrap();
     establish(&mut remote, &mut events);
     wait_for("the handshake to be sent", || alice.stats().queued_frames == 0);
     remote.take();
-    // The flush after it.
+    // The flush after the handshake.
     thread::sleep(WRITE);
     let nonce = alice.ping().unwrap();
     answer(&mut remote, nonce);
@@ -103,13 +103,13 @@ fn a_round_trip_that_is_shorter_than_the_write_is_not_zero() {
     assert!(time > Duration::ZERO && time < 10 * WRITE, "{time:?}");
 }
 
-/// The remote pings each 100 ms, and all of it waits in the socket.
+/// The remote pings every 100 ms, and the pings wait in the socket.
 #[cfg(target_os = "linux")]
-fn a_process_that_was_stopped_keeps_its_peers(driver: Driver) {
+fn a_suspended_process_keeps_its_peers(driver: Driver) {
     suspension::parent_or_child(driver);
 }
 
-/// A process of its own is stopped for longer than the remote may be silent.
+/// A child process is stopped for longer than the idle timeout.
 #[cfg(target_os = "linux")]
 mod suspension {
     use std::io::Read;
@@ -136,14 +136,16 @@ mod suspension {
         let stream = TcpStream::connect(address).unwrap();
         let config = config().idle_timeout(Some(IDLE)).build().unwrap();
         let (_peer, events) = stream.start(driver, Direction::Outbound, config.into()).unwrap();
-        let Some(Event::Closed(reason)) = events.last() else { panic!("another last event") };
+        let Some(Event::Closed(reason)) = events.last() else {
+            panic!("the last event is not `Closed`")
+        };
         assert_eq!(reason, CloseReason::RemoteClosed);
     }
 
     fn parent(driver: Driver) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let test = "timing::a_process_that_was_stopped_keeps_its_peers";
+        let test = "timing::a_suspended_process_keeps_its_peers";
         let mut child = Process::start(test, driver, &address);
         let (mut remote, _) = listener.accept().unwrap();
         remote.write_all(&opening()).unwrap();
@@ -160,7 +162,7 @@ mod suspension {
         ping_for(&mut remote, IDLE);
         remote.shutdown(Shutdown::Write).unwrap();
         assert!(drain.join().unwrap() > 0);
-        assert!(child.wait().success(), "the peer ended otherwise");
+        assert!(child.wait().success(), "another reason than expected");
     }
 
     fn ping_for(remote: &mut TcpStream, time: Duration) {
@@ -182,10 +184,10 @@ mod blocked {
 
     use super::*;
 
-    /// A task blocks the only thread, again and again, for longer than the remote may be
-    /// silent. The remote pings each 100 ms.
+    /// A task blocks the only thread repeatedly, for longer than the idle timeout. The remote
+    /// pings every 100 ms.
     #[test]
-    fn a_runtime_that_was_blocked_keeps_its_peers() {
+    fn a_blocked_runtime_keeps_its_peers() {
         let (mut remote, near) = sockets();
         remote.write_all(&opening()).unwrap();
         let mut pings = remote.try_clone().unwrap();
@@ -211,8 +213,7 @@ mod blocked {
             });
             time::sleep(Duration::from_millis(300)).await;
             for _ in 0..2 {
-                // The command wakes the driver, which runs before the runtime has looked at
-                // its sockets.
+                // The command wakes the driver, which runs before the runtime polls its sockets.
                 alice.ping().unwrap();
                 thread::sleep(Duration::from_secs(2));
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Events of `tracing` are emitted without the lock on the peer.
+//! `tracing` events are emitted without the lock on the peer.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -14,13 +14,13 @@ use crate::link::Setup;
 
 over_both!(a_subscriber_may_use_the_handle);
 
-/// The peer that the subscriber asks. A subscriber for all threads is for the whole process.
+/// The peer whose handle the subscriber uses. Static, because the subscriber is global.
 static HANDLE: OnceLock<Handle> = OnceLock::new();
 static EVENTS: AtomicUsize = AtomicUsize::new(0);
 
-struct Asking;
+struct HandleUser;
 
-impl Subscriber for Asking {
+impl Subscriber for HandleUser {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "excc_peer"
     }
@@ -49,7 +49,7 @@ fn a_subscriber_may_use_the_handle(driver: Driver) {
         assert!(child.wait().success());
         return;
     }
-    ::tracing::subscriber::set_global_default(Asking).unwrap();
+    ::tracing::subscriber::set_global_default(HandleUser).unwrap();
     let (mut remote, near) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
     HANDLE.set(alice.clone()).unwrap();
@@ -58,6 +58,6 @@ fn a_subscriber_may_use_the_handle(driver: Driver) {
     wait_for("the ping to be sent", || alice.stats().queued_frames == 0);
     alice.close();
     assert_eq!(wait_closed(&alice), CloseReason::Local);
-    // Received and sent: `version`, `verack`; sent: `ping`; established, closed.
+    // Received and sent: `version` and `verack`. Sent: `ping`. Then established and closed.
     assert!(EVENTS.load(Relaxed) >= 7);
 }

@@ -1,4 +1,4 @@
-//! Peers behave over the drivers as without them.
+//! Messages, announcements and misbehaviour over both drivers.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -16,12 +16,12 @@ over_both! {
     announcements_trickle_without_a_wake_up,
     garbage_is_misbehaviour,
     a_half_closed_socket_is_the_end,
-    a_socket_that_is_half_closed_inside_a_frame_is_a_cut,
+    a_socket_half_closed_inside_a_frame_is_a_cut,
     a_remote_that_never_reads_is_closed_although_writes_block,
     back_pressure_loses_no_event,
     dropped_events_close_the_peer,
-    dropped_handles_change_nothing,
-    a_missing_handshake_ends_in_time,
+    dropped_handles_have_no_effect,
+    a_handshake_that_never_comes_times_out,
     a_refused_version_is_not_answered,
 }
 #[cfg(unix)]
@@ -34,7 +34,7 @@ fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
     until_established(&mut alice_events);
     until_established(&mut bob_events);
 
-    // The sockets hold less, so that each peer must read while it writes.
+    // More than the sockets can buffer, so that each peer must read while it writes.
     let blob = List::from(vec![InvVect::tx(Hash::ZERO); 50_000]);
     let count = 8;
     for _ in 0..count {
@@ -42,19 +42,19 @@ fn two_peers_talk_in_both_directions_at_once(driver: Driver) {
         bob.send(Message::GetData(blob.clone())).unwrap();
     }
     let take_all = |events: &mut Events| {
-        let (mut came, mut left) = (0, 0);
-        while came < count || left < count {
+        let (mut received, mut sent) = (0, 0);
+        while received < count || sent < count {
             match events.recv_timeout(PATIENCE).expect("an event in time") {
                 Event::Message { message: Message::GetData(list), .. } => {
                     assert_eq!(list, blob);
-                    came += 1;
+                    received += 1;
                 }
-                Event::Sent(_) => left += 1,
+                Event::Sent(_) => sent += 1,
                 _ => {}
             }
         }
     };
-    // In parallel: back-pressure of one peer would stop the other.
+    // In parallel, because back-pressure of one peer would stop the other.
     thread::scope(|scope| {
         scope.spawn(|| take_all(&mut alice_events));
         scope.spawn(|| take_all(&mut bob_events));
@@ -109,7 +109,7 @@ fn a_half_closed_socket_is_the_end(driver: Driver) {
     assert_eq!(wait_closed(&alice), CloseReason::RemoteClosed);
 }
 
-fn a_socket_that_is_half_closed_inside_a_frame_is_a_cut(driver: Driver) {
+fn a_socket_half_closed_inside_a_frame_is_a_cut(driver: Driver) {
     let (mut near, far) = sockets();
     let (_alice, mut events) = driver.inbound(config(), far);
     near.write_all(&opening()[..100]).unwrap();
@@ -121,7 +121,7 @@ fn a_socket_that_is_half_closed_inside_a_frame_is_a_cut(driver: Driver) {
 fn a_remote_that_never_reads_is_closed_although_writes_block(driver: Driver) {
     let (mut near, far) = sockets();
     let timeout = Some(Duration::from_millis(200));
-    // Bytes that were sent extend the deadline by next to nothing.
+    // With this rate, sent bytes hardly extend the deadline.
     let impatient = config().write_timeout(timeout).write_rate(u32::MAX);
     let mut alice = driver.inbound(impatient, far);
     establish(&mut near, &mut alice.1);
@@ -177,7 +177,7 @@ fn dropped_events_close_the_peer(driver: Driver) {
     assert_eq!(until_closed(&mut bob_events), CloseReason::RemoteClosed);
 }
 
-fn dropped_handles_change_nothing(driver: Driver) {
+fn dropped_handles_have_no_effect(driver: Driver) {
     let (near, far) = sockets();
     let (alice, mut alice_events) = driver.inbound(config(), far);
     let (bob, mut bob_events) = driver.outbound(config(), near);
@@ -187,7 +187,7 @@ fn dropped_handles_change_nothing(driver: Driver) {
     until(&mut alice_events, |event| matches!(event, Event::Message { .. }).then_some(()));
 }
 
-fn a_missing_handshake_ends_in_time(driver: Driver) {
+fn a_handshake_that_never_comes_times_out(driver: Driver) {
     let (_near, far) = sockets();
     let timeout = Duration::from_millis(50);
     let (alice, mut events) = driver.inbound(config().handshake_timeout(timeout), far);
@@ -202,7 +202,7 @@ fn a_refused_version_is_not_answered(driver: Driver) {
     until(&mut events, |event| matches!(event, Event::VersionReceived(_)).then_some(()));
     alice.with(|peer, now| peer.refuse_version(now));
     assert_eq!(wait_closed(&alice), CloseReason::VersionRefused);
-    assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "nothing was sent");
+    assert_eq!(near.read(&mut [0; 8]).unwrap_or_default(), 0, "no byte was sent");
 }
 
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! Waiting for events and for the end, as a thread and as a task without a runtime.
+//! Waiting for events and for the end, by threads and by tasks without a runtime.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -18,17 +18,17 @@ use crate::link::Setup;
 
 over_both! {
     tasks_without_a_runtime_wait_for_events_and_the_end,
-    every_wait_for_the_end_is_ended,
+    the_end_wakes_every_thread_and_task,
     waits_may_be_dropped,
     the_latest_task_that_polls_is_woken,
-    tasks_that_only_a_waker_owns_are_dropped_unlocked,
-    a_receive_that_is_dropped_loses_nothing,
-    receiving_ends_at_its_timeout,
+    tasks_owned_by_a_waker_are_dropped_without_the_lock,
+    dropping_a_receive_loses_no_event,
+    a_receive_ends_at_its_timeout,
     threads_share_a_handle,
-    a_handle_outlives_a_panic,
+    a_handle_works_after_a_panic,
     debug_output_does_not_wait_for_the_peer,
-    wakers_that_panic_cost_nobody_else_the_wake_up,
-    wakers_that_panic_when_dropped_harm_nobody,
+    wakers_that_panic_do_not_affect_others,
+    wakers_that_panic_when_dropped_have_no_effect,
 }
 
 /// Counts wake-ups.
@@ -76,7 +76,7 @@ fn tasks_without_a_runtime_wait_for_events_and_the_end(driver: Driver) {
     });
 }
 
-fn every_wait_for_the_end_is_ended(driver: Driver) {
+fn the_end_wakes_every_thread_and_task(driver: Driver) {
     let (mut remote, near) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
@@ -111,10 +111,10 @@ fn waits_may_be_dropped(driver: Driver) {
     let mut polled = alice.closed();
     assert!(std::pin::Pin::new(&mut polled).poll(&mut Context::from_waker(&waker)).is_pending());
     drop((polled, never_polled, waker));
-    assert_eq!(Arc::strong_count(&woken), 1, "nothing is kept for a wait that is dropped");
-    let mut handed_on = alice.closed();
-    assert!(poll_once(&mut handed_on).is_pending());
-    let waiting = thread::spawn(|| block_on(handed_on));
+    assert_eq!(Arc::strong_count(&woken), 1, "no waker is kept for a dropped wait");
+    let mut moved = alice.closed();
+    assert!(poll_once(&mut moved).is_pending());
+    let waiting = thread::spawn(|| block_on(moved));
     alice.close();
     assert_eq!(waiting.join().unwrap(), CloseReason::Local);
     assert_eq!(woken.times(), 0);
@@ -133,15 +133,15 @@ fn the_latest_task_that_polls_is_woken(driver: Driver) {
         assert!(std::pin::Pin::new(&mut closed).poll(&mut context).is_pending());
     }
     remote.write_all(&encode(Message::GetAddr)).unwrap();
-    wait_for("an event to be told", || latest.times() == 1);
+    wait_for("a wake-up by an event", || latest.times() == 1);
     assert_eq!(until_message(&mut events), Message::GetAddr);
     alice.close();
-    wait_for("the end to be told", || latest.times() == 2);
+    wait_for("a wake-up by the end", || latest.times() == 2);
     assert_eq!(first.times(), 0);
 }
 
-/// A waker may be the last reference to a task, and the task may own the events.
-fn tasks_that_only_a_waker_owns_are_dropped_unlocked(driver: Driver) {
+/// A waker may be the last reference to a task, and the task may use the handle when dropped.
+fn tasks_owned_by_a_waker_are_dropped_without_the_lock(driver: Driver) {
     struct Task(#[allow(dead_code, reason = "only dropped")] Mutex<Option<Handle>>, Handle);
 
     impl Wake for Task {
@@ -150,7 +150,7 @@ fn tasks_that_only_a_waker_owns_are_dropped_unlocked(driver: Driver) {
 
     impl Drop for Task {
         fn drop(&mut self) {
-            // Deadlocks if the lock on the peer is held.
+            // Deadlocks if this thread has the lock on the peer.
             self.1.ping().ok();
         }
     }
@@ -174,7 +174,7 @@ fn tasks_that_only_a_waker_owns_are_dropped_unlocked(driver: Driver) {
     assert_eq!(told.recv_timeout(PATIENCE), Ok(CloseReason::Local));
 }
 
-fn a_receive_that_is_dropped_loses_nothing(driver: Driver) {
+fn dropping_a_receive_loses_no_event(driver: Driver) {
     const PINGS: u64 = 2_000;
     let (mut remote, near) = Setup::default().link();
     let (_alice, mut events) = driver.inbound(config(), near);
@@ -210,7 +210,7 @@ fn a_receive_that_is_dropped_loses_nothing(driver: Driver) {
     flood.join().unwrap();
 }
 
-fn receiving_ends_at_its_timeout(driver: Driver) {
+fn a_receive_ends_at_its_timeout(driver: Driver) {
     let (mut remote, near) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
     assert_eq!(events.try_recv(), None);
@@ -246,15 +246,15 @@ fn threads_share_a_handle(driver: Driver) {
                 let alice = alice;
                 for _ in 0..MESSAGES {
                     let id = alice.send(Message::GetAddr).unwrap();
-                    assert!(ids.lock().unwrap().insert(id), "{id} is given twice");
+                    assert!(ids.lock().unwrap().insert(id), "{id} is not unique");
                     alice.ping().unwrap();
                     assert!(alice.stats().queued_bytes < 1 << 20);
                 }
             });
         }
-        let mut came = 0;
-        while came < THREADS * MESSAGES {
-            came += usize::from(until_message(&mut bob_events) == Message::GetAddr);
+        let mut received = 0;
+        while received < THREADS * MESSAGES {
+            received += usize::from(until_message(&mut bob_events) == Message::GetAddr);
         }
     });
     alice.0.shutdown(PATIENCE);
@@ -263,7 +263,7 @@ fn threads_share_a_handle(driver: Driver) {
     assert_eq!((outcome.reason, outcome.sent), (CloseReason::Local, ids));
 }
 
-fn a_handle_outlives_a_panic(driver: Driver) {
+fn a_handle_works_after_a_panic(driver: Driver) {
     let (mut remote, near) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
@@ -289,14 +289,14 @@ impl Wake for WakePanics {
     }
 }
 
-fn wakers_that_panic_cost_nobody_else_the_wake_up(driver: Driver) {
+fn wakers_that_panic_do_not_affect_others(driver: Driver) {
     let (mut remote, near) = Setup::default().link();
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     let panicking = Waker::from(Arc::new(WakePanics));
     let mut context = Context::from_waker(&panicking);
 
-    // Woken by the driver, which goes on.
+    // The driver wakes it and continues.
     assert!(events.poll_recv(&mut context).is_pending());
     remote.write_all(&encode(Message::GetAddr)).unwrap();
     assert_eq!(until_message(&mut events), Message::GetAddr);
@@ -305,7 +305,7 @@ fn wakers_that_panic_cost_nobody_else_the_wake_up(driver: Driver) {
     remote.write_all(&encode(Message::Pong(Pong { nonce }))).unwrap();
     until_round_trip(&mut events);
 
-    // Woken by whoever closes the peer, and by the driver's end.
+    // Woken by the close and by the end of the driver.
     let woken: [Arc<Woken>; 2] = Default::default();
     let wakers = [panicking.clone(), woken[0].clone().into(), panicking, woken[1].clone().into()];
     let mut waits = wakers.each_ref().map(|_| alice.closed());
@@ -321,7 +321,7 @@ fn wakers_that_panic_cost_nobody_else_the_wake_up(driver: Driver) {
     }
 }
 
-fn wakers_that_panic_when_dropped_harm_nobody(driver: Driver) {
+fn wakers_that_panic_when_dropped_have_no_effect(driver: Driver) {
     struct DropPanics;
 
     impl Wake for DropPanics {
@@ -338,7 +338,7 @@ fn wakers_that_panic_when_dropped_harm_nobody(driver: Driver) {
     let (alice, mut events) = driver.inbound(config(), near);
     establish(&mut remote, &mut events);
     let mut waits = [alice.closed(), alice.closed()];
-    // The peer keeps the last references to each waker, and drops them for those of the next.
+    // The peer has the last references to each waker, and drops them when the next is registered.
     for _ in 0..2 {
         let waker = Waker::from(Arc::new(DropPanics));
         let mut context = Context::from_waker(&waker);

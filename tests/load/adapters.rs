@@ -48,8 +48,8 @@ impl Adapter for Std {
     ) -> Driven {
         let remote = socket.peer_addr()?;
         match cut {
-            Some(left) => {
-                adapter::threads::outbound(config, Brittle::new(socket, left), remote, rng)
+            Some(remaining) => {
+                adapter::threads::outbound(config, Brittle::new(socket, remaining), remote, rng)
             }
             None => adapter::threads::outbound(config, socket, remote, rng),
         }
@@ -82,27 +82,29 @@ impl Adapter for Tokio {
     ) -> Driven {
         let (socket, remote) = Self::socket(socket)?;
         match cut {
-            Some(left) => adapter::tasks::outbound(config, Brittle::new(socket, left), remote, rng),
+            Some(remaining) => {
+                adapter::tasks::outbound(config, Brittle::new(socket, remaining), remote, rng)
+            }
             None => adapter::tasks::outbound(config, socket, remote, rng),
         }
     }
 }
 
-/// A socket that breaks after so many bytes, perhaps inside a frame. Unread input makes its end
-/// a reset.
+/// A socket that breaks after a number of sent bytes, perhaps inside a frame. With unread input its
+/// end is a reset.
 struct Brittle<S> {
     socket: S,
-    left: AtomicU64,
+    remaining: AtomicU64,
 }
 
 impl<S> Brittle<S> {
-    fn new(socket: S, left: u64) -> Self {
-        Self { socket, left: left.into() }
+    fn new(socket: S, remaining: u64) -> Self {
+        Self { socket, remaining: remaining.into() }
     }
 
-    /// Returns the bytes that may still be written.
+    /// Returns the part of `bytes` that may still be written.
     fn allowed<'a>(&self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
-        let allowed = self.left.load(Relaxed).min(bytes.len() as u64) as usize;
+        let allowed = self.remaining.load(Relaxed).min(bytes.len() as u64) as usize;
         match &bytes[..allowed] {
             [] => Err(ErrorKind::ConnectionReset.into()),
             allowed => Ok(allowed),
@@ -110,7 +112,7 @@ impl<S> Brittle<S> {
     }
 
     fn count(&self, written: usize) {
-        self.left.fetch_sub(written as u64, Relaxed);
+        self.remaining.fetch_sub(written as u64, Relaxed);
     }
 }
 

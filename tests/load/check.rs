@@ -13,30 +13,30 @@ const MIB: usize = 1024 * KIB;
 
 /// Returns an announcement of a connected remote that the hub has not received.
 pub(crate) fn missing_news(world: &World, hub: &Hub, remotes: &[Peer]) -> Option<String> {
-    let heard = hub.heard();
+    let received = hub.received();
     for (at, (near, far)) in hub.peers.iter().zip(remotes).enumerate() {
         // Remotes that are cut off may not have sent theirs.
         let is_live = !near.is_closed() && !far.is_closed() && !world.kinds[at].is_cut();
-        let unheard = world.announced_by(at).find(|&number| !heard.contains(number));
-        if let Some(number) = unheard.filter(|_| is_live) {
+        let missing = world.announced_by(at).find(|&number| !received.contains(number));
+        if let Some(number) = missing.filter(|_| is_live) {
             return Some(format!("number {number} by {far:?}"));
         }
     }
     None
 }
 
-/// Returns what is missing before the hub may shut down.
+/// Returns a delivery that is missing before the hub may shut down.
 pub(crate) fn missing_deliveries(world: &World, hub: &Hub, remotes: &[Peer]) -> Option<String> {
-    // These must end first, as they may send more until then.
+    // These may send more until their end, so they must end first.
     let must_end = |kind: &Kind| matches!(kind, Kind::Stuck(_) | Kind::Cut(_));
     let ends = hub.peers.iter().zip(&world.kinds);
     let mut open = ends.filter(|(near, kind)| must_end(kind) && near.book().closed.is_none());
     if let Some((near, _)) = open.next() {
         return Some(format!("the end of {near:?}"));
     }
-    let (relayed, heard) = (hub.relayed().len(), hub.heard().len());
-    if relayed < heard {
-        return Some(format!("{relayed} of {heard} relayed"));
+    let (relayed, received) = (hub.relayed().len(), hub.received().len());
+    if relayed < received {
+        return Some(format!("{relayed} of {received} relayed"));
     }
     let honest = (0..world.peers()).filter(|&at| world.kinds[at] == Kind::Honest);
     honest.filter_map(|at| missing_delivery(world, hub, at, &remotes[at])).next()
@@ -53,16 +53,18 @@ fn missing_delivery(world: &World, hub: &Hub, at: usize, far: &Peer) -> Option<S
         if book.pings.last() != book.round_trips.last() {
             return Some(format!("a pong for the {end} of {far:?}"));
         }
-        if book.answered < book.asked {
-            let Book { asked, answered, .. } = *book;
-            return Some(format!("{answered} of {asked} answers for the {end} of {far:?}"));
+        if book.answered < book.requested {
+            let Book { requested, answered, .. } = *book;
+            return Some(format!("{answered} of {requested} answers for the {end} of {far:?}"));
         }
     }
-    let told = far.book().announced.clone();
+    let received = far.book().announced.clone();
     let owed = near.book().announced.clone();
     let mut numbers = 0..world.vectors.len();
     numbers
-        .find(|&number| owed.contains(number) && !told.contains(number) && !world.has(at, number))
+        .find(|&number| {
+            owed.contains(number) && !received.contains(number) && !world.has(at, number)
+        })
         .map(|number| format!("number {number} to {far:?}"))
 }
 
@@ -112,11 +114,11 @@ pub(crate) fn check(world: &World, hub: &Hub, remotes: &[Peer]) -> Totals {
 /// Each queued message was reported once, in order, before the end.
 fn check_book(book: &Book, who: &str) {
     assert!(book.closed.is_some(), "no end: {who}");
-    assert_eq!(book.queued, book.told, "{who}");
-    // A pong may answer several pings, but each answer comes once and in order.
+    assert_eq!(book.queued, book.reported, "{who}");
+    // A pong may answer several pings. Each round trip is reported once and in order.
     let mut pings = book.pings.iter();
     for nonce in &book.round_trips {
-        assert!(pings.any(|ping| ping == nonce), "a round trip of no ping: {who}");
+        assert!(pings.any(|ping| ping == nonce), "a round trip without a ping: {who}");
     }
 }
 
@@ -137,32 +139,33 @@ fn check_end(kind: Kind, near: &Peer, far: &Peer, who: &str) {
         assert_eq!(far.closed, Some(CloseReason::RemoteClosed), "{who}");
         for book in [&near, &far] {
             assert_eq!((book.not_sent, book.refused), (0, 0), "{who}");
-            assert_eq!(book.asked, book.answered, "{who}");
+            assert_eq!(book.requested, book.answered, "{who}");
             assert_eq!(book.pings.last(), book.round_trips.last(), "{who}");
         }
     }
 }
 
-/// Whether a shutdown sent everything that was queued at the hub. Fatal input lingers, too.
+/// Returns whether a shutdown sent everything that was queued at the hub. A peer also lingers
+/// after fatal input.
 fn is_drained(near: &Peer) -> bool {
     let is_shut_down = near.handle.close_reason() == Some(CloseReason::Local);
     is_shut_down && near.handle.with(|peer, _| peer.linger_until().is_some())
 }
 
-/// That nobody was told of anything twice was seen when it was told.
+/// Relayed vectors reached the remotes. The applications have checked that none came twice.
 fn check_announcements(world: &World, hub: &Hub, remotes: &[Peer], at: usize, who: &str) {
     let relayed = hub.relayed();
     let (near, far) = (&hub.peers[at], &remotes[at]);
-    let (owed, told) = (&near.book().announced, &far.book().announced);
+    let (owed, received) = (&near.book().announced, &far.book().announced);
     let has_survived = is_drained(near);
     for number in 0..world.vectors.len() {
-        if told.contains(number) {
-            assert!(owed.contains(number), "{number} out of nowhere: {who}");
+        if received.contains(number) {
+            assert!(owed.contains(number), "{number} was never announced: {who}");
         } else if has_survived && owed.contains(number) {
             assert!(world.has(at, number), "{number} was lost: {who}");
         }
         if world.has(at, number) {
-            assert!(!has_survived || relayed.contains(number), "{number} was not heard: {who}");
+            assert!(!has_survived || relayed.contains(number), "{number} was not received: {who}");
         } else if world.kinds[at] == Kind::Honest {
             assert_eq!(owed.contains(number), relayed.contains(number), "{number}: {who}");
         }
@@ -175,13 +178,13 @@ fn check_traffic(kind: Kind, near: &Peer, far: &Peer, who: &str) {
     if is_drained(near) {
         assert_eq!(traffic(&hub, true), traffic(&remote, false), "to the remote: {who}");
     }
-    // What a slow reader has sent of late may have found the hub closed.
+    // The hub may have closed before it received the last messages of a slow reader.
     if kind == Kind::Honest {
         assert_eq!(traffic(&remote, true), traffic(&hub, false), "to the hub: {who}");
     }
 }
 
-/// Messages and bytes by command, of those that were sent or came.
+/// Returns sent or received messages and bytes by command.
 fn traffic(stats: &Stats, sent: bool) -> Vec<(Command, Traffic)> {
     let commands = stats.commands.iter();
     let traffic = commands.map(|one| (one.command, if sent { one.sent } else { one.received }));
@@ -194,7 +197,7 @@ pub(crate) fn print(
     totals: &Totals,
     took: Duration,
     peak: usize,
-    left: [usize; 3],
+    remaining: [usize; 3],
 ) {
     let Totals { threads, slow, stalled, cut, sent, received, delivered, .. } = totals;
     let Totals { not_sent, refused, .. } = totals;
@@ -202,20 +205,20 @@ pub(crate) fn print(
     let secs = took.as_secs_f64();
     let (mib, kib) = (peak / MIB, peak / connections / KIB);
     println!(
-        "| adapter | connections | slow (given up) | cut off | messages from the hub | to it \
-         | vectors delivered | told as not sent | not queued | time | memory | per connection \
-         | threads | tasks, threads, descriptors left |\n\
+        "| adapter | connections | slow (disconnected) | cut off | messages from the hub | to it \
+         | vectors delivered | not sent | not queued | time | memory | per connection \
+         | threads | tasks, threads, descriptors remaining |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n\
          | {adapter} | {connections} | {slow} ({stalled}) | {cut} | {sent} | {received} \
          | {delivered} | {not_sent} | {refused} | {secs:.1} s | {mib} MiB | {kib} KiB \
-         | {threads} | {left:?} |"
+         | {threads} | {remaining:?} |"
     );
 }
 
-/// The peak, of both ends of all connections, was no more than what may wait for so many.
+/// Asserts that the peak is within the bounds of all connections, with both ends.
 pub(crate) fn check_memory(world: &World, peak: usize) {
-    // For each end: 1,000 known vectors, waiting events, the input buffer, stacks and tasks, and
-    // the books of this test.
+    // Each end has 1,000 known vectors, waiting events, the input buffer, stacks or tasks, and the
+    // record of this test.
     let end = 64 * KIB + MAX_WAITING + 96 * KIB + 32 * KIB + 32 * KIB;
     let bound = 64 * MIB + world.peers() * (2 * end + MAX_QUEUED);
     assert!(peak <= bound, "{} of {} MiB", peak / MIB, bound / MIB);

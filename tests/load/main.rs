@@ -1,24 +1,24 @@
-//! A hub with many connections over loopback, on each adapter: nothing is lost that was not
-//! reported, memory stays bounded, and nothing is left behind.
+//! A hub with many connections over loopback, on each adapter. No message is lost without a
+//! report, memory stays bounded, and all resources are released.
 //!
-//! Every remote announces transactions, some of them the same as others; the hub relays what
-//! is new to it to all, asks for some and answers who asks it. Everybody pings. One remote in
-//! ten reads slowly, every second of these at some time no more at all; one in ten is cut off
-//! after a random number of bytes. In the end the hub shuts everything down and the books are
-//! compared.
+//! Every remote announces transactions, some of which others announce as well. The hub relays new
+//! ones to all remotes, requests some of them, and answers requests. All peers send pings. One
+//! remote in ten reads slowly, and half of these stop reading at some time. One remote in ten is
+//! cut off after a random number of bytes. At the end the hub shuts all connections down, and the
+//! records of both ends are compared.
 //!
-//! Both ends of each connection are driven by the adapter: the far ends are a load as well,
-//! and what they saw can be counted. Their applications are tasks on either adapter, which
-//! shows that tasks can receive events of peers that threads drive.
+//! The adapter drives both ends of each connection, so the remotes add load and keep records. Their
+//! applications are tasks on either adapter. This shows that tasks can receive events of peers that
+//! threads drive.
 //!
-//! The size is small by default. A thousand connections take less than half a minute an
-//! adapter on two cores of their own:
+//! By default the test is small. A thousand connections take less than half a minute for each
+//! adapter on two idle cores:
 //!
 //! ```sh
 //! EXCC_LOAD_PEERS=1000 cargo test --release --all-features --test load -- --nocapture
 //! ```
 //!
-//! `EXCC_LOAD_SEED` repeats the choices of another run, though not its timing.
+//! `EXCC_LOAD_SEED` repeats the random choices of a run, but not its timing.
 
 mod adapters;
 mod check;
@@ -47,10 +47,10 @@ use process::Process;
 
 const NETWORK: Network = Network::EXCC_REGNET;
 
-/// The protocol version that is negotiated, for messages that are encoded once for all.
+/// The negotiated protocol version, for messages that are encoded once for all peers.
 const VERSION: u32 = 8;
 
-/// The longest that a run waits for anything.
+/// Maximum time of any wait in a run.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The timeout of a shutdown. Slow readers may need longer.
@@ -69,22 +69,22 @@ const SLOW_RECEIVE_BUFFER: u32 = 32 * 1024;
 /// The size of the largest transaction, which slow readers request.
 const LARGEST: usize = 24 * 1024;
 
-/// Maximum number of queued bytes: less than a slow reader requests, and more than all buffers on
-/// the way hold.
+/// Maximum number of queued bytes. It is less than a slow reader requests, and more than the buffers
+/// of a connection hold.
 const MAX_QUEUED: usize = 512 * 1024;
 
 /// Maximum number of bytes of waiting events.
 const MAX_WAITING: usize = 64 * 1024;
 
-/// How a remote behaves.
+/// Behaviour of a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Honest,
     /// Takes events slowly.
     Slow,
-    /// Takes so many events and then stops.
+    /// Takes this number of events and then stops.
     Stuck(u32),
-    /// Is cut off after it has sent so many bytes.
+    /// Is cut off after it has sent this number of bytes.
     Cut(u64),
 }
 
@@ -103,8 +103,8 @@ struct World {
     kinds: Vec<Kind>,
     /// Number of vectors that each remote owns.
     each: usize,
-    /// All vectors, by number; those of one remote follow each other. The last one is of a
-    /// transaction that the hub has from the beginning.
+    /// All vectors, by number. Those of one remote are adjacent. The hub has the transaction of the
+    /// last one from the beginning.
     vectors: Vec<InvVect>,
     numbers: HashMap<Hash, usize>,
     /// The transactions that exist.
@@ -150,16 +150,16 @@ impl World {
         self.kinds.len()
     }
 
-    /// The number of the transaction that the hub has from the beginning.
+    /// Returns the number of the transaction that the hub has from the beginning.
     fn popular(&self) -> usize {
         self.vectors.len() - 1
     }
 
     fn number(&self, vector: &InvVect) -> usize {
-        *self.numbers.get(&vector.hash()).expect("a vector that somebody announced")
+        *self.numbers.get(&vector.hash()).expect("an announced vector")
     }
 
-    /// The numbers that a remote announces: its own, and then one of its neighbour's.
+    /// Returns the numbers that a remote announces: its own, and then one of its neighbour.
     fn announced_by(&self, at: usize) -> impl Iterator<Item = usize> + Clone {
         let neighbour = (at + 1) % self.peers();
         (at * self.each..(at + 1) * self.each).chain([neighbour * self.each])
@@ -191,8 +191,7 @@ struct Configs {
 
 impl Configs {
     fn new() -> Self {
-        // On a busy machine any thread may be slow, so that only slow readers have a short
-        // timeout.
+        // On a busy machine any thread may be slow, so only slow readers have a short timeout.
         let patient = || builder().write_timeout(Some(PATIENCE));
         let unhurried = |builder: ConfigBuilder| builder.response_timeout(Command::GetData, None);
         let hub_slow = builder().write_timeout(Some(SLOW_WRITE));
@@ -206,7 +205,7 @@ impl Configs {
     }
 }
 
-/// The two ends of a new connection: the hub's and the remote's.
+/// Returns the two ends of a new connection: the hub's and the remote's.
 async fn sockets(listener: &TcpListener, kind: Kind) -> (TcpStream, TcpStream) {
     let socket = TcpSocket::new_v4().expect("a socket");
     if kind.is_slow() {
@@ -215,7 +214,7 @@ async fn sockets(listener: &TcpListener, kind: Kind) -> (TcpStream, TcpStream) {
     let address = listener.local_addr().expect("bound");
     let far = socket.connect(address).await.expect("a connection");
     let (near, from) = listener.accept().await.expect("a connection");
-    assert_eq!(from, far.local_addr().expect("connected"), "a connection of somebody else's");
+    assert_eq!(from, far.local_addr().expect("connected"), "a foreign connection");
     let [near, far] = [near, far].map(|stream| {
         stream.set_nodelay(true).expect("an open socket");
         let stream = stream.into_std().expect("an open socket");
@@ -244,12 +243,12 @@ async fn connect<A: Adapter>(world: &World, rng: &mut ChaCha8Rng) -> [Vec<(Peer,
     }
     [hub, remotes].map(|peers| {
         let result: Result<Vec<_>, _> = peers.into_iter().collect();
-        let peers = result.expect("peers, as descriptors and threads are there");
+        let peers = result.expect("enough descriptors and threads");
         peers.into_iter().map(|(handle, events)| (Peer::new(handle), events)).collect()
     })
 }
 
-/// Waits until `missing` finds nothing.
+/// Waits until `missing` returns `None`.
 async fn until_none(what: &str, mut missing: impl FnMut() -> Option<String>) {
     let end = Instant::now() + PATIENCE;
     while let Some(missing) = missing() {
@@ -265,7 +264,7 @@ async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::
     let (remotes, remote_events): (Vec<_>, Vec<_>) = remotes.into_iter().unzip();
     let hub = Arc::new(Hub::new(world.clone(), peers));
     let remotes: Arc<[Peer]> = remotes.into();
-    let (over, is_over) = watch::channel(false);
+    let (end, has_ended) = watch::channel(false);
 
     let mut tasks = Vec::new();
     let (news, all_news) = mpsc::unbounded_channel();
@@ -276,8 +275,8 @@ async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::
     drop(news);
     for (at, events) in remote_events.into_iter().enumerate() {
         let rng = ChaCha8Rng::seed_from_u64(rng.next_u64());
-        let (world, remotes, is_over) = (world.clone(), remotes.clone(), is_over.clone());
-        tasks.push(tokio::spawn(node::live(world, remotes, at, events, rng, is_over)));
+        let (world, remotes, has_ended) = (world.clone(), remotes.clone(), has_ended.clone());
+        tasks.push(tokio::spawn(node::live(world, remotes, at, events, rng, has_ended)));
     }
     let has_begun = |peer: &Peer| peer.book().is_established || peer.is_closed();
     until_none("handshakes", || {
@@ -305,7 +304,7 @@ async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::
         sleep(ROUND).await;
     }
     until_none("announcements", || check::missing_news(&world, &hub, &remotes)).await;
-    // Some have not sent enough to be cut off.
+    // Some have not sent enough bytes to be cut off.
     for (remote, kind) in remotes.iter().zip(&world.kinds) {
         if kind.is_cut() {
             remote.handle.close();
@@ -314,17 +313,17 @@ async fn scenario<A: Adapter>(world: Arc<World>, mut rng: ChaCha8Rng) -> check::
     until_none("deliveries", || check::missing_deliveries(&world, &hub, &remotes)).await;
 
     hub.peers.iter().for_each(|peer| peer.handle.shutdown(SHUTDOWN));
-    over.send_replace(true);
+    end.send_replace(true);
     for peer in hub.peers.iter().chain(&*remotes) {
         tokio::time::timeout(PATIENCE, peer.handle.closed()).await.expect("an end in time");
     }
     for task in tasks {
         task.await.expect("no panic");
     }
-    // Handles keep no thread and no descriptor.
-    assert_eq!(process::left(before.threads, || Process::now().threads), 0, "threads are left");
-    let descriptors = process::left(before.descriptors, || Process::now().descriptors);
-    assert_eq!(descriptors, 0, "descriptors are left");
+    // Handles must keep no thread and no descriptor.
+    assert_eq!(process::remaining(before.threads, || Process::now().threads), 0, "threads remain");
+    let descriptors = process::remaining(before.descriptors, || Process::now().descriptors);
+    assert_eq!(descriptors, 0, "descriptors remain");
     let mut totals = check::check(&world, &hub, &remotes);
     totals.threads = threads;
     totals
@@ -335,7 +334,7 @@ fn run<A: Adapter>() {
     let peers = variable("EXCC_LOAD_PEERS").unwrap_or(60) as usize;
     let seed = variable("EXCC_LOAD_SEED").unwrap_or_else(|| getrandom::u64().expect("entropy"));
     println!("{}: {peers} connections, seed {seed}", A::NAME);
-    // Each end of a connection has one.
+    // Each end of a connection needs one.
     process::check_descriptors(peers * 2 + 100);
 
     let before = Process::now();
@@ -346,24 +345,24 @@ fn run<A: Adapter>() {
     let runtime = runtime.expect("a runtime");
     let totals = runtime.block_on(scenario::<A>(world.clone(), rng));
     let took = began.elapsed();
-    let tasks = process::left(0, || runtime.metrics().num_alive_tasks());
+    let tasks = process::remaining(0, || runtime.metrics().num_alive_tasks());
     drop(runtime);
-    let threads = process::left(before.threads, || Process::now().threads);
-    let descriptors = process::left(before.descriptors, || Process::now().descriptors);
-    let left = [tasks, threads, descriptors];
+    let threads = process::remaining(before.threads, || Process::now().threads);
+    let descriptors = process::remaining(before.descriptors, || Process::now().descriptors);
+    let remaining = [tasks, threads, descriptors];
 
     let peak = process::peak_memory().saturating_sub(before.memory);
-    check::print(A::NAME, &world, &totals, took, peak, left);
-    assert_eq!(left, [0; 3], "something is left");
+    check::print(A::NAME, &world, &totals, took, peak, remaining);
+    assert_eq!(remaining, [0; 3], "resources remain");
     check::check_memory(&world, peak);
 }
 
 #[test]
-fn threads_bear_the_load() {
-    process::alone("threads_bear_the_load", run::<Std>);
+fn threads_sustain_the_load() {
+    process::alone("threads_sustain_the_load", run::<Std>);
 }
 
 #[test]
-fn tasks_bear_the_load() {
-    process::alone("tasks_bear_the_load", run::<Tokio>);
+fn tasks_sustain_the_load() {
+    process::alone("tasks_sustain_the_load", run::<Tokio>);
 }

@@ -15,22 +15,22 @@ use tokio::time::sleep;
 
 use crate::{Kind, World, below};
 
-/// The time that a slow reader takes for each event.
-const THOUGHT: Duration = Duration::from_millis(10);
+/// Time that a slow reader takes for each event.
+const THINK_TIME: Duration = Duration::from_millis(10);
 
-/// How often a slow reader requests the largest transaction: for more than may be queued.
+/// Number of requests for the largest transaction by a slow reader, for more than may be queued.
 const SLOW_REQUESTS: usize = 32;
 
-/// About how many vectors a remote requests from the hub.
+/// Approximate number of vectors that a remote requests from the hub.
 const REQUESTS: usize = 16;
 
-/// One of so many vectors is announced at once.
+/// One vector of this number is announced at once.
 const IMMEDIATE: usize = 50;
 
 /// Number of vectors after which the relaying task yields.
 const RELAYED_AT_ONCE: usize = 8;
 
-/// Numbers of vectors.
+/// A set of vectors, by number.
 #[derive(Default, Clone)]
 pub(crate) struct Numbers {
     words: Vec<u64>,
@@ -38,7 +38,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Returns whether it is new.
+    /// Returns whether the number is new.
     pub(crate) fn insert(&mut self, number: usize) -> bool {
         let is_new = !self.contains(number);
         if is_new {
@@ -64,16 +64,16 @@ impl Numbers {
 pub(crate) struct Book {
     pub(crate) is_established: bool,
     pub(crate) closed: Option<CloseReason>,
-    /// Messages that were queued, and that were reported, in order.
+    /// Queued messages and reported messages, in order.
     pub(crate) queued: Vec<SendId>,
-    pub(crate) told: Vec<SendId>,
+    pub(crate) reported: Vec<SendId>,
     pub(crate) not_sent: u64,
-    /// Number of messages that were not queued.
+    /// Number of messages that could not be queued.
     pub(crate) refused: u64,
     pub(crate) pings: Vec<u64>,
     pub(crate) round_trips: Vec<u64>,
-    /// Number of vectors that were requested, and that were answered.
-    pub(crate) asked: usize,
+    /// Numbers of requested vectors and of answered vectors.
+    pub(crate) requested: usize,
     pub(crate) answered: usize,
     /// Vectors that the hub announced, or that the remote received.
     pub(crate) announced: Numbers,
@@ -107,19 +107,19 @@ impl Peer {
     fn send(&self, message: impl Into<Message>) {
         let mut book = self.book();
         let result = self.handle.send(message);
-        book.note_queued(result.map_err(|error| error.kind));
+        book.on_queued(result.map_err(|error| error.kind));
     }
 
     fn send_encoded(&self, frame: EncodedMessage) {
         let mut book = self.book();
         let result = self.handle.send_encoded(frame);
-        book.note_queued(result.map_err(|error| error.kind));
+        book.on_queued(result.map_err(|error| error.kind));
     }
 
     fn ping(&self) {
         let mut book = self.book();
         match self.handle.ping() {
-            // An earlier ping that was not sent yet.
+            // The earlier ping was not sent yet.
             Ok(nonce) if book.pings.last() == Some(&nonce) => {}
             Ok(nonce) => book.pings.push(nonce),
             Err(SendErrorKind::Closed(_) | SendErrorKind::ShuttingDown) => {}
@@ -143,15 +143,15 @@ impl Peer {
         }
     }
 
-    fn note(&self, event: &Event) {
+    fn record(&self, event: &Event) {
         let mut book = self.book();
         assert_eq!(book.closed, None, "{event:?} after the end");
         match event {
             Event::Established(_) => book.is_established = true,
             Event::RoundTrip { nonce, .. } => book.round_trips.push(*nonce),
-            Event::Sent(id) => book.told.push(*id),
+            Event::Sent(id) => book.reported.push(*id),
             Event::NotSent(id) => {
-                book.told.push(*id);
+                book.reported.push(*id);
                 book.not_sent += 1;
             }
             Event::Message { message: Message::Tx(_), .. } => book.answered += 1,
@@ -163,9 +163,9 @@ impl Peer {
         }
     }
 
-    fn ask(&self, wanted: Vec<InvVect>) {
+    fn request(&self, wanted: Vec<InvVect>) {
         if !wanted.is_empty() {
-            self.book().asked += wanted.len();
+            self.book().requested += wanted.len();
             self.send(Message::GetData(wanted.into()));
         }
     }
@@ -187,7 +187,7 @@ impl Peer {
 }
 
 impl Book {
-    fn note_queued(&mut self, result: Result<SendId, SendErrorKind>) {
+    fn on_queued(&mut self, result: Result<SendId, SendErrorKind>) {
         use SendErrorKind::{Closed, QueueFull, ShuttingDown};
         match result {
             Ok(id) => self.queued.push(id),
@@ -201,10 +201,10 @@ impl Book {
 pub(crate) struct Hub {
     world: Arc<World>,
     pub(crate) peers: Vec<Peer>,
-    /// Vectors that were received, and that were relayed to all others.
-    heard: Mutex<Numbers>,
+    /// Vectors that were received, and vectors that were relayed to all others.
+    received: Mutex<Numbers>,
     relayed: Mutex<Numbers>,
-    /// The transactions that it has.
+    /// Transactions of the hub.
     txs: Mutex<Numbers>,
 }
 
@@ -215,14 +215,14 @@ impl Hub {
         Self {
             world,
             peers,
-            heard: Mutex::default(),
+            received: Mutex::default(),
             relayed: Mutex::default(),
             txs: Mutex::new(txs),
         }
     }
 
-    pub(crate) fn heard(&self) -> MutexGuard<'_, Numbers> {
-        self.heard.lock().expect("no panic")
+    pub(crate) fn received(&self) -> MutexGuard<'_, Numbers> {
+        self.received.lock().expect("no panic")
     }
 
     pub(crate) fn relayed(&self) -> MutexGuard<'_, Numbers> {
@@ -240,8 +240,8 @@ pub(crate) struct News {
     from: usize,
 }
 
-/// Announces new vectors to all other remotes. One task does this for all connections, because
-/// otherwise each task would wait long for its turn.
+/// Announces new vectors to all other remotes. A single task serves all connections, because many
+/// tasks would wait long for their turns.
 pub(crate) async fn relay(hub: Arc<Hub>, mut news: UnboundedReceiver<News>) {
     while let Some(News { number, from }) = news.recv().await {
         for (at, peer) in hub.peers.iter().enumerate() {
@@ -265,23 +265,24 @@ pub(crate) async fn serve(
 ) {
     let (peer, world) = (&hub.peers[at], &hub.world);
     while let Some(event) = events.recv().await {
-        peer.note(&event);
+        peer.record(&event);
         match event {
             Event::Established(_) => peer.ping(),
             Event::Message { message: Message::Inv(vectors), .. } => {
                 let mut wanted = Vec::new();
                 for vector in vectors.iter() {
                     let number = world.number(vector);
-                    if !hub.heard().insert(number) {
+                    if !hub.received().insert(number) {
                         continue;
                     }
-                    news.send(News { number, from: at }).expect("it is relayed until the end");
+                    news.send(News { number, from: at })
+                        .expect("the relaying task runs until the end");
                     // Half of these do not exist.
                     if number % 4 < 2 {
                         wanted.push(*vector);
                     }
                 }
-                peer.ask(wanted);
+                peer.request(wanted);
                 peer.ping();
             }
             Event::Message { message: Message::GetData(wanted), .. } => {
@@ -302,45 +303,45 @@ pub(crate) async fn live(
     at: usize,
     mut events: Events,
     mut rng: ChaCha8Rng,
-    mut is_over: watch::Receiver<bool>,
+    mut has_ended: watch::Receiver<bool>,
 ) {
     let (peer, kind) = (&remotes[at], world.kinds[at]);
-    let ask_for_too_much = || {
+    let request_too_much = || {
         let popular = world.vectors[world.popular()];
-        (0..SLOW_REQUESTS).for_each(|_| peer.ask(vec![popular]));
+        (0..SLOW_REQUESTS).for_each(|_| peer.request(vec![popular]));
     };
     let mut taken = 0;
     while let Some(event) = events.recv().await {
         taken += 1;
         match kind {
-            Kind::Slow => sleep(THOUGHT).await,
+            Kind::Slow => sleep(THINK_TIME).await,
             Kind::Stuck(after) if taken > after => {
                 if taken == after + 1 {
-                    ask_for_too_much();
+                    request_too_much();
                 }
-                // A sender that is dropped means the end as well.
-                let _ = is_over.wait_for(|over| *over).await;
+                // A dropped sender means the end as well.
+                let _ = has_ended.wait_for(|ended| *ended).await;
             }
             _ => {}
         }
-        peer.note(&event);
+        peer.record(&event);
         match event {
             Event::Established(_) => {
                 peer.ping();
                 if kind == Kind::Slow {
-                    ask_for_too_much();
+                    request_too_much();
                 }
             }
             Event::Message { message: Message::Inv(vectors), .. } => {
                 let mut wanted = Vec::new();
                 for vector in vectors.iter() {
                     let number = world.number(vector);
-                    assert!(peer.book().announced.insert(number), "told of {vector} twice");
+                    assert!(peer.book().announced.insert(number), "{vector} was announced twice");
                     if (below(&mut rng, world.vectors.len() as u32) as usize) < REQUESTS {
                         wanted.push(*vector);
                     }
                 }
-                peer.ask(wanted);
+                peer.request(wanted);
                 peer.ping();
             }
             Event::Message { message: Message::GetData(wanted), .. } => {

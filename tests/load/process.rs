@@ -8,11 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The variable of a process that was started to run one test.
+/// Environment variable of a process that runs a single test.
 const ALONE: &str = "EXCC_LOAD_ALONE";
 
-/// Runs a test in a process of its own, one at a time, so that it can check the resources of the
-/// process.
+/// Runs a test in a new process, one at a time, so that it can check the resources of the process.
 pub(crate) fn alone(name: &str, test: fn()) {
     static ONE: Mutex<()> = Mutex::new(());
     if env::var_os(ALONE).is_some() {
@@ -21,7 +20,7 @@ pub(crate) fn alone(name: &str, test: fn()) {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(env::current_exe().expect("this program"));
     command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
-    let output = command.output().expect("it runs once more");
+    let output = command.output().expect("a child process");
     print!("{}", String::from_utf8_lossy(&output.stdout));
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{name}: {}", output.status);
@@ -68,18 +67,18 @@ pub(crate) fn check_descriptors(needed: usize) {
     let limit: usize = limit.unwrap_or(usize::MAX);
     assert!(
         needed <= limit,
-        "{needed} descriptors are needed and {limit} allowed: say `ulimit -n {needed}` before"
+        "{needed} descriptors are needed and {limit} allowed: run `ulimit -n {needed}` first"
     );
 }
 
-/// Waits a while until no more are left than before, and returns how many more there are. A
-/// thread or task counts until it is gone completely.
-pub(crate) fn left(before: usize, now: impl Fn() -> usize) -> usize {
+/// Waits until the number falls to `before`, for a limited time. Returns the excess. A thread or
+/// task counts until the system has removed it.
+pub(crate) fn remaining(before: usize, now: impl Fn() -> usize) -> usize {
     let end = Instant::now() + Duration::from_secs(5);
     loop {
-        let left = now().saturating_sub(before);
-        if left == 0 || Instant::now() > end {
-            return left;
+        let excess = now().saturating_sub(before);
+        if excess == 0 || Instant::now() > end {
+            return excess;
         }
         thread::sleep(Duration::from_millis(5));
     }

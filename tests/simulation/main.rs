@@ -1,5 +1,5 @@
-//! A network of a thousand nodes: what one of them has, all have in the end. And what becomes
-//! of messages at the end of a connection.
+//! A network of a thousand nodes relays a transaction to every node. Idle peers cost nothing, and
+//! a shutdown over a slow line loses no message.
 
 mod progress;
 
@@ -16,39 +16,38 @@ use rand_core::{Rng, SeedableRng};
 
 const NODES: usize = 1_000;
 
-/// Connections that each node opens.
+/// Number of connections that each node opens.
 const CALLS: usize = 4;
 
-/// A node: the peers at its ends of its connections, and what it has.
+/// A node with its peers and its transaction.
 struct Node {
     config: Arc<Config>,
     peers: Vec<PeerId>,
-    asked_for: Option<Hash>,
+    requested: Option<Hash>,
     tx: Option<Tx>,
-    has_it_since: Option<Instant>,
+    received_at: Option<Instant>,
 }
 
 struct Net {
     sim: Simulation,
     nodes: Vec<Node>,
-    /// The nodes that peers belong to.
+    /// The node of each peer.
     owners: HashMap<PeerId, usize>,
-    /// A hash over everything that happened.
+    /// A hash over all events.
     trace: DefaultHasher,
     events: usize,
 }
 
 impl Net {
-    /// Nodes that each call some others at random, so that there is a way from each to
-    /// each.
+    /// Returns nodes that connect in a ring and to random others, so that all can reach each other.
     fn new(seed: u64) -> Self {
         let config = || Config::builder(Network::EXCC_SIMNET).build().expect("valid").into();
         let node = |_| Node {
             config: config(),
             peers: Vec::new(),
-            asked_for: None,
+            requested: None,
             tx: None,
-            has_it_since: None,
+            received_at: None,
         };
         let mut net = Self {
             sim: Simulation::new(seed, UnixTime::from_secs(1_700_000_000)),
@@ -77,8 +76,8 @@ impl Net {
             .bandwidth(1_000_000)
             .faults(Faults::new().split(0.1).merge(0.1, Duration::from_millis(40)));
         let configs = [caller, listener].map(|node| self.nodes[node].config.clone());
-        let [calls, listens] = configs;
-        let (from, to) = self.sim.connect(calls, listens, pipe);
+        let [caller_config, listener_config] = configs;
+        let (from, to) = self.sim.connect(caller_config, listener_config, pipe);
         for (node, peer) in [(caller, from), (listener, to)] {
             self.nodes[node].peers.push(peer);
             self.owners.insert(peer, node);
@@ -105,8 +104,8 @@ impl Net {
         match message {
             Message::Inv(vectors) => {
                 for vector in &vectors {
-                    if vector.kind() == InvType::TX && node.asked_for != Some(vector.hash()) {
-                        node.asked_for = Some(vector.hash());
+                    if vector.kind() == InvType::TX && node.requested != Some(vector.hash()) {
+                        node.requested = Some(vector.hash());
                         let request = Message::GetData([*vector].into());
                         self.sim[peer].send(now, request).expect("established");
                     }
@@ -118,21 +117,21 @@ impl Net {
                 self.sim[peer].send(now, Message::Tx(tx)).expect("established");
             }
             Message::Tx(tx) => {
-                assert_eq!(node.asked_for, Some(tx.tx_hash()));
+                assert_eq!(node.requested, Some(tx.tx_hash()));
                 self.obtain(owner, tx);
             }
             _ => {}
         }
     }
 
-    /// A node has the transaction from now on, and tells everyone it knows.
+    /// Gives a transaction to a node, which announces it to all its peers.
     fn obtain(&mut self, node: usize, tx: Tx) {
         let now = self.sim.now();
         let vector = InvVect::tx(tx.tx_hash());
         let node = &mut self.nodes[node];
-        node.asked_for = Some(tx.tx_hash());
+        node.requested = Some(tx.tx_hash());
         node.tx = Some(tx);
-        assert_eq!(node.has_it_since.replace(now), None, "it comes once");
+        assert_eq!(node.received_at.replace(now), None, "received twice");
         for &peer in &node.peers {
             _ = self.sim[peer].announce(now, vector, Relay::Trickle);
         }
@@ -145,17 +144,18 @@ fn tx() -> Tx {
     transaction.encode(Chain::Exchangecoin).expect("a valid transaction")
 }
 
-/// Lets one node have a transaction. Returns when each had it, and a hash over all events.
+/// Gives a transaction to one node. Returns the time of its arrival at each node, and a hash over
+/// all events.
 fn spread(seed: u64) -> (Vec<Instant>, u64) {
     let mut net = Net::new(seed);
     net.run(Duration::from_secs(5));
     assert!(net.sim.peers().all(|(_, peer)| peer.is_established()));
     net.obtain(0, tx());
     net.run(Duration::from_secs(10));
-    // Every peer but the announcing ones hears of it at most once each way, besides the
-    // handshake and the messages that carry it.
+    // A connection carries the handshake, at most one announcement in each direction, and the
+    // messages that deliver the transaction.
     assert!(net.events < 2 * NODES * CALLS * 10, "{} events", net.events);
-    let times = net.nodes.iter().map(|node| node.has_it_since.expect("it reaches everyone"));
+    let times = net.nodes.iter().map(|node| node.received_at.expect("every node receives it"));
     (times.collect(), net.trace.finish())
 }
 
@@ -167,14 +167,14 @@ fn a_transaction_reaches_every_node() {
     assert!((Instant::from_secs(6)..Instant::from_secs(12)).contains(last), "{last:?}");
 
     let (same_times, same_trace) = spread(1);
-    assert!(times == same_times && trace == same_trace, "the same seed, another run");
+    assert!(times == same_times && trace == same_trace, "the same seed gave another run");
     let (other_times, other_trace) = spread(2);
-    assert!(times != other_times && trace != other_trace, "another seed, the same run");
+    assert!(times != other_times && trace != other_trace, "another seed gave the same run");
 }
 
-/// What happens at one end of a large network costs nothing at the other.
+/// One connection is active, and the others are idle.
 #[test]
-fn a_day_passes_quickly_where_nothing_happens() {
+fn a_day_of_an_idle_network_passes_quickly() {
     let quiet = || {
         let builder = Config::builder(Network::DCR_SIMNET);
         builder.idle_timeout(None).ping_interval(None).build().expect("valid")
@@ -196,10 +196,10 @@ fn a_day_passes_quickly_where_nothing_happens() {
     assert!(sim.peers().all(|(_, peer)| peer.is_established()));
 }
 
-/// A peer that shuts down has its last messages arrive before the end of its stream does, over
-/// a slow line with little room, and while the other side still speaks.
+/// The last messages of a peer arrive before the end of its stream. The line is slow, its capacity
+/// is small, and the remote still sends.
 #[test]
-fn what_is_queued_before_a_shutdown_arrives() {
+fn messages_queued_before_a_shutdown_arrive() {
     const MESSAGES: usize = 200;
 
     let config = || {
@@ -234,23 +234,23 @@ fn what_is_queued_before_a_shutdown_arrives() {
             Event::Closed(reason) if *peer == of => Some((*at, reason.clone())),
             _ => None,
         });
-        ends.last().expect("both are closed")
+        ends.last().expect("a closed peer")
     };
-    let ((left_at, caller_end), (arrived_at, listener_end)) = (end(caller), end(listener));
+    let ((sent_at, caller_end), (arrived_at, listener_end)) = (end(caller), end(listener));
     assert_eq!(caller_end, CloseReason::Local);
     assert_eq!(listener_end, CloseReason::RemoteClosed);
-    assert!(left_at > start + Duration::from_secs(1), "the line is slow");
-    assert!(arrived_at >= left_at + Duration::from_millis(150));
+    assert!(sent_at > start + Duration::from_secs(1), "the line is slow");
+    assert!(arrived_at >= sent_at + Duration::from_millis(150));
     assert_eq!(sim[caller].linger_until(), Some(start + Duration::from_secs(60)));
 
     let sent = events.iter().filter(|(_, _, event)| matches!(event, Event::Sent(_)));
     assert_eq!(sent.filter(|(_, peer, _)| *peer == caller).count(), MESSAGES);
-    let mut told: Vec<InvVect> = Vec::new();
+    let mut received: Vec<InvVect> = Vec::new();
     let mut announced: Vec<InvVect> = Vec::new();
     for (_, _, event) in events.iter().filter(|(_, peer, _)| *peer == listener) {
         match event {
             Event::Message { message: Message::NotFound(vectors), .. } => {
-                told.extend(vectors.iter())
+                received.extend(vectors.iter())
             }
             Event::Message { message: Message::Inv(vectors), .. } => {
                 announced.extend(vectors.iter())
@@ -259,6 +259,6 @@ fn what_is_queued_before_a_shutdown_arrives() {
         }
     }
     let expected: Vec<InvVect> = (0..MESSAGES).map(vector).collect();
-    assert_eq!((&told, &announced), (&expected, &expected));
+    assert_eq!((&received, &announced), (&expected, &expected));
     assert_eq!(sim[caller].stats().bytes_sent, sim[listener].stats().bytes_received);
 }

@@ -1,5 +1,5 @@
-//! Two peers whose applications take every event always make progress, whatever both have to
-//! say and however little fits between them.
+//! Two peers always make progress while both applications take every event, whatever they send and
+//! however small the buffers are.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use excc_peer::{Config, Event, Hash, Instant, Network, UnixTime};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What an application queues.
+/// Messages that an application queues.
 #[derive(Debug, Clone, Copy)]
 enum Item {
     Pings(u32),
-    /// An `inv` of so many vectors.
+    /// An `inv` with a number of vectors.
     Inv(u32),
-    /// A ping of the peer's own.
+    /// A ping by the command of the peer.
     OwnPing,
 }
 
@@ -32,7 +32,7 @@ fn inv(vectors: u32) -> Message {
     Message::Inv((0..vectors).map(vector).collect())
 }
 
-/// Queues everything. Returns what the remote must receive.
+/// Queues all items. Returns the messages that the remote must receive.
 fn queue(sim: &mut Simulation, peer: PeerId, items: &[Item]) -> Vec<(Command, usize)> {
     let now = sim.now();
     let mut expected = Vec::new();
@@ -50,22 +50,22 @@ fn queue(sim: &mut Simulation, peer: PeerId, items: &[Item]) -> Vec<(Command, us
                 sim[peer].send(now, inv(vectors)).expect("there is room");
                 expected.push((Command::Inv, vectors as usize));
             }
-            // Comes once, however often it is asked for.
+            // A `ping` that was not sent yet is not queued twice.
             Item::OwnPing => _ = sim[peer].ping(now),
         }
     }
     expected
 }
 
-/// The messages that a peer received, without pongs, and how many of its own were sent.
+/// Messages that a peer received, without pongs, and the number of its sent messages.
 #[derive(Default)]
 struct Seen {
     received: Vec<(Command, usize)>,
     sent: usize,
 }
 
-/// Two peers queue everything and run for so long. Both must get everything.
-fn both_get_everything(link: impl Into<Link>, items: [&[Item]; 2], time: Duration) {
+/// Two peers queue items and run for `time`. Each must receive all items of the other.
+fn both_receive_everything(link: impl Into<Link>, items: [&[Item]; 2], time: Duration) {
     let mut sim = Simulation::new(1, UnixTime::from_secs(1_700_000_000));
     let (caller, listener) = sim.connect(config(), config(), link);
     let mut is_established = [false; 2];
@@ -88,7 +88,7 @@ fn both_get_everything(link: impl Into<Link>, items: [&[Item]; 2], time: Duratio
             Event::Message { message: Message::Inv(vectors), .. } => {
                 seen.received.push((Command::Inv, vectors.len()));
             }
-            // What the peers send by themselves is not counted.
+            // Pings with larger nonces are those of the peers.
             Event::Message { message: Message::Ping(ping), .. } if ping.nonce < 1 << 32 => {
                 seen.received.push((Command::Ping, 0));
             }
@@ -102,17 +102,17 @@ fn both_get_everything(link: impl Into<Link>, items: [&[Item]; 2], time: Duratio
         assert_eq!(seen[here].sent, expected[here].len());
         let stats = sim[id].stats();
         assert_eq!(stats.queued_frames, 0);
-        // Of a flood of pings the latest is answered.
+        // The latest of a flood of pings is answered.
         assert_eq!(stats.outstanding_ping, None);
     }
 }
 
-/// As it was found: both stopped reading at 64 pongs, and died of it.
+/// A regression: both peers stopped reading at 64 pongs, and closed.
 #[test]
-fn bulk_between_many_pings_is_delivered_by_both_sides() {
+fn bulk_between_many_pings_arrives_at_both_sides() {
     let items = [Item::Pings(200), Item::Inv(50_000), Item::Pings(200)];
     for capacity in [100, 1_000, 4_096, 65_536, 262_144, 1_000_000, usize::MAX] {
-        both_get_everything(
+        both_receive_everything(
             Pipe::new().capacity(capacity),
             [&items, &items],
             Duration::from_secs(10),
@@ -121,35 +121,35 @@ fn bulk_between_many_pings_is_delivered_by_both_sides() {
 }
 
 #[test]
-fn one_byte_at_a_time_is_enough() {
+fn messages_arrive_byte_by_byte() {
     let items = [Item::Pings(200), Item::Inv(1_000), Item::Pings(200)];
-    both_get_everything(Pipe::new().capacity(1), [&items, &items], Duration::from_secs(10));
+    both_receive_everything(Pipe::new().capacity(1), [&items, &items], Duration::from_secs(10));
 }
 
-fn item(most_vectors: u32) -> impl Strategy<Value = Item> {
+fn item(max_vectors: u32) -> impl Strategy<Value = Item> {
     prop_oneof![
         3 => (1..=300_u32).prop_map(Item::Pings),
-        2 => (1..=most_vectors).prop_map(Item::Inv),
-        1 => Just(Item::Inv(most_vectors)),
+        2 => (1..=max_vectors).prop_map(Item::Inv),
+        1 => Just(Item::Inv(max_vectors)),
         1 => Just(Item::OwnPing),
     ]
 }
 
-/// A size of a buffer, as likely small as large.
+/// Returns the size of a buffer, with an even distribution of magnitudes.
 fn capacity() -> impl Strategy<Value = usize> {
     (0..=18_u32, 0..1_000_usize).prop_map(|(bits, part)| {
-        let least = 1_usize << bits;
-        (least + least * part / 1_000).min(256 * 1024)
+        let min = 1_usize << bits;
+        (min + min * part / 1_000).min(256 * 1024)
     })
 }
 
-/// Two capacities, and what both sides queue: more than fits between them, and no more than a
-/// test has time for.
+/// Returns two capacities and the items of both sides. The items exceed the capacities, but fit
+/// into the time of a test.
 fn exchange() -> impl Strategy<Value = ([usize; 2], [Vec<Item>; 2])> {
     [capacity(), capacity()].prop_flat_map(|capacities| {
         let narrowest = capacities[0].min(capacities[1]);
-        let most_vectors = (100 * narrowest).clamp(500, 50_000) as u32;
-        let items = || vec(item(most_vectors), 1..6);
+        let max_vectors = (100 * narrowest).clamp(500, 50_000) as u32;
+        let items = || vec(item(max_vectors), 1..6);
         (Just(capacities), [items(), items()])
     })
 }
@@ -158,28 +158,28 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
-    fn whatever_both_queue_is_delivered_however_little_fits_between(
+    fn all_queued_messages_arrive_at_any_capacity(
         (capacities, items) in exchange(),
     ) {
         let [there, back] = capacities.map(|capacity| Pipe::new().capacity(capacity));
         let items = [&items[0][..], &items[1]];
-        both_get_everything(Link::new(there, back), items, Duration::from_secs(10));
+        both_receive_everything(Link::new(there, back), items, Duration::from_secs(10));
     }
 
-    /// At any rate that the configuration asks for, with all deadlines at their defaults.
+    /// The rate is above the minimum of the configuration, and all deadlines have their defaults.
     #[test]
-    fn a_slow_line_delivers_all_of_it_too(
+    fn all_queued_messages_arrive_over_a_slow_line(
         (capacities, items) in exchange(),
         rate in 11_000..1_000_000_u64,
         latency in 0..500_u64,
     ) {
         let pipe = |capacity: usize| {
             let latency = Duration::from_millis(latency);
-            // What is under way is as much as the line takes in a second at least.
+            // The capacity is at least the bytes that the line sends in a second.
             Pipe::new().capacity(capacity.max(rate as usize)).bandwidth(rate).latency(latency)
         };
         let [there, back] = capacities.map(pipe);
         let items = [&items[0][..], &items[1]];
-        both_get_everything(Link::new(there, back), items, Duration::from_secs(3_000));
+        both_receive_everything(Link::new(there, back), items, Duration::from_secs(3_000));
     }
 }
