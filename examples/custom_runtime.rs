@@ -1,11 +1,11 @@
-//! Many peers on one thread, over `mio`: any runtime will do.
+//! Many peers on one thread, over `mio`. Any other runtime works the same way.
 //!
 //! ```text
 //! cargo run --release --example custom_runtime -- --peers 200
 //! ```
 //!
 //! It connects to itself over loopback, so that both ends of every connection are in one loop.
-//! The called peers announce transactions, and the callers count the announcements.
+//! The listening peers announce transactions, and the callers count the announcements.
 //!
 //! The modules `connection` and `runtime` are meant to be copied.
 
@@ -117,10 +117,11 @@ struct Arguments {
 
 fn run(peers: usize) -> Result {
     let network = Network::EXCC_SIMNET;
-    // With a configuration for each side, so that no peer finds that it has called itself.
+    // Each side has its own configuration. With a shared one, peers would detect a connection to
+    // themselves.
     let config = |name| Config::builder(network).user_agent(name, "1.0.0").build();
-    let (caller, called) = (Arc::new(config("caller")?), config("called")?);
-    let mut runtime = Runtime::listen(called)?;
+    let (caller, listener) = (Arc::new(config("caller")?), config("listener")?);
+    let mut runtime = Runtime::listen(listener)?;
 
     let hashes = network.chain().hash_function();
     let transactions = (0..TRANSACTIONS).map(|n| InvVect::tx(hashes.digest(&[&n.to_le_bytes()])));

@@ -74,7 +74,7 @@ fn run(&Arguments { network, headers }: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// Downloads the chain of the node at `address`. Returns the number of messages, too.
+/// Downloads the chain of the node at `address`. Also returns the number of messages.
 fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize), Error> {
     let config = Config::builder(network)
         .user_agent("header-sync", "1.0.0")
@@ -93,7 +93,7 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
     for event in events {
         match event {
             Event::VersionReceived(version) => {
-                // A claim, good enough for a progress bar.
+                // A claim of the node, good enough for a progress bar.
                 bar.set_length(version.start_height.try_into().unwrap_or(0));
             }
             Event::Established(_) => request(&peer, &chain)?,
@@ -128,7 +128,7 @@ fn request(peer: &Handle, chain: &HashChain) -> Result<(), Error> {
     let locator = chain.locator();
     match peer.with(|peer, now| peer.push_getheaders(now, locator, Hash::ZERO))? {
         Some(_) => Ok(()),
-        // The same request would get the same answer for ever.
-        None => Err("the tip is where it was".into()),
+        // The same request would get the same answer.
+        None => Err("the tip has not moved".into()),
     }
 }

@@ -1,4 +1,4 @@
-//! The crawl. A crawler of the real network does the same.
+//! The crawl. A crawler of the public network works the same way.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::{Error, NETWORK};
 /// Time limit for connecting, for the handshake, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The result of a visit to a node, or why it failed.
+/// The result of a visit to a node, or the reason of its failure.
 pub(crate) type Visit = Result<Found, String>;
 
 /// All visits, by address.
@@ -26,11 +26,11 @@ pub(crate) type Crawl = HashMap<SocketAddr, Visit>;
 pub(crate) struct Found {
     pub(crate) version: Arc<Version>,
     pub(crate) round_trip: Option<Duration>,
-    /// The addresses that the node sent.
+    /// Addresses that the node sent.
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
-/// Visits the node at `first` and every other that is found, some at a time.
+/// Visits the node at `first` and every node that is found, up to `connections` at a time.
 pub(crate) async fn run(first: SocketAddr, connections: usize) -> Result<Crawl, Error> {
     let config = Config::builder(NETWORK)
         .user_agent("crawler", "1.0.0")
@@ -57,8 +57,8 @@ pub(crate) async fn run(first: SocketAddr, connections: usize) -> Result<Crawl, 
         }
         let Some(visited) = visits.join_next().await else { return Ok(crawl) };
         let (address, visit) = visited?;
-        let told = visit.iter().flat_map(|found| &found.addresses);
-        waiting.extend(told.copied().filter(|&address| known.insert(address)));
+        let received = visit.iter().flat_map(|found| &found.addresses);
+        waiting.extend(received.copied().filter(|&address| known.insert(address)));
         crawl.insert(address, visit);
     }
 }
@@ -80,7 +80,7 @@ async fn visit(config: Arc<Config>, address: SocketAddr) -> Visit {
                 let _ = peer.send(Message::GetAddr);
             }
             Event::RoundTrip { time, .. } => round_trip = Some(time),
-            // Decred's nodes would send `addrv2`.
+            // Nodes of Decred send `addrv2`.
             Event::Message { message: Message::Addr(list), .. } => {
                 addresses.extend(list.iter().map(|entry| entry.address().socket_addr()));
             }
@@ -91,7 +91,7 @@ async fn visit(config: Arc<Config>, address: SocketAddr) -> Visit {
         }
     }
     let reason = peer.closed().await;
-    // A node that knows no others does not answer, but it is found.
+    // A node that knows no other nodes does not answer, but it was reached.
     let version = version.ok_or_else(|| reason.to_string())?;
     Ok(Found { version, round_trip, addresses })
 }

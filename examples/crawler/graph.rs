@@ -7,17 +7,17 @@ use crate::crawl::{Crawl, Found, Visit};
 
 pub(crate) struct Node<'a> {
     pub(crate) visit: &'a Visit,
-    /// Number of steps from the first node.
+    /// Number of hops from the first node.
     pub(crate) hops: usize,
-    /// A node on the shortest way that knows this one; `None` for the first.
+    /// The node before this one on a shortest path. `None` for the first node.
     pub(crate) parent: Option<usize>,
     pub(crate) knows: Vec<usize>,
     /// Number of nodes that know this one.
     pub(crate) known_by: usize,
 }
 
-/// The nodes, from near to far. The order is that of the received addresses, which is the same each
-/// time, unlike the ports and the order of the visits.
+/// Nodes, ordered by hops. Nodes with equal hops have the order of the received addresses, which is
+/// the same in each run. The ports and the order of the visits are not.
 pub(crate) struct Graph<'a>(pub(crate) Vec<Node<'a>>);
 
 impl<'a> Graph<'a> {
@@ -48,7 +48,7 @@ impl<'a> Graph<'a> {
         self.0.iter().filter_map(|node| node.visit.as_ref().ok())
     }
 
-    /// Number of nodes by their number of steps.
+    /// Returns the number of nodes for each number of hops.
     pub(crate) fn rings(&self) -> Vec<usize> {
         let mut rings = vec![0; self.0.last().map_or(0, |last| last.hops + 1)];
         self.0.iter().for_each(|node| rings[node.hops] += 1);

@@ -1,4 +1,4 @@
-//! The network that is crawled: nodes on loopback, each of which knows some others.
+//! The crawled network: nodes on loopback, each of which knows some others.
 
 use std::collections::BTreeSet;
 use std::future;
@@ -19,10 +19,10 @@ use tokio::task::JoinSet;
 use crate::crawl::{Crawl, Found};
 use crate::{Error, NETWORK};
 
-/// The time at which the nodes were last seen, in their `addr` messages.
+/// Time at which the nodes were last seen, in their `addr` messages.
 const SEEN: u64 = 1_700_000_000;
 
-/// Maximum number of connections to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +31,15 @@ enum Behaviour {
     Answering,
     /// Refuses connections.
     Refusing,
-    /// Accepts connections and sends nothing.
+    /// Accepts connections and sends no bytes.
     Silent,
     /// Accepts connections and closes them.
-    HangingUp,
+    Disconnecting,
     /// Has a protocol version that is too old.
     Outdated,
 }
 
-/// A node, as a crawl must find it.
+/// The properties that a crawl must find.
 struct Node {
     behaviour: Behaviour,
     config: Arc<Config>,
@@ -47,14 +47,14 @@ struct Node {
     knows: BTreeSet<usize>,
 }
 
-/// The running nodes. They end when this is dropped.
+/// Running nodes. Dropping this ends them.
 pub(crate) struct Nodes {
     nodes: Vec<(SocketAddr, Node)>,
     _tasks: JoinSet<()>,
 }
 
 impl Nodes {
-    /// Starts the nodes of a seed, on free ports.
+    /// Starts the nodes that `seed` determines, on free ports.
     pub(crate) async fn start(count: usize, seed: u64) -> Result<Self, Error> {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let mut nodes = Vec::new();
@@ -65,7 +65,7 @@ impl Nodes {
             nodes.push((socket.local_addr()?, Node::draw(index, count, rng)?));
             sockets.push(socket);
         }
-        // An earlier node knows each of them, so that all can be found.
+        // An earlier node knows each node, so that all can be found.
         for index in 1..count {
             let earlier = rng.random_range(index / 4..index);
             let answers = |&earlier: &usize| nodes[earlier].1.behaviour == Behaviour::Answering;
@@ -79,9 +79,9 @@ impl Nodes {
         let mut tasks = JoinSet::new();
         for ((_, node), socket) in nodes.iter().zip(sockets) {
             match node.behaviour {
-                Behaviour::Refusing => tasks.spawn(keep(socket)),
-                Behaviour::Silent => tasks.spawn(keep(socket.listen(BACKLOG)?)),
-                Behaviour::HangingUp => tasks.spawn(hang_up(socket.listen(BACKLOG)?)),
+                Behaviour::Refusing => tasks.spawn(reserve(socket)),
+                Behaviour::Silent => tasks.spawn(reserve(socket.listen(BACKLOG)?)),
+                Behaviour::Disconnecting => tasks.spawn(disconnect(socket.listen(BACKLOG)?)),
                 Behaviour::Answering | Behaviour::Outdated => {
                     let addresses = node.knows.iter().map(entry).collect();
                     tasks.spawn(serve(socket.listen(BACKLOG)?, node.config.clone(), addresses))
@@ -91,12 +91,12 @@ impl Nodes {
         Ok(Self { nodes, _tasks: tasks })
     }
 
-    /// The node at which a crawl begins.
+    /// Returns the address at which a crawl begins.
     pub(crate) fn first(&self) -> SocketAddr {
         self.nodes[0].0
     }
 
-    /// Checks that a crawl found each node that can be found, and nothing else.
+    /// Checks that a crawl found exactly the nodes that can be found.
     pub(crate) fn check(&self, crawl: &Crawl) -> Result<(), String> {
         let mut known = BTreeSet::from([0]);
         let mut waiting = vec![0];
@@ -112,11 +112,11 @@ impl Nodes {
         for index in known {
             let (address, node) = &self.nodes[index];
             let visit = crawl.get(address).ok_or_else(|| format!("{address} was not found"))?;
-            let is_right = match visit {
-                Ok(found) => node.behaviour == Behaviour::Answering && self.is(node, found),
+            let is_expected = match visit {
+                Ok(found) => node.behaviour == Behaviour::Answering && self.matches(node, found),
                 Err(_) => node.behaviour != Behaviour::Answering,
             };
-            if !is_right {
+            if !is_expected {
                 let behaviour = node.behaviour;
                 return Err(format!("{address} is {behaviour:?}, but the crawl has {visit:?}"));
             }
@@ -124,7 +124,7 @@ impl Nodes {
         Ok(())
     }
 
-    fn is(&self, node: &Node, found: &Found) -> bool {
+    fn matches(&self, node: &Node, found: &Found) -> bool {
         let knows: BTreeSet<_> = node.knows.iter().map(|&index| self.nodes[index].0).collect();
         found.version.user_agent == node.config.user_agent()
             && found.version.protocol_version.cast_unsigned() == node.config.protocol_version()
@@ -140,7 +140,7 @@ impl Node {
             _ if index == 0 => Behaviour::Answering,
             0..2 => Behaviour::Refusing,
             2 => Behaviour::Silent,
-            3 => Behaviour::HangingUp,
+            3 => Behaviour::Disconnecting,
             4 => Behaviour::Outdated,
             _ => Behaviour::Answering,
         };
@@ -189,11 +189,11 @@ async fn answer(peer: Handle, mut events: Events, addresses: Arc<[NetAddressV2]>
 }
 
 /// Keeps a port in use.
-async fn keep<S>(_socket: S) {
+async fn reserve<S>(_socket: S) {
     future::pending().await
 }
 
-async fn hang_up(listener: TcpListener) {
+async fn disconnect(listener: TcpListener) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let _ = stream.shutdown().await;
         // Unread input would reset the connection on some systems.

@@ -1,4 +1,5 @@
-//! The drawing: nodes in rings by their hops from the first, each near a node that knows it.
+//! A drawing of the network. Rings show the hops from the first node. Each node is near a node that
+//! knows it.
 
 use std::f64::consts::TAU;
 use std::fmt::{self, Write};
@@ -11,7 +12,7 @@ const BACKGROUND: &str = "#10141f";
 const TEXT: &str = "#c9d1e0";
 const NOT_REACHED: &str = "#ff5d5d";
 
-/// Colours by hops. The last one is for all nodes farther away.
+/// Colours by hops. The last one is for all larger numbers.
 const COLOURS: [&str; 9] = [
     "#ffffff", "#ffe07a", "#ffb454", "#ff8663", "#f0679e", "#b674ec", "#7d8bff", "#4fb8ff",
     "#45dcc0",
@@ -40,7 +41,7 @@ pub(crate) fn draw(graph: &Graph<'_>) -> Result<String, fmt::Error> {
         for &other in node.knows.iter().filter(|&&other| nodes[other].parent != Some(index)) {
             let (x, y) = place(index);
             let (to_x, to_y) = place(other);
-            // Bent towards the centre, where there are fewer nodes.
+            // Bends towards the centre, where there are fewer nodes.
             let (bend_x, bend_y) = (0.3 * (x + to_x), 0.3 * (y + to_y));
             writeln!(
                 svg,
@@ -86,9 +87,9 @@ pub(crate) fn draw(graph: &Graph<'_>) -> Result<String, fmt::Error> {
     Ok(svg)
 }
 
-/// Places each node on its ring. A node has as much room as the nodes behind it need.
+/// Returns the angle of each node on its ring. Each node has the room that its children need.
 fn angles(nodes: &[Node<'_>]) -> Vec<f64> {
-    // Parents come before their children, so that the reverse order visits children first.
+    // Parents precede their children, so the reverse order visits children first.
     let mut leaves = vec![0.0_f64; nodes.len()];
     for (index, node) in nodes.iter().enumerate().rev() {
         leaves[index] = leaves[index].max(1.0);
@@ -124,7 +125,7 @@ fn legend(svg: &mut String, graph: &Graph<'_>, rings: &[usize]) -> fmt::Result {
     };
     for (hops, count) in rings.iter().enumerate() {
         let text = match hops {
-            0 => "where the crawl began".into(),
+            0 => "start of the crawl".into(),
             1 => format!("1 hop: {count}"),
             _ => format!("{hops} hops: {count}"),
         };
@@ -153,7 +154,7 @@ fn not_reached() -> String {
     format!(r#"fill="{BACKGROUND}" stroke="{NOT_REACHED}" stroke-width="1.5""#)
 }
 
-/// Escapes text that nodes have sent.
+/// Escapes text of the nodes.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

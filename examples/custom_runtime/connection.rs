@@ -1,4 +1,4 @@
-//! A peer and its non-blocking socket.
+//! A peer and its nonblocking socket.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -17,13 +17,14 @@ pub(crate) struct Connection {
     pub(crate) peer: PeerState,
     buffer: InputBuffer,
     is_connected: bool,
-    /// Readiness is reported once. It holds until a call would block, even while the peer does
-    /// not want to read.
+    /// Readiness, which the system reports once. It lasts until a call would block, even while the
+    /// peer does not want to read.
     pub(crate) is_readable: bool,
     pub(crate) is_writable: bool,
-    /// Set after the last event, until the remote's end of stream or this time.
+    /// Set after the last event. The connection lingers until the remote ends the stream, or until
+    /// this time.
     lingers_until: Option<Instant>,
-    /// Its entry in the deadlines of the runtime.
+    /// The entry of the connection in the deadlines of the runtime.
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -41,15 +42,15 @@ impl Connection {
         }
     }
 
-    /// Returns whether the socket is connected. The peer exists before that, so that its
-    /// deadline for the handshake covers connecting as well.
+    /// Returns whether the socket is connected. The peer exists earlier, so that its handshake
+    /// deadline includes the time to connect.
     fn connect(&mut self) -> io::Result<bool> {
         if !self.is_connected && self.is_writable {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error);
             }
             self.is_connected = self.socket.peer_addr().is_ok();
-            // If it is not, readiness was reported too early and will be again.
+            // If it is not, readiness was reported too early and will be reported again.
             self.is_writable = self.is_connected;
             if self.is_connected {
                 self.socket.set_nodelay(true)?;
@@ -74,7 +75,7 @@ impl Connection {
                 Err(error) => return try_again(error, &mut self.is_readable),
             }
         }
-        // The last event reports an error, too.
+        // The last event reports an error as well.
         let _ = self.peer.handle_input(now, &mut self.buffer);
         Ok(true)
     }
@@ -96,15 +97,15 @@ impl Connection {
         Ok(true)
     }
 
-    /// Reports an error to the peer, which closes.
+    /// Reports an error to the peer, which closes it.
     pub(crate) fn lose(&mut self, now: Instant, error: &io::Error) -> bool {
         eprintln!("{}: {error}", self.peer);
         self.peer.handle_connection_lost(now);
         true
     }
 
-    /// Ends the stream in our direction, after the last event. Returns whether the socket must
-    /// be kept for a while, because closing it with unread input would reset the connection.
+    /// Ends the stream in our direction, after the last event. Returns whether the connection must
+    /// linger, because closing the socket with unread input would reset it.
     pub(crate) fn end(&mut self) -> bool {
         self.lingers_until = self.peer.linger_until();
         self.lingers_until.is_some() && self.socket.shutdown(Shutdown::Write).is_ok()
@@ -114,7 +115,7 @@ impl Connection {
         self.lingers_until.is_some()
     }
 
-    /// Reads once and discards it. Returns whether the connection still lingers, and whether
+    /// Reads once and discards the bytes. Returns whether the connection still lingers, and whether
     /// there may be more to read.
     pub(crate) fn linger(&mut self, now: Instant) -> (bool, bool) {
         if self.lingers_until.is_none_or(|until| now >= until) {
@@ -133,13 +134,14 @@ impl Connection {
         }
     }
 
-    /// The next deadline of the peer, or the end of lingering.
+    /// Returns the next deadline of the peer, or the end of lingering.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.lingers_until.or_else(|| self.peer.poll_timeout())
     }
 }
 
-/// Whether a failed call can be made again at once. If it would block, the socket is not ready.
+/// Returns whether a failed call can be repeated at once. If it would block, the socket is not
+/// ready.
 fn try_again(error: io::Error, is_ready: &mut bool) -> io::Result<bool> {
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(true),

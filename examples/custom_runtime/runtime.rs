@@ -31,7 +31,7 @@ pub(crate) trait Application {
 
 const LISTENER: Token = Token(0);
 
-/// All connections, the ones that are ready and the deadlines of the others.
+/// All connections, those that are ready, and the deadlines of all.
 pub(crate) struct Runtime {
     poll: Poll,
     events: Events,
@@ -108,24 +108,24 @@ impl Runtime {
         let (token, interest) = (self.last_token, Interest::READABLE | Interest::WRITABLE);
         self.poll.registry().register(&mut socket, token, interest)?;
         self.connections.insert(token, Connection::new(socket, peer));
-        // For its first deadline.
+        // Its first run sets its deadline.
         self.ready.insert(token);
         Ok(())
     }
 
-    /// Gives commands to every peer. All may have something to do then.
+    /// Gives commands to every peer, and runs all of them.
     pub(crate) fn command(&mut self, mut give: impl FnMut(&mut PeerState, Instant)) {
         let now = self.now();
         self.ready.extend(self.connections.keys());
         self.connections.values_mut().for_each(|connection| give(&mut connection.peer, now));
     }
 
-    /// Waits until a connection may have something to do, or until `latest`. Polls the sockets
-    /// in any case, so that a peer reads what arrived before its deadline is judged.
+    /// Waits until a connection may have something to do, or until `latest`. Polls the sockets in
+    /// any case, so that a peer reads arrived bytes before it judges its deadline.
     fn wait(&mut self, latest: Instant) -> Result {
         let next = self.deadlines.first().map_or(latest, |&(at, _)| at.min(latest));
-        let patience = if self.ready.is_empty() { next - self.now() } else { Duration::ZERO };
-        match self.poll.poll(&mut self.events, Some(patience)) {
+        let timeout = if self.ready.is_empty() { next - self.now() } else { Duration::ZERO };
+        match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
         }
@@ -142,8 +142,8 @@ impl Runtime {
         if is_called { self.accept() } else { Ok(()) }
     }
 
-    /// Runs a connection once, and notes whether it has more to do and its next deadline.
-    fn turn(&mut self, token: Token, application: &mut impl Application) -> Result {
+    /// Runs a connection once, and records whether it has more to do and its next deadline.
+    fn run_once(&mut self, token: Token, application: &mut impl Application) -> Result {
         let epoch = self.epoch;
         let clock = || Instant::ZERO + epoch.elapsed();
         let Some(connection) = self.connections.get_mut(&token) else { return Ok(()) };
@@ -167,7 +167,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Runs until the application is satisfied, which must be before `latest`.
+    /// Runs until `is_done` returns `true`. Fails at `latest`.
     pub(crate) fn run<A: Application>(
         &mut self,
         application: &mut A,
@@ -180,7 +180,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Runs until every connection has ended, which must be before `latest`.
+    /// Runs until every connection has ended. Fails at `latest`.
     pub(crate) fn run_to_end(
         &mut self,
         application: &mut impl Application,
@@ -198,13 +198,13 @@ impl Runtime {
         }
         self.wait(latest)?;
         for token in mem::take(&mut self.ready) {
-            self.turn(token, application)?;
+            self.run_once(token, application)?;
         }
         Ok(())
     }
 }
 
-/// Reads once, judges the time, delivers events and writes once, in this order. Returns whether
+/// Reads once, handles deadlines, delivers events and writes once, in this order. Returns whether
 /// the connection is still needed, and whether there may be more to do at once.
 fn run_peer(
     token: Token,
@@ -215,21 +215,21 @@ fn run_peer(
     let now = clock();
     let read = connection.read(now);
     let mut has_more = read.unwrap_or_else(|error| connection.lose(now, &error));
-    // After reading: a remote is not late because this thread is.
+    // After the read, because received bytes extend deadlines and this thread may be late itself.
     connection.peer.handle_timeout(now);
-    // Before writing: the application may refuse the remote's `version`.
+    // Before the write, because the application may refuse the remote's `version`.
     let mut is_open = true;
     while let Some(event) = connection.peer.poll_event() {
-        // A closed peer may still write once, so that only the last event is the end.
+        // A closed peer may still write, so only the last event is the end.
         is_open &= !matches!(event, Event::Closed(_));
         application.on_event(now, token, &mut connection.peer, event)?;
-        // There may be room for more input, or a command was given.
+        // There may be room for more input, or the application gave a command.
         has_more = true;
     }
     if !is_open {
         return Ok((connection.end(), true));
     }
-    // Read anew: round trips count from here.
+    // The time before the write, so that round trips include it.
     let now = clock();
     let written = connection.write(now);
     has_more |= written.unwrap_or_else(|error| connection.lose(now, &error));

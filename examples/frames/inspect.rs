@@ -6,17 +6,17 @@ use excc_peer::wire::{
 use excc_peer::{Hash, Network, UnknownNetwork};
 use serde::Serialize;
 
-/// The network and version of lines that name none.
+/// Network and version of lines that do not name them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Defaults {
     pub(crate) network: Network,
-    /// None for the version that the nodes of the network's chain advertise.
+    /// `None` for the version that nodes of the chain advertise.
     pub(crate) version: Option<u32>,
 }
 
 /// A report about a frame, or about an error in a line.
 ///
-/// Serialised with its keys in the order of the fields.
+/// Its keys are serialised in the order of the fields.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Report {
@@ -44,7 +44,7 @@ pub(crate) struct ErrorReport {
     pub(crate) detail: String,
 }
 
-/// The hashes that name a message and are no part of it.
+/// Hashes of a message that are not part of it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Hashes {
@@ -91,7 +91,7 @@ pub(crate) fn line(
     frames.chain(error.map(Report::Error))
 }
 
-/// The contents of a line.
+/// Contents of a line.
 struct Capture {
     network: Network,
     version: u32,
@@ -120,10 +120,10 @@ impl LineError {
 }
 
 impl Capture {
-    /// Parses up to three words: the network, the version and the bytes. All but the last may be
-    /// missing. Returns `None` for a blank line.
+    /// Parses up to three words: the network, the version and the bytes. The first two are optional.
+    /// Returns `None` for a blank line.
     fn parse(line: &[u8], defaults: Defaults) -> Result<Option<Self>, LineError> {
-        // One word more than allowed is enough to see that there are too many.
+        // A fourth word is enough to detect that there are too many.
         let words: Vec<_> = words(line).take(4).collect();
         let named = words.first().and_then(|word| network(word));
         let (version, hex) = match (named, &words[usize::from(named.is_some())..]) {
@@ -164,13 +164,13 @@ fn network(word: &[u8]) -> Option<Network> {
 }
 
 fn version(word: &[u8]) -> Option<u32> {
-    // Rust parses a sign as well, which a version does not have.
+    // `parse` would accept a sign, which a version does not have.
     let digits = word.iter().all(u8::is_ascii_digit);
     str::from_utf8(word).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Whether a word is a version without bytes. No frame is one byte long, and versions have one
-/// or two digits.
+/// Returns whether a word is a version without bytes. No frame is one byte long, and versions have
+/// one or two digits.
 const fn is_lone_version(word: &[u8]) -> bool {
     matches!(word, [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'])
 }
@@ -185,7 +185,7 @@ fn unhex(word: &[u8]) -> Result<Vec<u8>, LineError> {
     })
 }
 
-/// The beginning of a word, in quotes.
+/// Returns the beginning of a word, in quotes.
 fn quoted(word: &[u8]) -> String {
     const SHOWN: usize = 32;
     let dots = if word.len() > SHOWN { "..." } else { "" };
@@ -198,15 +198,15 @@ struct Frames {
     capture: Capture,
     decoder: Decoder,
     /// Bytes that are not decoded yet.
-    rest: InputBuffer,
-    ended: bool,
+    remaining: InputBuffer,
+    has_ended: bool,
 }
 
 impl Frames {
     fn new(line: u64, capture: Capture) -> Self {
         let decoder = Decoder::new(capture.network, capture.version);
-        let rest = InputBuffer::from(&capture.bytes[..]);
-        Self { line, capture, decoder, rest, ended: false }
+        let remaining = InputBuffer::from(&capture.bytes[..]);
+        Self { line, capture, decoder, remaining, has_ended: false }
     }
 
     fn frame(&self, start: usize, Frame { message, len, .. }: Frame) -> Report {
@@ -222,11 +222,11 @@ impl Frames {
     }
 
     fn error(&mut self, error: &'static str, detail: String) -> Report {
-        self.ended = true;
+        self.has_ended = true;
         Report::Error(ErrorReport { line: self.line, ok: false, error, detail })
     }
 
-    /// The line ends inside a frame.
+    /// Reports that the line ends inside a frame.
     fn cut(
         &mut self,
         IncompleteFrame { command, needed, received, .. }: IncompleteFrame,
@@ -241,13 +241,15 @@ impl Iterator for Frames {
     type Item = Report;
 
     fn next(&mut self) -> Option<Report> {
-        if self.ended {
+        if self.has_ended {
             return None;
         }
-        let start = self.capture.bytes.len() - self.rest.len();
-        match self.decoder.decode(&mut self.rest) {
+        let start = self.capture.bytes.len() - self.remaining.len();
+        match self.decoder.decode(&mut self.remaining) {
             Ok(Some(frame)) => Some(self.frame(start, frame)),
-            Ok(None) => self.decoder.incomplete_frame(self.rest.len()).map(|frame| self.cut(frame)),
+            Ok(None) => {
+                self.decoder.incomplete_frame(self.remaining.len()).map(|frame| self.cut(frame))
+            }
             Err(error) => Some(self.error(error.kind().name(), error.to_string())),
         }
     }

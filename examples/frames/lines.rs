@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use crate::inspect::{self, Defaults};
 use crate::text;
 
-/// The form of the output.
+/// Form of the output.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
     /// One JSON object a line.
@@ -37,7 +37,7 @@ pub(crate) fn run(
                 Form::Text => text::write(&mut output, &report)?,
             }
         }
-        // The next line may take long.
+        // The next line may come much later.
         output.flush()?;
     }
     Ok(())

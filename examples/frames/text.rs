@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::inspect::{FrameReport, Hashes, Report};
 
-/// Writes a line about the frame or the error, and the fields below that of a frame.
+/// Writes a line about the frame or the error, and the fields of a frame below it.
 pub(crate) fn write(mut output: impl Write, report: &Report) -> io::Result<()> {
     match report {
         Report::Frame(report) => {

@@ -1,9 +1,9 @@
-//! Chains of headers: made-up ones, and the hashes of downloaded ones.
+//! Chains of headers: generated ones, and the hashes of downloaded ones.
 
 use excc_peer::wire::{BlockHeader, BlockHeaderRef};
 use excc_peer::{Hash, Network};
 
-/// Makes `count` headers on top of the genesis block. They are linked, but have no proof of work.
+/// Returns `count` headers on top of the genesis block. They are linked, but have no proof of work.
 pub(crate) fn make(network: Network, count: u32) -> Vec<BlockHeader> {
     let hash_function = network.chain().hash_function();
     let mut prev_block = network.genesis();
@@ -22,7 +22,7 @@ pub(crate) fn make(network: Network, count: u32) -> Vec<BlockHeader> {
     (1..=count).map(next).collect()
 }
 
-/// The hashes of a chain's blocks by height, beginning with the genesis block.
+/// Hashes of the blocks of a chain by height, from the genesis block on.
 pub(crate) struct HashChain(Vec<Hash>);
 
 impl HashChain {
@@ -38,22 +38,22 @@ impl HashChain {
         self.0[self.0.len() - 1]
     }
 
-    /// Checks that a header is the next one and adds it. A node would check the proof of work, too:
-    /// without it a chain costs nothing.
+    /// Adds a header, if it is the next one. A node would also check the proof of work, because a
+    /// chain without it costs nothing.
     pub(crate) fn push(&mut self, header: &BlockHeaderRef<'_>) -> Result<(), String> {
         let (height, tip) = (self.height() + 1, self.tip());
         if header.prev_block() != tip {
             let link = header.prev_block();
-            return Err(format!("a header links to {link} where {tip} is the tip"));
+            return Err(format!("a header links to {link} but the tip is {tip}"));
         }
         if header.height() != height {
-            return Err(format!("a header of height {} where {height} is due", header.height()));
+            return Err(format!("a header of height {} instead of {height}", header.height()));
         }
         self.0.push(header.block_hash());
         Ok(())
     }
 
-    /// A block locator: the last ten hashes, then hashes at growing distances, and the first.
+    /// Returns a block locator: the last ten hashes, then hashes at growing distances, and the first.
     pub(crate) fn locator(&self) -> Vec<Hash> {
         let mut locator = Vec::new();
         let (mut height, mut step) = (self.0.len() - 1, 1);
@@ -96,16 +96,18 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_are_no_chain_are_refused() {
+    fn headers_that_do_not_form_a_chain_are_refused() {
         let good = make(NETWORK, 5);
         assert_eq!(push_all(&good).map(|chain| chain.tip()), Ok(good[4].block_hash()));
 
         let mut missing = good.clone();
         missing.remove(2);
-        assert!(push_all(&missing).is_err_and(|error| error.contains("is the tip")));
+        assert!(push_all(&missing).is_err_and(|error| error.contains("the tip is")));
 
         let mut misplaced = good;
         misplaced[4].height = 7;
-        assert!(push_all(&misplaced).is_err_and(|error| error.contains("of height 7 where 5")));
+        assert!(
+            push_all(&misplaced).is_err_and(|error| error.contains("of height 7 instead of 5"))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A node that has headers only.
+//! A node that has only headers.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ pub(crate) struct Node {
     network: Network,
     headers: Vec<BlockHeader>,
     tip: Hash,
-    /// The place in `headers` after each block.
+    /// The index in `headers` of the successor of each block.
     next: HashMap<Hash, usize>,
 }
 
@@ -47,7 +47,8 @@ impl Node {
         Ok(())
     }
 
-    /// The headers after the first known hash of the locator. All of them if no hash is known.
+    /// Returns the headers after the first known hash of the locator, or from the first header if no
+    /// hash is known.
     fn following(&self, request: &LocatorRequest) -> Result<Headers, Error> {
         let next = |hash| self.next.get(hash).copied();
         let start = request.locator.iter().find_map(next).unwrap_or(0);
@@ -63,7 +64,7 @@ mod tests {
     use crate::chain;
 
     #[test]
-    fn what_follows_the_first_known_hash_is_given_up_to_stop() {
+    fn headers_follow_the_first_known_hash_up_to_the_stop_hash() {
         let network = Network::DCR_SIMNET;
         let headers = chain::make(network, MAX_HEADERS as u32 + 500);
         let hash = |height: u32| headers[height as usize - 1].block_hash();

@@ -8,26 +8,26 @@ use excc_peer::wire::{GetInitState, InvType, InvVect, Reject, RejectCode};
 
 pub(crate) const HELP: &str = "\
 ping                             measure the round trip
-make tx|block N [now]            make N up, serve and announce them
+make tx|block N [now]            create N, serve and announce them
 inv tx|block HASH [HASH...] [now]
-                                 announce what this program has made
+                                 announce objects that `make` has created
 getdata tx|block HASH [HASH...]  request transactions or blocks
 getheaders HASH [HASH...]        request the headers after a block locator
 getblocks HASH [HASH...]         request the hashes of the blocks after a block locator
 getcfilterv2 HASH                request the committed filter of a block
-getinitstate [TYPE...]           request the state for a starting node, all of it by default
-mempool                          request the transactions of the pool; nodes ban for four at once
+getinitstate [TYPE...]           request the state for a starting node, all types by default
+mempool                          request the mempool; nodes ban a peer that sends four at once
 getaddr                          request addresses
-addr N                           send N made-up addresses
-feefilter ATOMS                  ask for transactions of that fee per kilobyte only
-reject COMMAND CODE REASON       say that a message was not accepted
-reject tx|block HASH CODE REASON the same for a transaction or a block
-raw HEX                          write bytes past the peer
+addr N                           send N invented addresses
+feefilter ATOMS                  request only transactions with this fee per kilobyte
+reject COMMAND CODE REASON       report that a message was not accepted
+reject tx|block HASH CODE REASON report it for a transaction or a block
+raw HEX                          write bytes to the socket, bypassing the peer
 stats                            print the statistics
-shutdown                         end after everything queued was sent
-close                            end at once
+shutdown                         send all queued messages, then disconnect
+close                            disconnect at once
 help                             print this list
-Nodes disconnect a peer whose made-up blocks they receive.";
+Nodes disconnect a peer that sends them blocks without proof of work.";
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
@@ -55,16 +55,16 @@ pub(crate) enum Command {
 pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let Some((&name, words)) = words.split_first() else { return Ok(None) };
-    let (rest, now) = match words {
-        [rest @ .., "now"] => (rest, true),
-        rest => (rest, false),
+    let (arguments, now) = match words {
+        [arguments @ .., "now"] => (arguments, true),
+        arguments => (arguments, false),
     };
     Ok(Some(match (name, words) {
         ("ping", []) => Command::Ping,
-        ("make", [kind, count, ..]) if rest.len() == 2 => {
+        ("make", [kind, count, ..]) if arguments.len() == 2 => {
             Command::Make { kind: inv_type(kind)?, count: parsed(count)?, now }
         }
-        ("inv", [_, _, ..]) => Command::Inv { vectors: vectors(rest)?, now },
+        ("inv", [_, _, ..]) => Command::Inv { vectors: vectors(arguments)?, now },
         ("getdata", words @ [_, _, ..]) => Command::GetData(vectors(words)?),
         ("getheaders", words @ [_, ..]) => Command::GetHeaders(hashes(words)?),
         ("getblocks", words @ [_, ..]) => Command::GetBlocks(hashes(words)?),
@@ -85,7 +85,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
         ("shutdown", []) => Command::Shutdown,
         ("close", []) => Command::Close,
         ("help", []) => Command::Help,
-        _ => return Err(format!("{line}: no such command, try help")),
+        _ => return Err(format!("{line}: unknown command, try help")),
     }))
 }
 

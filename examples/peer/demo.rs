@@ -32,8 +32,8 @@ impl Player {
     fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event, Box<dyn Error>> {
         loop {
             let event = self.events.recv_timeout(PATIENCE);
-            let event = event.ok_or_else(|| format!("{}: nothing happened in time", self.name))?;
-            // Receipts say nothing to the reader.
+            let event = event.ok_or_else(|| format!("{}: no event in time", self.name))?;
+            // Receipts would only clutter the output.
             if !matches!(event, Event::Sent(_)) {
                 self.report.line(self.name, &report::describe(&event));
             }
@@ -74,23 +74,25 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     bob.until(|event| matches!(event, Event::RoundTrip { .. }))?;
     alice.until(|event| matches!(event, Event::Message { message: Message::Ping(_), .. }))?;
 
-    println!("-- Bob announces {TRANSACTIONS} transactions twice; they leave once, together");
+    println!(
+        "-- Bob announces {TRANSACTIONS} transactions twice; they are sent once, in one message"
+    );
     let transactions = || (0..TRANSACTIONS).map(|n| InvVect::tx(made_up_hash(hash, n)));
     bob.announce(transactions().chain(transactions()));
-    let mut heard = 0;
-    while heard < TRANSACTIONS as usize {
+    let mut received = 0;
+    while received < TRANSACTIONS as usize {
         let inv = alice
             .until(|event| matches!(event, Event::Message { message: Message::Inv(_), .. }))?;
         if let Event::Message { message: Message::Inv(vectors), .. } = inv {
-            heard += vectors.len();
+            received += vectors.len();
         }
     }
 
-    println!("-- By now each knows that the other has them");
+    println!("-- Each side now knows that the other has them");
     bob.announce(transactions());
     alice.announce(transactions());
 
-    println!("-- Alice announces a block, which does not wait");
+    println!("-- Alice announces a block, which is sent at once");
     let block = InvVect::block(made_up_hash(hash, TRANSACTIONS));
     let outcome = alice.peer.announce(block, Relay::Immediate);
     if !matches!(outcome, Announced::Queued(_)) {
@@ -98,12 +100,12 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     }
     bob.until(|event| matches!(event, Event::Message { message: Message::Inv(_), .. }))?;
 
-    println!("-- What went over the wire");
+    println!("-- Traffic");
     for player in [&alice, &bob] {
         report.line(player.name, &report::summary(&player.peer.stats()));
     }
 
-    println!("-- Bob announces another block and hangs up once that has left");
+    println!("-- Bob announces another block and disconnects once it is sent");
     let block = InvVect::block(made_up_hash(hash, TRANSACTIONS + 1));
     let _ = bob.peer.announce(block, Relay::Immediate);
     bob.peer.shutdown(PATIENCE);
@@ -111,19 +113,19 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     bob.until(closed)?;
     alice.until(closed)?;
 
-    println!("-- Carol calls her own address and notices");
+    println!("-- Carol connects to her own address and detects it");
     let carol = named("carol")?;
     let [mut listening, mut connecting] =
         pair(runtime, ["carol", "carol"], [carol.clone(), carol], report)?;
     let end = listening.until(closed)?;
     connecting.until(closed)?;
     if end != Event::Closed(CloseReason::SelfConnection) {
-        return Err("Carol did not notice".into());
+        return Err("Carol did not detect it".into());
     }
     Ok(())
 }
 
-/// Two peers joined by a loopback socket: the one that listens, and the one that connects.
+/// Returns two peers over a loopback socket: the listening one and the connecting one.
 fn pair(
     runtime: &Runtime,
     [listening, connecting]: [&'static str; 2],

@@ -1,5 +1,5 @@
-//! The fields of messages as JSON, with the names of the Go nodes. 64-bit numbers are strings,
-//! hashes are in the displayed order, and byte strings are hexadecimal.
+//! Fields of messages as JSON, with the names of the Go nodes. 64-bit numbers are strings, hashes
+//! are in display order, and byte strings are hexadecimal.
 
 use excc_peer::Hash;
 use excc_peer::wire::{
@@ -67,7 +67,7 @@ pub(crate) fn fields(message: &Message) -> Value {
         | Message::SendHeaders
         | Message::GetMinings
         | Message::GetCFTypes => json!({}),
-        // No command of this program requests these. The example `frames` shows every field.
+        // This program requests none of these. The example `frames` shows every field.
         _ => Value::Null,
     }
 }

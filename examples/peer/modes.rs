@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 use crate::session::Session;
 use crate::store::Store;
 
-/// The connected peers, and what they serve. Clones share both.
+/// The connected peers, and the objects that they serve. Clones share both.
 #[derive(Clone)]
 struct Sessions {
     all: Arc<Mutex<Vec<Arc<Session>>>>,
@@ -72,8 +72,8 @@ impl Sessions {
         if let Command::Inv { vectors, .. } = &command {
             let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(vector) = vectors.iter().find(|vector| store.get(vector).is_none()) {
-                // Nodes ban for 12 answers `notfound`.
-                return Err(format!("{vector} was not made here and cannot be served").into());
+                // Nodes ban a peer for 12 `notfound` answers.
+                return Err(format!("{vector} was not created here and cannot be served").into());
             }
         }
         let sessions = self.all();
@@ -88,7 +88,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Reports the events of a peer until its end, which is returned.
+    /// Reports the events of a peer up to the last one. Returns the end.
     fn report_events(&self, session: Session, events: Events) -> Ended {
         let session = Arc::new(session);
         self.change(|sessions| sessions.push(session.clone()));
@@ -107,13 +107,13 @@ impl Sessions {
         Ended { was_established, reason }
     }
 
-    fn close_after(&self, seconds: Option<u64>, then: impl FnOnce() + Send + 'static) {
+    fn close_after(&self, seconds: Option<u64>, on_closed: impl FnOnce() + Send + 'static) {
         let Some(seconds) = seconds else { return };
         let sessions = self.clone();
         thread::spawn(move || {
             thread::sleep(Duration::from_secs(seconds));
             sessions.all().iter().for_each(|session| session.peer.close());
-            then();
+            on_closed();
         });
     }
 }
@@ -156,10 +156,10 @@ pub(crate) fn listen(
     let listener = TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
     eprintln!("listening on {} for {}", listener.local_addr()?, options.network);
 
-    let ends = sessions.clone();
+    let closing = sessions.clone();
     sessions.close_after(options.seconds, move || {
-        // The peers report their ends before the process does.
-        while !ends.all().is_empty() {
+        // The peers report their ends before the process exits.
+        while !closing.all().is_empty() {
             thread::sleep(Duration::from_millis(10));
         }
         process::exit(0);

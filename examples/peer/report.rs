@@ -51,8 +51,8 @@ impl Report {
     }
 
     /// Prints a line of text, with the time since the start and the name of the peer.
-    pub(crate) fn line(&self, who: &str, text: &str) {
-        println!("{:8.3}  {who:<21} {text}", self.started.elapsed().as_secs_f64());
+    pub(crate) fn line(&self, name: &str, text: &str) {
+        println!("{:8.3}  {name:<21} {text}", self.started.elapsed().as_secs_f64());
     }
 }
 
@@ -172,7 +172,7 @@ fn details(message: &Message) -> Vec<String> {
     lines
 }
 
-/// A value of JSON without quotes and brackets.
+/// Formats a JSON value without quotes and brackets.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -187,7 +187,7 @@ fn plain(value: &Value) -> String {
 
 pub(crate) fn summary(stats: &Stats) -> String {
     let mut text = format!(
-        "{} bytes out, {} bytes in, {} inventory vectors known",
+        "{} bytes sent, {} bytes received, {} inventory vectors known",
         stats.bytes_sent, stats.bytes_received, stats.known_inventory
     );
     if let Some(round_trip) = stats.round_trip {

@@ -1,4 +1,4 @@
-//! One peer to be played with: its commands, and its answers to the remote.
+//! One interactive peer: its commands, and its answers to the remote.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -40,7 +40,7 @@ impl Session {
         let answers = self.store.lock().unwrap_or_else(PoisonError::into_inner).answers(message);
         for answer in answers {
             if let Err(error) = self.peer.send(answer) {
-                // The others would not fit either.
+                // The peer is closed or its queue is full, so later answers would fail as well.
                 return eprintln!("error: {}: {error}", self.remote);
             }
         }
@@ -54,19 +54,19 @@ impl Session {
             Command::GetHeaders(hashes) => {
                 let command =
                     |peer: &mut PeerState, now| peer.push_getheaders(now, &hashes[..], Hash::ZERO);
-                self.note_repetition(self.peer.with(command).map_err(|error| error.kind)?);
+                self.report_repetition(self.peer.with(command).map_err(|error| error.kind)?);
             }
             Command::GetBlocks(hashes) => {
                 let command =
                     |peer: &mut PeerState, now| peer.push_getblocks(now, &hashes[..], Hash::ZERO);
-                self.note_repetition(self.peer.with(command).map_err(|error| error.kind)?);
+                self.report_repetition(self.peer.with(command).map_err(|error| error.kind)?);
             }
             Command::GetCFilterV2(hash) => self.send(GetCFilterV2 { block_hash: *hash })?,
             Command::GetInitState(request) => self.send(request.clone())?,
             Command::MemPool => self.send(Message::MemPool)?,
             Command::GetAddr => self.send(Message::GetAddr)?,
             Command::Addr(count) => {
-                let addresses: Vec<_> = (0..*count).map(made_up_address).collect();
+                let addresses: Vec<_> = (0..*count).map(invented_address).collect();
                 let _ = self.peer.with(|peer, now| peer.push_addrs(now, &addresses))?;
             }
             Command::FeeFilter(min_fee) => self.send(FeeFilter { min_fee: *min_fee })?,
@@ -75,7 +75,7 @@ impl Session {
             Command::Stats => report.stats(self.remote, &self.peer.stats()),
             Command::Shutdown => self.peer.shutdown(Duration::from_secs(5)),
             Command::Close => self.peer.close(),
-            // No business of a single peer.
+            // The caller handles these for all peers.
             Command::Make { .. } | Command::Help => {}
         }
         Ok(())
@@ -93,15 +93,15 @@ impl Session {
         }
     }
 
-    fn note_repetition(&self, id: Option<SendId>) {
+    fn report_repetition(&self, id: Option<SendId>) {
         if id.is_none() {
-            eprintln!("{}: not sent, as it repeats the last request", self.remote);
+            eprintln!("{}: not sent, because it repeats the last request", self.remote);
         }
     }
 }
 
-/// An address that belongs to nobody, of a network reserved for documentation.
-fn made_up_address(n: usize) -> NetAddressV2 {
+/// Returns an address of a network that is reserved for documentation (RFC 5737).
+fn invented_address(n: usize) -> NetAddressV2 {
     let [.., port_high, port_low, host] = n.to_be_bytes();
     let ip = Ipv4Addr::new(203, 0, 113, host);
     let port = u16::from_be_bytes([port_high, port_low]).wrapping_add(9666);

@@ -1,7 +1,7 @@
-//! The transactions and blocks that this program has, and its answers to requests.
+//! Transactions and blocks of this program, and its answers to requests.
 //!
-//! All of them are made up by the program: they are well-formed, but their inputs do not exist and
-//! nobody has worked for them.
+//! The program creates all of them. They are well-formed, but their inputs do not exist, and the
+//! blocks have no proof of work.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,17 +13,17 @@ use excc_peer::wire::{
 };
 use excc_peer::{Hash, Network};
 
-/// Maximum number of hashes in the answer to a `getblocks`, as nodes have it.
+/// Maximum number of hashes in the answer to a `getblocks`, as in the nodes.
 const MAX_BLOCK_HASHES: usize = 500;
 
 pub(crate) struct Store {
     protocol: Protocol,
     genesis: Hash,
     offers_chain: bool,
-    /// Different for each process, so that transactions are.
+    /// Makes the transactions of each process different.
     salt: [u8; 8],
     txs: BTreeMap<Hash, Tx>,
-    /// The blocks on top of the genesis block.
+    /// Blocks on top of the genesis block.
     blocks: Vec<(Hash, Block)>,
 }
 
@@ -42,7 +42,7 @@ impl Store {
         })
     }
 
-    /// Makes a transaction or, on top of the others, a block, and keeps it.
+    /// Creates a transaction, or a block on top of the others, and stores it.
     pub(crate) fn make(&mut self, kind: InvType) -> Result<InvVect, EncodeError> {
         let tx = self.make_tx()?;
         if kind == InvType::TX {
@@ -84,7 +84,7 @@ impl Store {
         BlockParts { header, transactions: vec![tx], stake_transactions }.encode(self.protocol)
     }
 
-    /// The message that a vector names.
+    /// Returns the transaction or block of a vector.
     pub(crate) fn get(&self, vector: &InvVect) -> Option<Message> {
         match vector.kind() {
             InvType::TX => self.txs.get(&vector.hash()).cloned().map(Message::Tx),
@@ -96,7 +96,7 @@ impl Store {
         }
     }
 
-    /// The answers to a request, as a node gives them: it disconnects a peer that does not answer.
+    /// Returns the answers that a node expects. Nodes disconnect a peer that does not answer.
     pub(crate) fn answers(&self, request: &Message) -> Vec<Message> {
         match request {
             Message::GetData(vectors) => self.objects(vectors),
@@ -114,7 +114,7 @@ impl Store {
     fn objects(&self, vectors: &[InvVect]) -> Vec<Message> {
         let mut found: Vec<_> = vectors.iter().filter_map(|vector| self.get(vector)).collect();
         let is_missing = |vector: &&InvVect| {
-            // Nodes disconnect a peer that sends other types.
+            // Nodes disconnect a peer that sends other types in a `notfound`.
             matches!(vector.kind(), InvType::TX | InvType::BLOCK | InvType::MIX)
                 && self.get(vector).is_none()
         };
@@ -132,16 +132,16 @@ impl Store {
         Message::Headers(Headers::new(chain, &headers).unwrap_or_else(|_| Headers::empty(chain)))
     }
 
-    /// The blocks after the first known hash of a locator, up to the stop hash.
+    /// Returns the blocks after the first known hash of a locator, up to the stop hash.
     fn following(&self, request: &LocatorRequest) -> &[(Hash, Block)] {
         let height = |hash: &Hash| self.blocks.iter().position(|(other, _)| other == hash);
-        let start = request.locator.iter().find_map(height).map_or(0, |place| place + 1);
-        let end = height(&request.stop).map_or(self.blocks.len(), |place| place + 1);
+        let start = request.locator.iter().find_map(height).map_or(0, |index| index + 1);
+        let end = height(&request.stop).map_or(self.blocks.len(), |index| index + 1);
         &self.blocks[start..end.max(start)]
     }
 }
 
-/// An `inv`, unless it would be empty: nodes ban its sender.
+/// Returns an `inv`, unless it would be empty. Nodes ban the sender of an empty one.
 fn inv(vectors: List<InvVect>) -> Vec<Message> {
     if vectors.is_empty() { Vec::new() } else { vec![Message::Inv(vectors)] }
 }
