@@ -467,7 +467,7 @@
 //! Read before you call `handle_timeout`. The second step is for drivers that cannot, because
 //! another thread reads.
 //!
-//! Pings, batches of announcements and the end of a shutdown judge nobody and act at once.
+//! Pings, batches of announcements and the end of a shutdown are not judged and act at once.
 //!
 //! ## Pings
 //!

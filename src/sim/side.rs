@@ -65,6 +65,7 @@ impl Side {
             Some(remote) => self.write(&mut remote.incoming, now, random),
             None => self.discard_output(now),
         };
+        // Received bytes extend deadlines, so deadlines come last (`docs/protocol.md`, 10.2).
         written.or_else(|| self.read(now)).or_else(|| self.handle_timeout(now))
     }
 
@@ -99,10 +100,13 @@ impl Side {
             return Some(Step::Peer);
         }
         if self.peer.close_reason().is_some() {
+            // Discarding input lets the remote write on until it reads the end of the stream
+            // (`docs/protocol.md`, 12.4).
             self.incoming.receive(now)?;
             self.buffer = InputBuffer::new();
             return Some(Step::Read);
         }
+        // Unread bytes fill the pipe, which blocks the remote (`docs/protocol.md`, 10.1).
         if !self.is_reading || !self.peer.wants_read() {
             return None;
         }

@@ -45,6 +45,9 @@ struct Reader<'a, S> {
 impl<'a, S: Stream> Reader<'a, S> {
     /// Waits until the peer wants more input, and hands it the input that it deferred. Returns
     /// `false` once the peer is closed.
+    ///
+    /// The thread does not read during back-pressure, so that the remote notices it. Deadlines of
+    /// the remote stand still (`docs/protocol.md`, 10.1).
     fn wait_for_room(&mut self) -> bool {
         let mut state = self.shared.lock();
         loop {
