@@ -120,7 +120,7 @@ fn run(peers: usize) -> Result {
     // Each side has its own configuration. With a shared one, peers would detect a connection to
     // themselves.
     let config = |name| Config::builder(network).user_agent(name, "1.0.0").build();
-    let (caller, listener) = (Arc::new(config("caller")?), config("listener")?);
+    let (caller, listener) = (Arc::new(config("caller")?), config("callee")?);
     let mut runtime = Runtime::listen(listener)?;
 
     let hashes = network.chain().hash_function();

@@ -113,7 +113,7 @@ pub(crate) fn run(options: &Options, runtime: &Runtime) -> Result<(), Box<dyn Er
     bob.until(closed)?;
     alice.until(closed)?;
 
-    println!("-- Carol connects to her own address and detects it");
+    println!("-- Carol calls her own address and notices");
     let carol = named("carol")?;
     let [mut listening, mut connecting] =
         pair(runtime, ["carol", "carol"], [carol.clone(), carol], report)?;

@@ -15,7 +15,7 @@ use crate::peer::Config;
 /// Opens a TCP connection and drives a peer over it.
 ///
 /// The addresses of a name are tried one after the other. Each attempt may take an equal part of
-/// the remaining time, so that an address that does not answer leaves time for the others. Of two
+/// the remaining time, so that an address that does not answer leaves time for the others. With two
 /// addresses, the second has at least half of `timeout`.
 ///
 /// The lookup of the name does not count towards `timeout`. The handshake has
