@@ -74,9 +74,6 @@ mod watch;
 pub use events::Events;
 pub use handle::Handle;
 
-/// Size of a read whose bytes are discarded.
-const DISCARD_SIZE: usize = 4 * 1024;
-
 const _: () = {
     const fn assert_send_and_sync<T: Send + Sync + 'static>() {}
     assert_send_and_sync::<Handle>();

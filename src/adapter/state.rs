@@ -13,6 +13,9 @@ use crate::wire::InputBuffer;
 /// Time in which a driver may flush its stream after the remote has ended it.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Size of a read whose bytes are discarded, while a driver lingers.
+pub(super) const DISCARD_SIZE: usize = 4 * 1024;
+
 pub(super) struct State {
     pub(super) peer: PeerState,
     pub(super) io_error: Option<Arc<io::Error>>,

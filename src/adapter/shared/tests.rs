@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
 use super::*;
-use crate::adapter::{Events, Handle};
+use crate::adapter::events::Events;
+use crate::adapter::handle::Handle;
 use crate::hash::Hash;
 use crate::network::Network;
 use crate::peer::{Announced, Config, Relay};

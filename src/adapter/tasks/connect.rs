@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::{select, time};
 
 use super::start::{inbound, outbound};
-use crate::adapter::{Events, Handle};
+use crate::adapter::events::Events;
+use crate::adapter::handle::Handle;
 use crate::peer::Config;
 
 /// The recommended "Connection Attempt Delay" (RFC 8305, section 5).

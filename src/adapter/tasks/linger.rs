@@ -13,8 +13,8 @@ use tokio::time::Sleep;
 
 use super::driver::Task;
 use super::stream::{Stream, is_interrupted};
-use crate::adapter::DISCARD_SIZE;
 use crate::adapter::shared::Shared;
+use crate::adapter::state::DISCARD_SIZE;
 
 /// Ends the stream in our direction, and discards input until the remote ends it in its
 /// direction. Closing a socket with unread input resets the connection, and the remote may lose

@@ -11,8 +11,9 @@ use super::connection::drive;
 use super::driver::Task;
 use super::stream::Stream;
 use crate::adapter::driver_guard::DriverGuard;
+use crate::adapter::events::Events;
+use crate::adapter::handle::Handle;
 use crate::adapter::shared::Shared;
-use crate::adapter::{Events, Handle};
 use crate::peer::{Config, PeerState};
 use crate::time::{Instant, UnixTime};
 

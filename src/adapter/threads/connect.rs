@@ -9,7 +9,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use rand_core::CryptoRng;
 
 use super::start::{inbound, outbound};
-use crate::adapter::{Events, Handle};
+use crate::adapter::events::Events;
+use crate::adapter::handle::Handle;
 use crate::peer::Config;
 
 /// Opens a TCP connection and drives a peer over it.

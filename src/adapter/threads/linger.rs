@@ -7,10 +7,10 @@ use std::net::Shutdown;
 use super::driver::Threads;
 use super::pause::Pause;
 use super::stream::{Stream, is_transient, limit_blocking};
-use crate::adapter::DISCARD_SIZE;
 use crate::adapter::driver::Driver;
 use crate::adapter::panics::Guarded;
 use crate::adapter::shared::{Shared, wait};
+use crate::adapter::state::DISCARD_SIZE;
 
 /// Reads until the remote ends the stream. Closing a socket with unread input resets the
 /// connection, and the remote may lose the bytes that we sent last.

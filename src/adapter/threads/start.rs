@@ -11,9 +11,10 @@ use super::driver::Threads;
 use super::stream::Stream;
 use super::{reader, writer};
 use crate::adapter::driver_guard::DriverGuard;
+use crate::adapter::events::Events;
+use crate::adapter::handle::Handle;
 use crate::adapter::panics::Guarded;
 use crate::adapter::shared::Shared;
-use crate::adapter::{Events, Handle};
 use crate::peer::{Config, PeerState};
 use crate::time::{Instant, UnixTime};
 
