@@ -1,7 +1,7 @@
 //! Bounds on the live heap of a connection over each adapter.
 
 #[allow(dead_code, reason = "shared with a benchmark that uses other parts")]
-#[path = "../benches/connections/mod.rs"]
+#[path = "../connections/mod.rs"]
 mod connections;
 
 use connections::{Driver, measure};
