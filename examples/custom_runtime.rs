@@ -9,6 +9,8 @@
 //!
 //! The modules `connection` and `runtime` are meant to be copied.
 
+#[path = "custom_runtime/arguments.rs"]
+mod arguments;
 #[path = "custom_runtime/connection.rs"]
 mod connection;
 #[path = "custom_runtime/runtime.rs"]
@@ -19,13 +21,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use excc_peer::wire::{InvVect, Message};
 use excc_peer::{
     Announced, CloseReason, Config, Direction, Event, Instant, Network, PeerState, Relay,
 };
 use mio::Token;
 
+use arguments::Arguments;
 use runtime::{Application, Result, Runtime};
 
 /// The time limit of the whole program.
@@ -107,14 +109,6 @@ impl Progress {
     }
 }
 
-/// Many peers on one thread.
-#[derive(Parser)]
-struct Arguments {
-    /// Number of connections. Each has a peer at either end.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
-    peers: u16,
-}
-
 fn run(peers: usize) -> Result {
     let network = Network::EXCC_SIMNET;
     // Each side has its own configuration. With a shared one, peers would detect a connection to
@@ -164,11 +158,15 @@ fn run(peers: usize) -> Result {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().peers.into()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    match Arguments::parse().map(|arguments| run(arguments.peers)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error}; `--help` lists the arguments");
+            ExitCode::from(2)
         }
     }
 }

@@ -7,25 +7,29 @@
 //!
 //! The node is a thread of this program, so that nothing leaves the machine.
 
+#[path = "header_sync/arguments.rs"]
+mod arguments;
 #[path = "header_sync/chain.rs"]
 mod chain;
 #[path = "header_sync/node.rs"]
 mod node;
+#[path = "header_sync/progress.rs"]
+mod progress;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use excc_peer::adapter::{Handle, threads as adapter};
 use excc_peer::wire::{Command, MAX_HEADERS, Message};
 use excc_peer::{CloseReason, Config, Event, Hash, Network};
-use indicatif::{ProgressBar, ProgressStyle};
 use rand_core::UnwrapErr;
 
+use arguments::Arguments;
 use chain::HashChain;
 use node::Node;
+use progress::Progress;
 
 /// Any error of either thread.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -33,25 +37,16 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// Time limit for connecting, for each answer, and for the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Downloads block headers from a node in this process, and checks that they are a chain.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// {excc,dcr}-{mainnet,testnet,simnet,regnet}
-    #[arg(long, default_value = "excc-mainnet")]
-    network: Network,
-    /// Number of headers that the node has.
-    #[arg(long, value_name = "N", default_value_t = 50_000)]
-    #[arg(value_parser = clap::value_parser!(u32).range(..=10_000_000))]
-    headers: u32,
-}
-
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    match Arguments::parse().map(|arguments| run(&arguments)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error}; `--help` lists the arguments");
+            ExitCode::from(2)
         }
     }
 }
@@ -87,14 +82,12 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
 
     let mut chain = HashChain::new(network);
     let mut messages = 0;
-    // Draws nothing if standard error is no terminal.
-    let style = "{bar:40.cyan/blue} {human_pos}/{human_len} headers, {eta} left";
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
+    let mut progress = Progress::new();
     for event in events {
         match event {
             Event::VersionReceived(version) => {
                 // A claim of the node, good enough for a progress bar.
-                bar.set_length(version.start_height.try_into().unwrap_or(0));
+                progress.set_total(version.start_height.try_into().unwrap_or(0));
             }
             Event::Established(_) => request(&peer, &chain)?,
             Event::Message { message: Message::Headers(headers), solicited: true } => {
@@ -102,7 +95,7 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
                 for header in headers.iter() {
                     chain.push(&header)?;
                 }
-                bar.set_position(chain.height().into());
+                progress.draw(chain.height());
                 // A node that has more headers fills the message.
                 if headers.len() == MAX_HEADERS {
                     request(&peer, &chain)?;
@@ -110,7 +103,7 @@ fn download(network: Network, address: SocketAddr) -> Result<(HashChain, usize),
                     peer.shutdown(PATIENCE);
                 }
             }
-            Event::Closed(CloseReason::Local) => bar.finish_and_clear(),
+            Event::Closed(CloseReason::Local) => progress.clear(),
             Event::Closed(reason) => return Err(reason.into()),
             _ => {}
         }

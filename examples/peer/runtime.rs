@@ -1,16 +1,15 @@
 //! The drivers of the peers. Everything else is the same for all of them.
 
-use std::fmt;
 use std::io;
 use std::net::TcpStream;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use excc_peer::adapter::{self, Events, Handle};
 use excc_peer::{Config, Direction};
 use rand_core::UnwrapErr;
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy)]
 pub(crate) enum RuntimeName {
     /// Two threads for each peer.
     Std,
@@ -19,13 +18,18 @@ pub(crate) enum RuntimeName {
     Tokio,
 }
 
-impl fmt::Display for RuntimeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Std => "std",
+impl FromStr for RuntimeName {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "std" => Ok(Self::Std),
             #[cfg(feature = "tokio")]
-            Self::Tokio => "tokio",
-        })
+            "tokio" => Ok(Self::Tokio),
+            #[cfg(not(feature = "tokio"))]
+            "tokio" => Err("this needs `cargo run --features tokio`"),
+            _ => Err("neither std nor tokio"),
+        }
     }
 }
 
