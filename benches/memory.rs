@@ -1,7 +1,7 @@
 //! Prints what memory a peer and a connection take, and what an announcement costs.
 //!
 //! Memory is counted, not measured, so that it is the same on every machine of one word
-//! size. Of the costs the fastest of many turns counts.
+//! size. The fastest of many turns counts as the cost.
 
 mod connections;
 mod shapes;
@@ -28,7 +28,7 @@ const TIME: Duration = Duration::from_secs(2);
 const BATCH: u32 = 1_000;
 
 fn main() {
-    // Anything but `cargo bench` only wants to know whether it works.
+    // Anything but `cargo bench` only checks that it works.
     let is_bench = env::args().any(|arg| arg == "--bench");
     let time = if is_bench { TIME } else { Duration::ZERO };
     let cases = [Network::EXCC_MAINNET, Network::DCR_MAINNET]
@@ -49,8 +49,8 @@ fn main() {
     }
 }
 
-/// Prints the live heap of a connection over each adapter. Of the largest messages of Decred, few
-/// are enough.
+/// Prints the live heap of a connection over each adapter. Few connections are enough for the
+/// largest messages of Decred.
 fn connections(is_bench: bool) {
     println!(
         "\n| live heap of a connection, in bytes | idle | 1 s after the largest message \
@@ -68,7 +68,7 @@ fn connections(is_bench: bool) {
     }
 }
 
-/// What a call allocates: bytes that stay, and how often.
+/// Allocations of a call: bytes that stay, and their number.
 struct Taken {
     bytes_current: i64,
     count_total: u64,
@@ -198,7 +198,7 @@ fn cost(case: Case, time: Duration) -> [(&'static str, String); 5] {
         announcer.send();
         [announced, begun.elapsed().as_secs_f64()].map(|seconds| seconds / f64::from(BATCH))
     };
-    // What is known and what waits has its room after a turn.
+    // After a turn, the known inventory and the batch have their capacity.
     turn();
     let taken = measure(|| _ = turn());
 

@@ -39,7 +39,7 @@ pub(crate) enum Driver {
     Tokio,
 }
 
-/// What one connection takes.
+/// Live heap of one connection, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     /// After the handshake.
@@ -67,7 +67,7 @@ pub(crate) fn measure(
     let largest = largest(network);
     let small = frame(network, inv(30));
 
-    // What is allocated once for all.
+    // Makes the allocations that all connections share.
     runtime();
     drop(Connection::open(driver, &config));
     settle();
