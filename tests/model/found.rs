@@ -1,4 +1,4 @@
-//! Scripts by which the peer and its reference once parted, each for another reason.
+//! Scripts by which the peer and its model once parted, each for another reason.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use excc_peer::wire::{CFilter, Command, FilterType, Message, Ping, Pong};
 use excc_peer::{Direction, Hash};
 
-use crate::common::{EXCC, millis, secs};
-use crate::script::{Step, TRANSMIT_ALL, Way};
-use crate::setup::{Limits, Setup};
-use crate::words::{BEFORE_STOP, ENOUGH, Thing, Words};
-use crate::{duel, opening, say};
+use crate::lockstep::common::{EXCC, millis, secs};
+use crate::lockstep::messages::{BEFORE_STOP, ENOUGH, MessageSpec, Object};
+use crate::lockstep::script::{Access, Step, TRANSMIT_ALL};
+use crate::lockstep::setup::{Limits, Setup};
+use crate::{lockstep, receive, receive_version};
 
-const POLL_ALL: Step = Step::Poll(usize::MAX);
+const POLL_ALL: Step = Step::PollEvents(usize::MAX);
 
 fn setup() -> Setup {
     Setup::new(EXCC, 8, Direction::Inbound)
@@ -20,25 +20,25 @@ fn setup() -> Setup {
 
 /// Runs a script after a handshake in which everything is sent and polled.
 fn established(setup: &Setup, script: Vec<Step>) -> BTreeMap<String, usize> {
-    let verack = say(Words::Plain(Message::VerAck));
-    let handshake = vec![opening(8), TRANSMIT_ALL, POLL_ALL, verack, POLL_ALL];
-    duel::run(setup, &[handshake, script].concat())
+    let verack = receive(MessageSpec::Plain(Message::VerAck));
+    let handshake = vec![receive_version(8), TRANSMIT_ALL, POLL_ALL, verack, POLL_ALL];
+    lockstep::run(setup, &[handshake, script].concat())
 }
 
 fn share(earlier: Duration) -> Step {
-    Step::Transmit(usize::MAX, Way::SharedUntilNext(usize::MAX), earlier)
+    Step::Transmit(usize::MAX, Access::BatchUntilNext(usize::MAX), earlier)
 }
 
-fn send(words: Words) -> Step {
-    Step::Send(words)
+fn send(spec: MessageSpec) -> Step {
+    Step::Send(spec)
 }
 
-fn ping(nonce: u64) -> Words {
-    Words::Plain(Message::Ping(Ping { nonce }))
+fn ping(nonce: u64) -> MessageSpec {
+    MessageSpec::Plain(Message::Ping(Ping { nonce }))
 }
 
-fn pong(nonce: u64) -> Words {
-    Words::Plain(Message::Pong(Pong { nonce }))
+fn pong(nonce: u64) -> MessageSpec {
+    MessageSpec::Plain(Message::Pong(Pong { nonce }))
 }
 
 /// A write took 10 s. The remote has its whole time from then on.
@@ -51,11 +51,11 @@ fn a_pong_is_not_late_because_a_write_took_long() {
             send(ping(1)),
             share(Duration::ZERO),
             Step::Wait(secs(10)),
-            Step::TimeOut,
-            Step::Transmit(0, Way::Shared(0), secs(10)),
+            Step::HandleTimeout,
+            Step::Transmit(0, Access::Batch(0), secs(10)),
             Step::Wait(secs(4)),
-            Step::TimeOut,
-            say(pong(1)),
+            Step::HandleTimeout,
+            receive(pong(1)),
             POLL_ALL,
         ],
     );
@@ -70,16 +70,16 @@ fn an_answer_is_not_late_because_a_write_took_long() {
     let seen = established(
         &setup,
         vec![
-            send(Words::Zeros(Command::GetAddr, 0)),
+            send(MessageSpec::Zeros(Command::GetAddr, 0)),
             share(Duration::ZERO),
-            say(ping(1)),
+            receive(ping(1)),
             Step::Wait(secs(10)),
-            Step::TimeOut,
-            Step::Transmit(0, Way::Shared(0), secs(10)),
+            Step::HandleTimeout,
+            Step::Transmit(0, Access::Batch(0), secs(10)),
             POLL_ALL,
             Step::Wait(secs(4)),
-            Step::TimeOut,
-            say(Words::Zeros(Command::Addr, ENOUGH)),
+            Step::HandleTimeout,
+            receive(MessageSpec::Zeros(Command::Addr, ENOUGH)),
             POLL_ALL,
         ],
     );
@@ -94,17 +94,17 @@ fn headers_answer_no_request_that_was_not_offered() {
     let seen = established(
         &setup,
         vec![
-            send(Words::GetHeaders(vec![1], false)),
+            send(MessageSpec::GetHeaders(vec![1], false)),
             TRANSMIT_ALL,
-            send(Words::GetHeaders(vec![2], false)),
-            say(Words::Headers(2, 1, 7)),
+            send(MessageSpec::GetHeaders(vec![2], false)),
+            receive(MessageSpec::Headers(2, 1, 7)),
             POLL_ALL,
             TRANSMIT_ALL,
-            say(Words::Headers(1, 1, 7)),
-            say(Words::Headers(2, 1, 7)),
+            receive(MessageSpec::Headers(1, 1, 7)),
+            receive(MessageSpec::Headers(2, 1, 7)),
             POLL_ALL,
-            Step::Skip(secs(6)),
-            Step::Skip(secs(6)),
+            Step::SkipToDeadline(secs(6)),
+            Step::SkipToDeadline(secs(6)),
         ],
     );
     assert_eq!(seen.get("solicited: headers"), Some(&2));
@@ -118,10 +118,20 @@ fn an_inv_is_in_time_for_a_getblocks_and_a_mempool() {
     let setup = Setup { response_timeouts: timeouts, ..setup() };
     for requests in [[Command::GetBlocks, Command::MemPool], [Command::MemPool, Command::GetBlocks]]
     {
-        let mut script: Vec<_> = requests.map(|request| send(Words::Zeros(request, ENOUGH))).into();
-        script.extend([TRANSMIT_ALL, say(Words::Of(Command::Inv, vec![])), POLL_ALL]);
-        script.extend([Step::Wait(secs(10)), Step::TimeOut, Step::Wait(secs(1)), Step::TimeOut]);
-        script.extend([say(Words::Of(Command::Inv, vec![])), POLL_ALL]);
+        let mut script: Vec<_> =
+            requests.map(|request| send(MessageSpec::Zeros(request, ENOUGH))).into();
+        script.extend([
+            TRANSMIT_ALL,
+            receive(MessageSpec::Inventory(Command::Inv, vec![])),
+            POLL_ALL,
+        ]);
+        script.extend([
+            Step::Wait(secs(10)),
+            Step::HandleTimeout,
+            Step::Wait(secs(1)),
+            Step::HandleTimeout,
+        ]);
+        script.extend([receive(MessageSpec::Inventory(Command::Inv, vec![])), POLL_ALL]);
         let seen = established(&setup, script);
         assert_eq!(seen.get("solicited: inv"), Some(&2));
     }
@@ -133,10 +143,10 @@ fn slices_cover_as_many_frames_as_they_have_bytes_of() {
     let seen = established(
         &setup(),
         vec![
-            send(Words::GetHeaders(vec![1], false)),
-            send(Words::GetHeaders(vec![2], false)),
-            Step::Transmit(0, Way::Vectored(2), Duration::ZERO),
-            say(ping(1)),
+            send(MessageSpec::GetHeaders(vec![1], false)),
+            send(MessageSpec::GetHeaders(vec![2], false)),
+            Step::Transmit(0, Access::Vectored(2), Duration::ZERO),
+            receive(ping(1)),
             TRANSMIT_ALL,
         ],
     );
@@ -146,15 +156,22 @@ fn slices_cover_as_many_frames_as_they_have_bytes_of() {
 /// The version that the application refuses is not answered, whatever came behind it.
 #[test]
 fn a_refusal_is_silent_after_fatal_input_too() {
-    let script = [opening(8), opening(8), Step::Poll(1), Step::Refuse, TRANSMIT_ALL];
-    let seen = duel::run(&setup(), &script);
+    let script = [
+        receive_version(8),
+        receive_version(8),
+        Step::PollEvents(1),
+        Step::RefuseVersion,
+        TRANSMIT_ALL,
+    ];
+    let seen = lockstep::run(&setup(), &script);
     assert_eq!(seen.get("last try: refused"), Some(&1));
 }
 
 /// A remote that ends its stream after all has been sent leaves nothing to linger for.
 #[test]
 fn a_stream_that_ended_between_frames_does_not_linger() {
-    let seen = established(&setup(), vec![send(ping(1)), Step::Eof, TRANSMIT_ALL, POLL_ALL]);
+    let seen =
+        established(&setup(), vec![send(ping(1)), Step::EndOfStream, TRANSMIT_ALL, POLL_ALL]);
     assert_eq!(seen.get("last try: all sent"), Some(&1));
 }
 
@@ -163,12 +180,12 @@ fn a_stream_that_ended_between_frames_does_not_linger() {
 fn every_command_takes_the_time() {
     let setup = Setup { max_waiting_events: 1, ..setup() };
     let script = vec![
-        say(ping(1)),
+        receive(ping(1)),
         Step::Shutdown(secs(9)),
         Step::Wait(millis(7)),
         Step::PushAddrs(0, 0),
         Step::PushReject,
-        Step::PushHeaders(vec![], 0),
+        Step::PushGetHeaders(vec![], 0),
     ];
     established(&setup, script);
 }
@@ -178,32 +195,37 @@ fn every_command_takes_the_time() {
 fn a_budget_for_ever_is_limited() {
     let limits = Limits { messages: Some((2, Duration::MAX)), bytes: None, closes: false };
     let setup = Setup { budgets: vec![(Command::Ping, limits)], ..setup() };
-    let seen = established(&setup, vec![say(ping(1)), say(ping(2)), say(ping(3)), POLL_ALL]);
+    let seen =
+        established(&setup, vec![receive(ping(1)), receive(ping(2)), receive(ping(3)), POLL_ALL]);
     assert_eq!(seen.get("event: over budget"), Some(&1));
 }
 
-/// As many large answers are accepted as were asked for, and not one more.
+/// As many large answers are accepted as were requested, and not one more.
 #[test]
 fn allowances_are_used_up() {
     let limits = |command| Setup { max_unsolicited: vec![(command, 0)], ..setup() };
-    let block = Words::Block(7);
-    let inv = Words::Of(Command::Inv, vec![Thing::Block]);
-    let asked = [
-        (Words::Of(Command::GetData, vec![Thing::Block; 3]), block, 3),
-        (Words::Zeros(Command::MemPool, 0), inv.clone(), 64),
-        (Words::Zeros(Command::GetBlocks, ENOUGH), inv, 1),
-        (Words::GetHeaders(vec![1], false), Words::Headers(1, 1, 1), 1),
-        (Words::Zeros(Command::GetAddr, 0), Words::Plain(Message::Addr(Vec::new().into())), 1),
+    let block = MessageSpec::Block(7);
+    let inv = MessageSpec::Inventory(Command::Inv, vec![Object::Block]);
+    let requested = [
+        (MessageSpec::Inventory(Command::GetData, vec![Object::Block; 3]), block, 3),
+        (MessageSpec::Zeros(Command::MemPool, 0), inv.clone(), 64),
+        (MessageSpec::Zeros(Command::GetBlocks, ENOUGH), inv, 1),
+        (MessageSpec::GetHeaders(vec![1], false), MessageSpec::Headers(1, 1, 1), 1),
+        (
+            MessageSpec::Zeros(Command::GetAddr, 0),
+            MessageSpec::Plain(Message::Addr(Vec::new().into())),
+            1,
+        ),
     ];
-    for (request, answer, count) in asked {
+    for (request, answer, count) in requested {
         let setup = limits(answer.command());
         let mut script = vec![send(request), TRANSMIT_ALL];
         for _ in 0..count {
-            script.extend([say(answer.clone()), POLL_ALL]);
+            script.extend([receive(answer.clone()), POLL_ALL]);
         }
         let seen = established(&setup, script.clone());
         assert_eq!(seen.get(&format!("event: {}", answer.command())), Some(&count));
-        script.extend([Step::Blurt(answer), POLL_ALL]);
+        script.extend([Step::ReceiveUnchecked(answer), POLL_ALL]);
         assert_eq!(established(&setup, script).get("closed: Unsolicited"), Some(&1));
     }
 }
@@ -211,7 +233,7 @@ fn allowances_are_used_up() {
 /// A node bans for a score of more than 100, which halves each minute.
 #[test]
 fn a_few_mempools_are_welcome_again_after_a_while() {
-    let often = |times, gap| Step::SendOften(Command::MemPool, times, secs(gap));
+    let often = |times, gap| Step::SendRepeatedly(Command::MemPool, times, secs(gap));
     let seen =
         established(&setup(), vec![often(4, 1), often(4, 30), Step::Wait(secs(600)), often(4, 1)]);
     assert_eq!((seen.get("sent"), seen.get("not sent: unwelcome")), (Some(&8), Some(&4)));
@@ -222,21 +244,21 @@ fn a_few_mempools_are_welcome_again_after_a_while() {
 fn a_deadline_that_is_set_anew_is_judged_anew() {
     let setup = Setup { idle_timeout: Some(millis(30)), ping_interval: None, ..setup() };
     let script = [
-        Step::Skip(Duration::ZERO),
+        Step::SkipToDeadline(Duration::ZERO),
         Step::Wait(millis(20)),
-        opening(8),
+        receive_version(8),
         Step::Wait(millis(30)),
-        Step::TimeOut,
+        Step::HandleTimeout,
     ];
-    let seen = duel::run(&setup, &script);
+    let seen = lockstep::run(&setup, &script);
     assert_eq!((seen.get("spared: idle"), seen.get("timer: idle")), (Some(&2), None));
 }
 
 /// The latest requests for headers are remembered, and forgotten with the one that is answered.
 #[test]
 fn headers_answer_one_of_the_latest_requests_and_pass_those_before() {
-    let ask = |n| send(Words::GetHeaders(vec![n], false));
-    let answer = |n| say(Words::Headers(n, 1, 7));
+    let ask = |n| send(MessageSpec::GetHeaders(vec![n], false));
+    let answer = |n| receive(MessageSpec::Headers(n, 1, 7));
     let run = |steps: Vec<Step>| {
         let seen = established(&setup(), [steps, vec![POLL_ALL]].concat());
         seen.get("solicited: headers").copied().unwrap_or_default()
@@ -247,12 +269,12 @@ fn headers_answer_one_of_the_latest_requests_and_pass_those_before() {
     assert_eq!(run(ask_nine().chain([answer(8), answer(7), answer(8)]).collect()), 1);
     assert_eq!(run(ask_nine().chain([answer(2), answer(8)]).collect()), 2);
 
-    let stop = || Words::Headers(BEFORE_STOP, 1, 1);
-    let ask_stop = |has_stop| send(Words::GetHeaders(vec![], has_stop));
-    assert_eq!(run(vec![ask_stop(true), TRANSMIT_ALL, say(stop())]), 1);
-    assert_eq!(run(vec![ask_stop(false), TRANSMIT_ALL, say(stop())]), 0);
+    let stop = || MessageSpec::Headers(BEFORE_STOP, 1, 1);
+    let ask_stop = |has_stop| send(MessageSpec::GetHeaders(vec![], has_stop));
+    assert_eq!(run(vec![ask_stop(true), TRANSMIT_ALL, receive(stop())]), 1);
+    assert_eq!(run(vec![ask_stop(false), TRANSMIT_ALL, receive(stop())]), 0);
 
-    // The first request is passed by the answer to one that is under way.
+    // The first request is passed by the answer to one that is in flight.
     let passed = vec![ask(1), TRANSMIT_ALL, ask(2), share(Duration::ZERO), answer(2), answer(1)];
     assert_eq!(run(passed), 1);
 }
@@ -263,10 +285,10 @@ fn frames_are_lent_until_they_have_enough_bytes() {
     let filter = |len| {
         let (block_hash, filter_type) = (Hash::ZERO, FilterType::REGULAR);
         let data = vec![7; len].into();
-        send(Words::Plain(CFilter { block_hash, filter_type, data }.into()))
+        send(MessageSpec::Plain(CFilter { block_hash, filter_type, data }.into()))
     };
     for len in [1_000, 87_000, 90_000, 131_000, 132_000, 262_000] {
-        let shared = Step::Transmit(usize::MAX, Way::Shared(usize::MAX), Duration::ZERO);
+        let shared = Step::Transmit(usize::MAX, Access::Batch(usize::MAX), Duration::ZERO);
         let script = [vec![filter(len); 5], vec![shared; 6]].concat();
         let seen = established(&setup(), [script, vec![POLL_ALL]].concat());
         assert_eq!(seen.get("event: sent"), Some(&5));
@@ -278,8 +300,8 @@ fn frames_are_lent_until_they_have_enough_bytes() {
 fn every_lent_ping_may_be_answered_early() {
     let setup = Setup { pong_timeout: Some(secs(5)), ..setup() };
     for before in [0, 64, 126, 127, 128, 200] {
-        let mut script = vec![send(Words::Zeros(Command::SendHeaders, 0)); before];
-        script.extend([send(ping(1)), share(Duration::ZERO), say(pong(1)), TRANSMIT_ALL]);
+        let mut script = vec![send(MessageSpec::Zeros(Command::SendHeaders, 0)); before];
+        script.extend([send(ping(1)), share(Duration::ZERO), receive(pong(1)), TRANSMIT_ALL]);
         script.extend(vec![POLL_ALL; 2]);
         let seen = established(&setup, script);
         let is_lent = before < 128;

@@ -1,16 +1,9 @@
-//! A peer compared with a reference that is plain, slow and obvious, over anything that a
+//! A peer compared with a model that is plain, slow and obvious, over anything that a
 //! remote, an application and a clock may do.
 
-#[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
-#[path = "../common/mod.rs"]
-mod common;
-mod duel;
 mod found;
-mod parts;
-mod reference;
-mod script;
-mod setup;
-mod words;
+mod lockstep;
+mod strategies;
 
 use std::collections::BTreeMap;
 
@@ -20,15 +13,16 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use common::{DCR, EXCC, block, millis, tx};
-use script::{Opening, Pace, Step, TRANSMIT_ALL, script};
-use setup::{Setup, setup};
-use words::{Thing, Words, one_of_each};
+use lockstep::common::{DCR, EXCC, block, millis, tx};
+use lockstep::messages::{MessageSpec, Object, one_of_each};
+use lockstep::script::{Delivery, Step, TRANSMIT_ALL, VersionFields};
+use lockstep::setup::Setup;
+use strategies::{script, setup};
 
 /// As many as fit into a few seconds, unless the environment asks for more.
 fn cases() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(asked.unwrap_or(500)) }
+    let set = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(set.unwrap_or(500)) }
 }
 
 proptest! {
@@ -36,24 +30,24 @@ proptest! {
 
     #[test]
     fn a_peer_does_what_the_reference_does(setup in setup(), script in script()) {
-        duel::run(&setup, &script);
+        lockstep::run(&setup, &script);
     }
 }
 
 /// The `version` of a remote.
-fn opening(number: i32) -> Step {
-    let opening = Opening {
+fn receive_version(number: i32) -> Step {
+    let fields = VersionFields {
         number: Some(number),
         nonce: Some(0x5eed),
         timestamp: 1_700_000_010,
         start_height: 7,
         relay: true,
     };
-    Step::Version(opening, Pace::AtOnce)
+    Step::ReceiveVersion(fields, Delivery::AtOnce)
 }
 
-fn say(words: Words) -> Step {
-    Step::Say(words, Pace::AtOnce)
+fn receive(spec: MessageSpec) -> Step {
+    Step::Receive(spec, Delivery::AtOnce)
 }
 
 /// A handshake and then every message both ways, as far as the version in force has it;
@@ -61,36 +55,39 @@ fn say(words: Words) -> Step {
 fn conversation(network: Network, version: u32, remote: i32) -> Vec<Step> {
     let chain = network.chain();
     let protocol = Protocol::new(chain, version.min(remote.cast_unsigned()));
-    let take = [TRANSMIT_ALL, Step::Poll(usize::MAX)];
-    let mut script = vec![opening(remote)];
+    let take = [TRANSMIT_ALL, Step::PollEvents(usize::MAX)];
+    let mut script = vec![receive_version(remote)];
     script.extend(take.clone());
-    script.push(say(Words::Plain(Message::VerAck)));
+    script.push(receive(MessageSpec::Plain(Message::VerAck)));
     script.extend(take.clone());
 
-    let is_opening =
-        |words: &Words| matches!(words.message(chain), Some(Message::Version(_) | Message::VerAck));
+    let is_opening = |spec: &MessageSpec| {
+        matches!(spec.message(chain), Some(Message::Version(_) | Message::VerAck))
+    };
     let (defined, undefined): (Vec<_>, Vec<_>) = one_of_each()
         .into_iter()
-        .filter(|words| !is_opening(words))
-        .partition(|words| words.command().is_defined(protocol));
-    for words in defined {
-        script.extend([Step::Send(words.clone()), say(words)]);
+        .filter(|spec| !is_opening(spec))
+        .partition(|spec| spec.command().is_defined(protocol));
+    for spec in defined {
+        script.extend([Step::Send(spec.clone()), receive(spec)]);
         script.extend(take.clone());
     }
     script.extend(undefined.iter().cloned().map(Step::Send));
     script.extend([
-        Step::Announce(Thing::Nothing(tx(1)), Relay::Trickle),
-        Step::Announce(Thing::Nothing(tx(2)), Relay::Trickle),
-        Step::Announce(Thing::Nothing(block(2)), Relay::Immediate),
-        Step::Skip(millis(1)),
+        Step::Announce(Object::Missing(tx(1)), Relay::Trickle),
+        Step::Announce(Object::Missing(tx(2)), Relay::Trickle),
+        Step::Announce(Object::Missing(block(2)), Relay::Immediate),
+        Step::SkipToDeadline(millis(1)),
         Step::Ping,
     ]);
     script.extend(take.clone());
-    script.push(Step::AnswerPing(0, Pace::InPieces(5)));
+    script.push(Step::ReceivePong(0, Delivery::InPieces(5)));
     script.extend(take.clone());
-    script.extend((0..3).map(|_| Step::Skip(millis(0))));
+    script.extend((0..3).map(|_| Step::SkipToDeadline(millis(0))));
     script.extend(take);
-    script.push(undefined.first().map_or(Step::Eof, |words| Step::Blurt(words.clone())));
+    script.push(
+        undefined.first().map_or(Step::EndOfStream, |spec| Step::ReceiveUnchecked(spec.clone())),
+    );
     script
 }
 
@@ -109,15 +106,16 @@ fn every_pair_of_versions_gets_on_as_the_reference_has_it() {
                 let usual = Setup::new(network, own, direction);
                 for min_remote_version in [usual.min_remote_version, 0] {
                     let setup = Setup { min_remote_version, ..usual.clone() };
-                    for (what, count) in duel::run(&setup, &conversation(network, own, remote)) {
+                    for (what, count) in lockstep::run(&setup, &conversation(network, own, remote))
+                    {
                         *seen.entry(what).or_insert(0) += count;
                     }
                 }
             }
         }
     }
-    for words in one_of_each() {
-        let command = words.command();
+    for spec in one_of_each() {
+        let command = spec.command();
         assert!(seen.contains_key(&format!("event: {command}")), "{command} never came");
     }
 }
@@ -128,12 +126,12 @@ fn before_a_verack_come_as_many_messages_as_the_version_allows() {
         for version in 1..=network.chain().newest_version() {
             for direction in [Direction::Inbound, Direction::Outbound] {
                 for early in 0..=3 {
-                    let ping = |nonce| say(Words::Plain(Message::Ping(Ping { nonce })));
-                    let mut script = vec![opening(version.cast_signed())];
+                    let ping = |nonce| receive(MessageSpec::Plain(Message::Ping(Ping { nonce })));
+                    let mut script = vec![receive_version(version.cast_signed())];
                     script.extend((0..early).map(ping));
-                    script.push(say(Words::Plain(Message::VerAck)));
+                    script.push(receive(MessageSpec::Plain(Message::VerAck)));
                     script.push(ping(9));
-                    duel::run(&Setup::new(network, version, direction), &script);
+                    lockstep::run(&Setup::new(network, version, direction), &script);
                 }
             }
         }
@@ -148,7 +146,7 @@ fn scripts_reach_what_they_should() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..CASES {
         let (setup, script) = strategy.new_tree(&mut runner).expect("a script").current();
-        for (what, count) in duel::run(&setup, &script) {
+        for (what, count) in lockstep::run(&setup, &script) {
             *seen.entry(what).or_default() += count;
         }
     }
@@ -161,7 +159,7 @@ fn scripts_reach_what_they_should() {
 }
 
 /// Everything that scripts must reach: every end of a peer, every answer to the application, every
-/// timer, and what follows from each.
+/// timer, and what purpose from each.
 const REACHED: &[&str] = &[
     "announced: again",
     "announced: sent",

@@ -1,27 +1,27 @@
-//! Commands of the application, to both.
+//! Commands of the application to the peer and its model.
 
 use excc_peer::wire::{EncodedMessage, ErrorKind, HostAddress, Message, NetAddressV2, Ping};
 use excc_peer::{Announced, Network, SendError, SendErrorKind, Timer};
 
-use super::{Duel, name, number};
-use crate::common::hash;
-use crate::reference::Answer;
-use crate::script::Step;
-use crate::words::{ENOUGH, Words, address, reject};
+use super::common::hash;
+use super::messages::{ENOUGH, MessageSpec, address, reject};
+use super::model::Answer;
+use super::script::Step;
+use super::{Lockstep, name, number};
 
-impl Duel {
+impl Lockstep {
     /// A command of the application.
-    pub(super) fn wish(&mut self, step: &Step) {
+    pub(super) fn command(&mut self, step: &Step) {
         match step {
-            Step::Send(words) => {
-                if let Some(message) = words.message(self.setup.network.chain()) {
+            Step::Send(spec) => {
+                if let Some(message) = spec.message(self.setup.network.chain()) {
                     self.send(message);
                 }
             }
-            Step::SendOften(command, times, gap) => {
-                let words = Words::Zeros(*command, ENOUGH);
+            Step::SendRepeatedly(command, times, gap) => {
+                let spec = MessageSpec::Zeros(*command, ENOUGH);
                 for _ in 0..*times {
-                    if let Some(message) = words.message(self.setup.network.chain()) {
+                    if let Some(message) = spec.message(self.setup.network.chain()) {
                         self.send(message);
                         self.compare();
                     }
@@ -31,16 +31,16 @@ impl Duel {
             Step::SendPings(count) => {
                 (10..10 + count).for_each(|nonce| self.send(Ping { nonce }.into()));
             }
-            Step::SendEncoded(words, is_foreign) => self.send_encoded(words, *is_foreign),
-            Step::PushHeaders(..) | Step::PushBlocks(..) => self.push_request(step),
+            Step::SendEncoded(spec, is_foreign) => self.send_encoded(spec, *is_foreign),
+            Step::PushGetHeaders(..) | Step::PushGetBlocks(..) => self.push_request(step),
             Step::PushAddrs(count, tor) => self.push_addrs(*count, *tor),
             Step::PushReject => {
                 let pushed = self.peer.push_reject(self.now, reject(3)).map(number);
                 let pushed = pushed.map_err(|error| error.kind);
-                assert_eq!(pushed, self.reference.send(self.now, &reject(3).into()));
+                assert_eq!(pushed, self.model.send(self.now, &reject(3).into()));
             }
-            Step::Announce(thing, relay) => {
-                let vector = thing.vector(self.setup.network.chain());
+            Step::Announce(object, relay) => {
+                let vector = object.vector(self.setup.network.chain());
                 let answer = match self.peer.announce(self.now, vector, *relay) {
                     Announced::Queued(id) => Answer::Sent(number(id)),
                     other => Answer::Other(other),
@@ -49,41 +49,41 @@ impl Duel {
                 let drawn = deadlines.find(|&(timer, _)| timer == Timer::Trickle);
                 let drawn = drawn.map(|(_, at)| at);
                 drop(deadlines);
-                assert_eq!(answer, self.reference.announce(self.now, vector, *relay, drawn));
-                self.saw(match answer {
+                assert_eq!(answer, self.model.announce(self.now, vector, *relay, drawn));
+                self.count(match answer {
                     Answer::Sent(_) => "announced: sent".into(),
                     Answer::Other(other) => format!("announced: {other}"),
                 });
             }
             Step::Ping => {
                 let nonce = self.peer.ping(self.now);
-                assert_eq!(nonce.clone().map(drop), self.reference.ping(self.now));
+                assert_eq!(nonce.clone().map(drop), self.model.ping(self.now));
                 if let Ok(nonce) = nonce {
                     assert_ne!(nonce, 0, "stands for none");
-                    assert_eq!(*self.reference.nonces.ping.get_or_insert(nonce), nonce);
+                    assert_eq!(*self.model.nonces.ping.get_or_insert(nonce), nonce);
                 }
             }
-            Step::Accept => {
+            Step::AcceptVersion => {
                 self.peer.accept_version(self.now);
-                self.reference.accept_version(self.now);
+                self.model.accept_version(self.now);
             }
-            Step::Refuse => {
+            Step::RefuseVersion => {
                 self.peer.refuse_version(self.now);
-                self.reference.refuse_version(self.now);
+                self.model.refuse_version(self.now);
             }
             Step::Close => {
                 self.peer.close(self.now);
-                self.reference.close(self.now);
+                self.model.close(self.now);
             }
             Step::Shutdown(timeout) => {
                 let was_open = self.peer.close_reason().is_none();
                 let was_shutting_down = self.peer.is_shutting_down();
                 let had_announcements = self.peer.stats().waiting_announcements > 0;
                 self.peer.shutdown(self.now, *timeout);
-                self.reference.shutdown(self.now, *timeout);
+                self.model.shutdown(self.now, *timeout);
                 let still_has_some = self.peer.stats().waiting_announcements > 0;
                 let lingers = self.peer.linger_until().is_some();
-                self.saw(match self.peer.close_reason() {
+                self.count(match self.peer.close_reason() {
                     _ if !was_open => "shut down: too late".into(),
                     Some(_) if lingers => "shut down: nothing to send".into(),
                     Some(reason) => format!("shut down: at once, {}", name(reason)),
@@ -93,19 +93,19 @@ impl Duel {
                     None => "shut down: begins".into(),
                 });
             }
-            Step::AddKnown(thing) => {
-                let vector = thing.vector(self.setup.network.chain());
+            Step::AddKnownInventory(object) => {
+                let vector = object.vector(self.setup.network.chain());
                 self.peer.add_known_inventory(self.now, vector);
-                self.reference.add_known_inventory(self.now, vector);
+                self.model.add_known_inventory(self.now, vector);
             }
-            Step::IsKnown(thing) => {
-                let vector = thing.vector(self.setup.network.chain());
+            Step::IsKnownInventory(object) => {
+                let vector = object.vector(self.setup.network.chain());
                 let is_known = self.peer.is_known_inventory(self.now, &vector);
-                assert_eq!(is_known, self.reference.is_known_inventory(self.now, &vector));
+                assert_eq!(is_known, self.model.is_known_inventory(self.now, &vector));
             }
             Step::UpdateLastBlock(height) => {
                 self.peer.update_last_block(self.now, *height);
-                self.reference.update_last_block(self.now, *height);
+                self.model.update_last_block(self.now, *height);
             }
             other => panic!("not of the application: {other:?}"),
         }
@@ -117,30 +117,30 @@ impl Duel {
             assert_eq!(*given_back, message);
         }
         let sent = sent.map(number).map_err(|error| error.kind);
-        self.saw_sent(&sent);
-        assert_eq!(sent, self.reference.send(self.now, &message));
+        self.count_sent(&sent);
+        assert_eq!(sent, self.model.send(self.now, &message));
     }
 
     fn push_request(&mut self, step: &Step) {
         let hashes = |numbers: &[u32]| numbers.iter().map(|&n| hash(n)).collect::<Vec<_>>();
         let (pushed, expected) = match step {
-            Step::PushBlocks(locator, stop) => {
+            Step::PushGetBlocks(locator, stop) => {
                 let (locator, stop) = (hashes(locator), hash(*stop));
                 let pushed = self.peer.push_getblocks(self.now, locator.clone(), stop);
                 let message = Message::GetBlocks;
-                (pushed, self.reference.push_request(self.now, message, &locator, stop))
+                (pushed, self.model.push_request(self.now, message, &locator, stop))
             }
-            Step::PushHeaders(locator, stop) => {
+            Step::PushGetHeaders(locator, stop) => {
                 let (locator, stop) = (hashes(locator), hash(*stop));
                 let pushed = self.peer.push_getheaders(self.now, locator.clone(), stop);
                 let message = Message::GetHeaders;
-                (pushed, self.reference.push_request(self.now, message, &locator, stop))
+                (pushed, self.model.push_request(self.now, message, &locator, stop))
             }
             other => panic!("no request: {other:?}"),
         };
         let pushed = pushed.map(|id| id.map(number)).map_err(|error| error.kind);
         if let Ok(id) = pushed {
-            self.saw(if id.is_some() { "pushed: request" } else { "pushed: nothing again" });
+            self.count(if id.is_some() { "pushed: request" } else { "pushed: nothing again" });
         }
         assert_eq!(pushed, expected);
     }
@@ -172,9 +172,9 @@ impl Duel {
                 (Err(kind), drawn.map(sent).collect())
             }
         };
-        assert_eq!(pushed, self.reference.push_addrs(self.now, &addresses, &drawn));
+        assert_eq!(pushed, self.model.push_addrs(self.now, &addresses, &drawn));
         if let Ok((_, sent)) = pushed {
-            self.saw(match sent.len() {
+            self.count(match sent.len() {
                 0 => "pushed: no addresses",
                 1_000 => "pushed: 1,000 addresses",
                 _ => "pushed: addresses",
@@ -182,10 +182,10 @@ impl Duel {
         }
     }
 
-    fn send_encoded(&mut self, words: &Words, is_foreign: bool) {
+    fn send_encoded(&mut self, spec: &MessageSpec, is_foreign: bool) {
         let network = self.setup.network;
         let chain = network.chain();
-        let Some(message) = words.message(chain) else { return };
+        let Some(message) = spec.message(chain) else { return };
         let sender = if is_foreign {
             Network::new("other", chain, !network.magic(), 1, network.genesis())
         } else {
@@ -201,8 +201,8 @@ impl Duel {
             assert_eq!(*given_back, encoded);
         }
         let sent = sent.map(number).map_err(|error| error.kind);
-        self.saw_sent(&sent);
-        match self.reference.send_encoded(self.now, &message, is_foreign) {
+        self.count_sent(&sent);
+        match self.model.send_encoded(self.now, &message, is_foreign) {
             Ok(id) => assert_eq!(sent, Ok(id)),
             Err(Some(kind)) => assert_eq!(sent, Err(kind)),
             Err(None) => assert!(
@@ -213,8 +213,8 @@ impl Duel {
         }
     }
 
-    fn saw_sent(&mut self, sent: &Result<u64, SendErrorKind>) {
-        self.saw(match sent {
+    fn count_sent(&mut self, sent: &Result<u64, SendErrorKind>) {
+        self.count(match sent {
             Ok(_) => "sent",
             Err(SendErrorKind::NotReady) => "not sent: not ready",
             Err(SendErrorKind::ShuttingDown) => "not sent: shutting down",

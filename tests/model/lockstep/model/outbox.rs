@@ -1,19 +1,177 @@
-//! Output of the reference.
+//! The queue of frames (`docs/protocol.md`, 9).
 
-use std::net::{Ipv6Addr, SocketAddr};
+use excc_peer::wire::{Command, EncodedMessage, Message, Ping, Version};
+use excc_peer::{CloseReason, Instant, Network, Overflow, SendErrorKind, Timer};
 
-use excc_peer::wire::{Command, EncodedMessage, Message, PeerAddress, Services, Version};
-use excc_peer::{CloseReason, Instant, Overflow, SendErrorKind, Timer};
-
-use super::Reference;
-use crate::common::{QUEUED, remote};
-use crate::parts::{Content, Follows, Frame, ModelEvent, Starts, put_off};
+use super::requests::answers;
+use super::{Model, ModelEvent, extended};
+use crate::lockstep::common::QUEUED;
 
 /// Bytes up to which one more frame is lent, and the most frames.
 const MAX_LENT: usize = 256 * 1024;
+
 const MAX_LENT_FRAMES: usize = 128;
 
-impl Reference {
+/// A frame in the queue.
+pub(crate) struct Frame {
+    pub(crate) content: Content,
+    pub(crate) purpose: Purpose,
+    /// When a `ping` was answered, if that was before the driver said that it was sent.
+    pub(crate) answered_at: Option<Instant>,
+}
+
+impl Frame {
+    pub(crate) const fn new(content: Content, purpose: Purpose) -> Self {
+        Self { content, purpose, answered_at: None }
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        match &self.content {
+            Content::Bytes(command, _) => *command,
+            Content::OwnVersion(_) => Command::Version,
+            Content::OwnPing => Command::Ping,
+        }
+    }
+
+    /// The frame, with the nonces that the peer was seen to have drawn.
+    pub(crate) fn bytes(&self, network: &Network, nonces: &Nonces) -> Vec<u8> {
+        let message = match &self.content {
+            Content::Bytes(_, bytes) => return bytes.clone(),
+            Content::OwnVersion(version) => {
+                Version { nonce: nonces.version.unwrap_or(0), ..version.clone() }.into()
+            }
+            Content::OwnPing => Message::Ping(Ping { nonce: nonces.ping.unwrap_or(0) }),
+        };
+        let frame = EncodedMessage::new(network, network.chain().newest_version(), &message);
+        frame.expect("the peer's own can be encoded").to_bytes().to_vec()
+    }
+
+    pub(crate) fn len(&self, network: &Network) -> usize {
+        match &self.content {
+            Content::Bytes(_, bytes) => bytes.len(),
+            _ => self.bytes(network, &Nonces::default()).len(),
+        }
+    }
+
+    /// Where the nonce is that only the peer knows.
+    pub(crate) fn nonce_at(&self) -> Option<usize> {
+        match self.content {
+            Content::Bytes(..) => None,
+            // After the number, the services, the time and two addresses.
+            Content::OwnVersion(_) => Some(24 + 4 + 8 + 8 + 26 + 26),
+            Content::OwnPing => Some(24),
+        }
+    }
+
+    /// The nonce of a `ping`, as far as it was seen.
+    pub(crate) fn ping_nonce(&self, nonces: &Nonces) -> Option<u64> {
+        match self.purpose {
+            Purpose::OwnPing => nonces.ping,
+            Purpose::Receipt(_, Starts::RoundTrip(nonce)) => Some(nonce),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of a frame, or a message of which only the peer knows the nonce.
+pub(crate) enum Content {
+    Bytes(Command, Vec<u8>),
+    OwnVersion(Version),
+    OwnPing,
+}
+
+/// The consequence of sending the last byte of a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Handshake,
+    Pong,
+    OwnPing,
+    Announcements,
+    Receipt(u64, Starts),
+}
+
+impl Purpose {
+    pub(crate) fn is_limited(self) -> bool {
+        matches!(self, Self::Announcements | Self::Receipt(..))
+    }
+}
+
+/// The span that starts when a message of the application was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Starts {
+    Nothing,
+    /// The round trip of a `ping` with that nonce.
+    RoundTrip(u64),
+    /// The time for the answer to a request, which has the receipt's number.
+    Answer(Command),
+}
+
+/// The nonces that the peer was seen to have drawn.
+#[derive(Default)]
+pub(crate) struct Nonces {
+    pub(crate) version: Option<u64>,
+    /// The nonce of the peer's own `ping` in the queue.
+    pub(crate) ping: Option<u64>,
+}
+
+impl Model {
+    pub(super) fn check_sendable(&self, command: Command) -> Result<(), SendErrorKind> {
+        match (&self.closed, command) {
+            (Some(reason), _) => Err(SendErrorKind::Closed(reason.clone())),
+            _ if self.shuts_down_by.is_some() => Err(SendErrorKind::ShuttingDown),
+            (None, Command::Version | Command::VerAck) => Err(SendErrorKind::Handshake(command)),
+            (None, _) if self.remote_version.is_none() => Err(SendErrorKind::NotReady),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn send(&mut self, now: Instant, message: &Message) -> Result<u64, SendErrorKind> {
+        self.set_time(now);
+        let command = message.command();
+        self.check_sendable(command)?;
+        let frame = EncodedMessage::new(&self.setup.network, self.protocol().version, message)?;
+        let is_welcome = self.is_welcome(message) && self.is_welcome_again(message);
+        if !is_welcome && !self.setup.send_unwelcome {
+            return Err(SendErrorKind::Unwelcome(command));
+        }
+        if let Message::GetData(vectors) = message {
+            let limit = self.setup.max_requested;
+            let requested = self.requested() + vectors.len();
+            if requested > limit {
+                return Err(SendErrorKind::TooManyRequested { requested, limit });
+            }
+        }
+        self.make_room(frame.len())?;
+        self.count_once(message);
+        let id = self.receipts;
+        self.receipts += 1;
+        self.on_request_queued(id, message);
+        let starts = match message {
+            Message::Ping(ping) => Starts::RoundTrip(ping.nonce),
+            Message::GetData(_) => Starts::Answer(command),
+            _ if !answers(command).is_empty() => Starts::Answer(command),
+            _ => Starts::Nothing,
+        };
+        self.push(message, Purpose::Receipt(id, starts));
+        Ok(id)
+    }
+
+    /// Sends what is encoded already, for another network perhaps: nothing says in which access
+    /// that is refused.
+    pub(crate) fn send_encoded(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        is_foreign: bool,
+    ) -> Result<u64, Option<SendErrorKind>> {
+        self.set_time(now);
+        self.check_sendable(message.command())?;
+        if is_foreign {
+            return Err(None);
+        }
+        Ok(self.send(now, message)?)
+    }
+
     pub(super) fn encode(&self, message: &Message) -> Vec<u8> {
         let frame = EncodedMessage::new(&self.setup.network, self.protocol().version, message);
         frame.expect("can be encoded").to_bytes().to_vec()
@@ -23,43 +181,17 @@ impl Reference {
         Content::Bytes(message.command(), self.encode(message))
     }
 
-    pub(super) fn push(&mut self, message: &Message, follows: Follows) {
-        self.push_frame(Frame::new(self.content(message), follows));
+    pub(super) fn push(&mut self, message: &Message, purpose: Purpose) {
+        self.push_frame(Frame::new(self.content(message), purpose));
     }
 
     /// The frames of the handshake go before all others.
-    fn push_frame(&mut self, frame: Frame) {
-        let at = match frame.follows {
-            Follows::Handshake => self.handshake_frames(),
+    pub(super) fn push_frame(&mut self, frame: Frame) {
+        let at = match frame.purpose {
+            Purpose::Handshake => self.handshake_frames(),
             _ => self.frames.len(),
         };
         self.frames.insert(at, frame);
-    }
-
-    pub(super) fn push_version(&mut self) {
-        let remote_services =
-            self.remote_version.as_ref().map_or(Services::empty(), |version| version.services);
-        let hidden = SocketAddr::from(([0, 0, 0, 0], 0));
-        let address = if self.setup.hides_address { hidden } else { remote() };
-        let version = Version {
-            protocol_version: self.protocol().version.cast_signed(),
-            services: self.setup.services,
-            timestamp: self.wall_clock(),
-            receiver: PeerAddress::new(remote_services, address),
-            sender: PeerAddress::from_parts(self.setup.services, Ipv6Addr::UNSPECIFIED, 0),
-            nonce: 0,
-            user_agent: self.setup.user_agent().into(),
-            start_height: self.setup.start_height,
-            relay: self.setup.relay,
-        };
-        self.push_frame(Frame::new(Content::OwnVersion(version), Follows::Handshake));
-    }
-
-    pub(super) fn push_ping(&mut self) {
-        if !self.frames.iter().any(|frame| frame.follows == Follows::OwnPing) {
-            self.nonces.ping = None;
-            self.push_frame(Frame::new(Content::OwnPing, Follows::OwnPing));
-        }
     }
 
     pub(super) fn make_room(&mut self, bytes: usize) -> Result<(), SendErrorKind> {
@@ -79,7 +211,7 @@ impl Reference {
     /// Bytes of the frames that are limited, a frame that was sent in part included.
     pub(crate) fn queued_bytes(&self) -> usize {
         let network = &self.setup.network;
-        let limited = self.frames.iter().filter(|frame| frame.follows.is_limited());
+        let limited = self.frames.iter().filter(|frame| frame.purpose.is_limited());
         limited.map(|frame| frame.len(network) + QUEUED).sum()
     }
 
@@ -87,16 +219,12 @@ impl Reference {
         self.frames.len() + self.pongs.len()
     }
 
-    pub(crate) fn waiting_announcements(&self) -> usize {
-        self.waiting.len()
-    }
-
     pub(super) fn handshake_frames(&self) -> usize {
-        self.frames.iter().take_while(|frame| frame.follows == Follows::Handshake).count()
+        self.frames.iter().take_while(|frame| frame.purpose == Purpose::Handshake).count()
     }
 
     /// The frames that may be sent: before the handshake is done, only its own.
-    fn free_frames(&self) -> &[Frame] {
+    pub(super) fn free_frames(&self) -> &[Frame] {
         if self.is_done { &self.frames } else { &self.frames[..self.handshake_frames()] }
     }
 
@@ -155,7 +283,7 @@ impl Reference {
     }
 
     /// How many of the first frames may be lent at once: until they have enough bytes.
-    fn lendable_frames(&self) -> usize {
+    pub(super) fn lendable_frames(&self) -> usize {
         let mut bytes = 0;
         let mut frames = self.free_frames().iter();
         let is_one_more = |frame: &Frame| {
@@ -215,38 +343,26 @@ impl Reference {
             (self.deadlines.at(Timer::Write), self.setup.write_timeout)
             && len > 0
         {
-            let at = put_off(at, self.sending_at, len, self.setup.write_rate, timeout);
+            let at = extended(at, self.sending_at, len, self.setup.write_rate, timeout);
             self.deadlines.move_to(Timer::Write, at);
         }
         self.close_if_all_was_sent();
         len
     }
 
-    /// Ends what the application wants ended, once nothing is left to send.
-    pub(super) fn close_if_all_was_sent(&mut self) {
-        if let Some(at) = self.shuts_down_by
-            && self.frames.is_empty()
-            && self.pongs.is_empty()
-            && self.waiting.is_empty()
-        {
-            self.close_for(CloseReason::Local);
-            self.linger_until = Some(at);
-        }
-    }
-
-    fn on_frame_sent(&mut self, frame: Frame, len: usize) {
+    pub(super) fn on_frame_sent(&mut self, frame: Frame, len: usize) {
         self.traffic[1].push((frame.command(), len));
         self.wire.extend(frame.bytes(&self.setup.network, &self.nonces));
         self.last_send = Some(self.sending_at);
-        match frame.follows {
-            Follows::OwnPing => {
+        match frame.purpose {
+            Purpose::OwnPing => {
                 let nonce = self.nonces.ping.take();
                 self.on_ping_sent(
                     nonce.expect("it was seen before it was sent"),
                     frame.answered_at,
                 );
             }
-            Follows::Receipt(id, starts) => {
+            Purpose::Receipt(id, starts) => {
                 match starts {
                     Starts::Nothing => {}
                     Starts::RoundTrip(nonce) => self.on_ping_sent(nonce, frame.answered_at),

@@ -1,18 +1,39 @@
-//! The pings and pongs of the reference.
+//! Pings, pongs and round trips (`docs/protocol.md`, 6).
 
 use std::time::Duration;
 
 use excc_peer::wire::{Message, Pong};
-use excc_peer::{Instant, Timer};
+use excc_peer::{Instant, SendErrorKind, Timer};
 
-use super::Reference;
-use crate::parts::{Follows, Frame, ModelEvent};
+use super::{Content, Frame, Model, ModelEvent, Purpose};
 
 /// Most pings without an answer that are remembered, and most pongs that wait.
 const MAX_PINGS: usize = 16;
+
 const MAX_PONGS: usize = 64;
 
-impl Reference {
+impl Model {
+    /// Queues a `ping`, unless one waits that will do; its nonce will be seen.
+    pub(crate) fn ping(&mut self, now: Instant) -> Result<(), SendErrorKind> {
+        self.set_time(now);
+        match &self.closed {
+            Some(reason) => Err(SendErrorKind::Closed(reason.clone())),
+            None if self.shuts_down_by.is_some() => Err(SendErrorKind::ShuttingDown),
+            None if !self.is_done => Err(SendErrorKind::NotReady),
+            None => {
+                self.push_ping();
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn push_ping(&mut self) {
+        if !self.frames.iter().any(|frame| frame.purpose == Purpose::OwnPing) {
+            self.nonces.ping = None;
+            self.push_frame(Frame::new(Content::OwnPing, Purpose::OwnPing));
+        }
+    }
+
     /// A `ping` of the remote's: its answer waits.
     pub(super) fn on_ping(&mut self, nonce: u64) {
         self.pongs.push(nonce);
@@ -23,9 +44,9 @@ impl Reference {
     }
 
     /// The waiting pongs become frames, unless some are in the queue. They overtake all but what
-    /// may be under way.
+    /// may be under access.
     pub(super) fn queue_pongs(&mut self) {
-        if self.frames.iter().any(|frame| frame.follows == Follows::Pong) {
+        if self.frames.iter().any(|frame| frame.purpose == Purpose::Pong) {
             return;
         }
         let at = self.handshake_frames().max(self.lent).max(usize::from(self.sent > 0));
@@ -34,7 +55,7 @@ impl Reference {
         }
         for (place, nonce) in std::mem::take(&mut self.pongs).into_iter().enumerate() {
             let content = self.content(&Message::Pong(Pong { nonce }));
-            self.frames.insert(at + place, Frame::new(content, Follows::Pong));
+            self.frames.insert(at + place, Frame::new(content, Purpose::Pong));
         }
     }
 
@@ -64,14 +85,14 @@ impl Reference {
     }
 
     /// A closed peer that may still send what was queued awaits no answer.
-    fn start_pong_deadline(&mut self) {
+    pub(super) fn start_pong_deadline(&mut self) {
         if self.closed.is_some() {
             return;
         }
         self.deadlines.set_after(Timer::Pong, self.remote_clock(), self.setup.pong_timeout);
     }
 
-    fn measure(&mut self, nonce: u64, time: Duration) {
+    pub(super) fn measure(&mut self, nonce: u64, time: Duration) {
         self.round_trip = Some(time);
         self.emit(ModelEvent::RoundTrip(nonce, time), 0);
     }

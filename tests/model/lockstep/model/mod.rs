@@ -1,33 +1,74 @@
-//! A plain, slow and independent model of a peer: it keeps all received bytes in one run and
-//! all frames to be sent in one list, and derives everything else anew each time.
+//! A plain and independent model of a peer, written from the rules of `docs/protocol.md`: it keeps
+//! all received bytes in one run and all frames to be sent in one list, and derives everything
+//! else anew each time.
 
+mod end;
+mod handshake;
+mod helpers;
 mod input;
-mod leaving;
+mod keepalive;
 mod limits;
-mod pings;
+mod outbox;
+mod relay;
 mod requests;
-mod time;
-mod wishes;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use excc_peer::wire::{Command, InvVect, Message, Protocol, Version};
-use excc_peer::{CloseReason, Direction, Hash, Instant, Timer};
+use excc_peer::{CloseReason, Direction, Established, Event, Hash, Instant, Timer};
 
-pub(crate) use wishes::Answer;
+pub(crate) use end::is_banned_for;
+pub(crate) use relay::Answer;
+pub(crate) use requests::{Subject, answers};
 
-use crate::parts::{Asked, Deadlines, Follows, Frame, Known, ModelEvent, Nonces};
-use crate::setup::Setup;
+use crate::lockstep::setup::Setup;
 use limits::{Bucket, MemPoolScore};
-
-/// How long after fatal input the last bytes may take.
-const LAST_TRY: Duration = Duration::from_secs(1);
+use outbox::{Content, Frame, Nonces, Purpose};
+use relay::Known;
+use requests::Request;
+use timers::{Deadlines, extended};
 
 /// The end of time never comes, but the moment before it does.
 const LAST_DEADLINE: Instant = Instant::from_nanos(Instant::MAX.as_nanos() - 1);
 
-pub(crate) struct Reference {
+/// An event, with receipts as plain numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ModelEvent {
+    VersionReceived(Version),
+    VerAckReceived,
+    Established(u32, i64),
+    /// A message, and whether it was solicited.
+    Message(Message, bool),
+    RoundTrip(u64, Duration),
+    OverBudget(Command),
+    Sent(u64),
+    NotSent(u64),
+    Closed(CloseReason),
+}
+
+impl From<Event> for ModelEvent {
+    fn from(event: Event) -> Self {
+        let number = |id: excc_peer::SendId| id.to_string().parse().expect("ids are numbers");
+        match event {
+            Event::VersionReceived(version) => Self::VersionReceived((*version).clone()),
+            Event::VerAckReceived => Self::VerAckReceived,
+            Event::Established(Established { version, time_offset, .. }) => {
+                Self::Established(version, time_offset)
+            }
+            Event::Message { message, solicited } => Self::Message(message, solicited),
+            Event::RoundTrip { nonce, time } => Self::RoundTrip(nonce, time),
+            Event::OverBudget { command } => Self::OverBudget(command),
+            Event::Sent(id) => Self::Sent(number(id)),
+            Event::NotSent(id) => Self::NotSent(number(id)),
+            Event::Closed(reason) => Self::Closed(reason),
+            other => panic!("an event that the model does not have: {other:?}"),
+        }
+    }
+}
+
+pub(crate) struct Model {
     setup: Setup,
     pub(crate) started: Instant,
     pub(crate) now: Instant,
@@ -82,7 +123,7 @@ pub(crate) struct Reference {
     waiting: Vec<InvVect>,
     pub(crate) known: Known,
 
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) outstanding: Vec<Request>,
     /// Until when something must answer the requests of a command, on the remote's clock.
     dues: Vec<(Command, Instant)>,
     /// How many messages may be larger than an unsolicited one, by command.
@@ -112,9 +153,9 @@ pub(crate) struct Reference {
     pub(crate) notes: Vec<&'static str>,
 }
 
-impl Reference {
+impl Model {
     pub(crate) fn new(setup: &Setup, now: Instant) -> Self {
-        let mut reference = Self {
+        let mut model = Self {
             setup: setup.clone(),
             started: now,
             now,
@@ -153,7 +194,7 @@ impl Reference {
                 lifetime: setup.known_lifetime,
                 vectors: Vec::new(),
             },
-            asked: Vec::new(),
+            outstanding: Vec::new(),
             dues: Vec::new(),
             allowances: BTreeMap::new(),
             budgets: limits::buckets(setup, now),
@@ -172,12 +213,12 @@ impl Reference {
             over_budget: BTreeMap::new(),
             notes: Vec::new(),
         };
-        reference.deadlines.set(Timer::Handshake, now + setup.handshake_timeout);
-        reference.deadlines.set_after(Timer::Idle, now, setup.idle_timeout);
+        model.deadlines.set(Timer::Handshake, now + setup.handshake_timeout);
+        model.deadlines.set_after(Timer::Idle, now, setup.idle_timeout);
         if setup.direction == Direction::Outbound {
-            reference.push_version();
+            model.push_version();
         }
-        reference
+        model
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -190,11 +231,6 @@ impl Reference {
 
     pub(crate) fn is_established(&self) -> bool {
         self.is_done && self.closed.is_none()
-    }
-
-    /// Whether the peer is outbound and in its handshake, so that its nonce counts.
-    pub(crate) fn has_nonce_in_use(&self) -> bool {
-        self.setup.direction == Direction::Outbound && !self.is_done && self.closed.is_none()
     }
 
     pub(crate) fn wants_read(&self) -> bool {
@@ -213,31 +249,12 @@ impl Reference {
         !self.events.is_empty() || !self.after.is_empty()
     }
 
-    /// How many received bytes were not taken.
-    pub(crate) fn untaken(&self) -> usize {
-        self.received.len() - self.taken
-    }
-
     fn is_backpressured(&self) -> bool {
         let bytes: usize = self.events.iter().map(|(_, bytes)| bytes).sum();
         let is_reviewed = self.remote_version.is_some() && !self.is_accepted;
         (self.setup.reviews && is_reviewed)
             || self.events.len() >= self.setup.max_waiting_events
             || (bytes > 0 && bytes >= self.setup.max_waiting_event_bytes)
-    }
-
-    /// Sets the clock. The remote's stands still in a span with back-pressure at some time.
-    fn set_time(&mut self, now: Instant) {
-        let now = now.max(self.now);
-        if self.was_backpressured {
-            self.deadlines.stopped += now - self.now;
-        }
-        self.now = now;
-        self.was_backpressured = self.is_backpressured();
-    }
-
-    fn remote_clock(&self) -> Instant {
-        self.deadlines.remote_clock(self.now)
     }
 
     fn note(&mut self, what: &'static str) {
@@ -247,62 +264,6 @@ impl Reference {
     fn emit(&mut self, event: ModelEvent, bytes: usize) {
         self.events.push((event, bytes));
         self.was_backpressured |= self.is_backpressured();
-    }
-
-    fn close_for(&mut self, reason: CloseReason) {
-        if self.closed.is_some() {
-            return;
-        }
-        self.shuts_down_by = None;
-        self.waiting.clear();
-        self.asked.clear();
-        self.dues.clear();
-        self.deadlines.clear_all();
-        let (has_try, lingers) = match reason {
-            CloseReason::RemoteClosed => (true, false),
-            CloseReason::Cut(_)
-            | CloseReason::Decode(_)
-            | CloseReason::PayloadTooLarge { .. }
-            | CloseReason::Unsolicited { .. }
-            | CloseReason::OverBudget { .. }
-            | CloseReason::NotVersion(_)
-            | CloseReason::NotVerAck(_)
-            | CloseReason::DuplicateVersion
-            | CloseReason::DuplicateVerAck => (true, true),
-            _ => (false, false),
-        };
-        self.closed = Some(reason);
-        let end_at = (self.now + LAST_TRY).min(LAST_DEADLINE);
-        self.linger_until = lingers.then_some(end_at);
-        if has_try && self.has_something_to_send() {
-            self.tries = 2 + u8::from(self.lent > 0);
-            self.deadlines.set(Timer::Shutdown, end_at);
-            self.note("last try: begins");
-        } else {
-            self.abandon();
-        }
-    }
-
-    /// Drops the queue of a closed peer, and lets the last events come.
-    fn abandon(&mut self) {
-        self.tries = 0;
-        self.deadlines.clear_all();
-        self.pongs.clear();
-        for frame in self.frames.drain(..) {
-            if let Follows::Receipt(id, _) = frame.follows {
-                self.after.push(ModelEvent::NotSent(id));
-            }
-        }
-        (self.sent, self.lent) = (0, 0);
-        self.after.extend(self.closed.clone().map(ModelEvent::Closed));
-    }
-
-    /// Ends the last try to send something, if there is one.
-    fn end_try(&mut self, note: &'static str) {
-        if self.tries > 0 {
-            self.note(note);
-            self.abandon();
-        }
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<ModelEvent> {

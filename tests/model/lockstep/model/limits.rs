@@ -1,18 +1,18 @@
-//! Limits of size and rate in both directions.
+//! Limits of size and rate in both directions (`docs/protocol.md`, 7.5 and 11).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use excc_peer::wire::{Command, InvType, Message};
-use excc_peer::{CloseReason, Instant};
+use excc_peer::wire::{Command, InvType, InvVect, Message};
+use excc_peer::{Chain, CloseReason, Instant};
 
-use super::Reference;
-use super::requests::is_tracked;
-use crate::parts::{ModelEvent, answers};
-use crate::setup::Setup;
+use super::requests::{answers, is_tracked};
+use super::{Model, ModelEvent};
+use crate::lockstep::setup::Setup;
 
 /// The points that nodes give for a `mempool`, and the score above which they ban.
 const MEMPOOL_POINTS: f64 = 33.0;
+
 const MAX_SCORE: f64 = 100.0;
 
 /// The `inv`s that may answer one `mempool`.
@@ -28,20 +28,20 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    fn new((burst, time): (u64, Duration), now: Instant) -> Self {
+    pub(super) fn new((burst, time): (u64, Duration), now: Instant) -> Self {
         // No clock shows more time than this.
         let (burst, time) = (burst.into(), time.as_nanos().min(u64::MAX.into()));
         Self { burst, time, level: burst * time, at: now }
     }
 
-    fn has(&mut self, tokens: u128, now: Instant) -> bool {
+    pub(super) fn has(&mut self, tokens: u128, now: Instant) -> bool {
         let more = (now - self.at).as_nanos() * self.burst;
         self.level = (self.level + more).min(self.burst * self.time);
         self.at = now;
         self.level >= tokens * self.time
     }
 
-    fn take(&mut self, tokens: u128) {
+    pub(super) fn take(&mut self, tokens: u128) {
         self.level -= tokens * self.time;
         // It is full again at the end of time.
         let most = (Instant::MAX - self.at).as_nanos() * self.burst;
@@ -67,14 +67,14 @@ pub(super) struct MemPoolScore {
 }
 
 impl MemPoolScore {
-    fn after_one_more(&self, now: Instant) -> f64 {
+    pub(super) fn after_one_more(&self, now: Instant) -> f64 {
         let minutes = (now - self.at).as_secs_f64() / 60.0;
         let halved = self.score * 0.5_f64.powf(minutes.floor());
         halved * (1.0 - minutes.fract() / 2.0) + MEMPOOL_POINTS
     }
 }
 
-impl Reference {
+impl Model {
     /// Judges a header by the size that it claims.
     pub(super) fn admit_size(&mut self, command: Command, len: usize) -> Result<(), CloseReason> {
         self.check_size(command, len)?;
@@ -86,7 +86,7 @@ impl Reference {
         Ok(())
     }
 
-    fn check_size(&self, command: Command, len: usize) -> Result<(), CloseReason> {
+    pub(super) fn check_size(&self, command: Command, len: usize) -> Result<(), CloseReason> {
         if let Some(limit) = self.setup.max_payload(command).filter(|&limit| len > limit) {
             return Err(CloseReason::PayloadTooLarge { command, len, limit });
         }
@@ -104,7 +104,7 @@ impl Reference {
         self.check_size(command, len).is_err()
     }
 
-    /// As many larger messages may come as were asked for.
+    /// As many larger messages may come as were requested.
     pub(super) fn allow_answers(&mut self, message: &Message) {
         let mut allow = |command, count| {
             *self.allowances.entry(kind_of(command)).or_default() += count;
@@ -156,9 +156,27 @@ impl Reference {
         Ok(())
     }
 
+    /// Whether the network's nodes accept a message at all.
+    pub(super) fn is_welcome(&self, message: &Message) -> bool {
+        let is_decred = self.setup.network.chain() == Chain::Decred;
+        let has_mixes = is_decred && self.protocol().version >= 10;
+        let is_served = |vector: &InvVect| {
+            [InvType::TX, InvType::BLOCK].contains(&vector.kind())
+                || (vector.kind() == InvType::MIX && has_mixes)
+        };
+        match message {
+            Message::Inv(vectors) => !vectors.is_empty(),
+            Message::Addr(addresses) => !addresses.is_empty(),
+            Message::GetData(vectors) => !vectors.is_empty() && vectors.iter().all(is_served),
+            Message::GetCFilter(_) | Message::GetCFHeaders(_) | Message::GetCFTypes => false,
+            Message::GetMinings | Message::MiningState(_) => !is_decred,
+            _ => true,
+        }
+    }
+
     /// Whether the network's nodes accept a message that they accept a few times only.
     pub(super) fn is_welcome_again(&self, message: &Message) -> bool {
-        let is_decred = self.setup.network == crate::common::DCR;
+        let is_decred = self.setup.network == crate::lockstep::common::DCR;
         match message {
             Message::MemPool => self.mempool_score.after_one_more(self.now) <= MAX_SCORE,
             Message::GetInitState(_) => !(is_decred && self.has_sent_init_state[0]),

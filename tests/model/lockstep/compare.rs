@@ -1,0 +1,92 @@
+//! The state of a peer and of its model.
+
+use std::collections::BTreeMap;
+
+use excc_peer::Traffic;
+use excc_peer::wire::{Command, Version};
+
+use super::Lockstep;
+use super::common::remote;
+
+impl Lockstep {
+    /// Both must be in the same state, as far as it can be seen.
+    pub(super) fn compare(&self) {
+        let (peer, model) = (&self.peer, &self.model);
+        assert_eq!(peer.deadlines().collect::<Vec<_>>(), model.deadlines.all());
+        assert_eq!(peer.next_deadline(), model.deadlines.next());
+        assert_eq!(peer.poll_timeout(), model.deadlines.next().map(|(_, at)| at));
+        assert_eq!(self.buffer.len(), model.untaken(), "bytes left in the buffer");
+        assert_eq!(peer.close_reason(), model.closed.as_ref());
+        let shuts_down = model.shuts_down_by.is_some();
+        assert_eq!(peer.is_shutting_down(), shuts_down, "shutting down");
+        assert_eq!(peer.linger_until(), model.linger_until, "lingers");
+        assert_eq!(peer.wants_read(), model.wants_read(), "wants to read");
+        assert_eq!(peer.wants_write(), model.wants_write(), "wants to write");
+        assert_eq!(peer.has_events(), model.has_events(), "has events");
+        assert_eq!(peer.can_resume(), model.can_resume(), "can resume");
+        assert_eq!(peer.is_established(), model.is_established(), "established");
+        assert_eq!(peer.verack_received(), model.has_verack, "verack");
+        assert_eq!(peer.wants_headers(), model.wants_headers, "sendheaders");
+        assert_eq!(peer.fee_filter(), model.fee_filter);
+        assert_eq!(peer.last_block(), model.last_block);
+        assert_eq!(peer.protocol_version(), model.protocol().version);
+        assert_eq!(peer.remote_version().map(|version| &**version), self.remote_version());
+        assert!(self.wire.starts_with(&model.wire), "the bytes that were sent");
+        if let Some(nonce) = model.nonces.version {
+            let is_in_use = peer.config().sent_nonces().contains(nonce);
+            assert_eq!(is_in_use, model.has_nonce_in_use(), "the nonce counts");
+        }
+        self.compare_stats();
+    }
+
+    fn remote_version(&self) -> Option<&Version> {
+        self.model.remote_version.as_ref()
+    }
+
+    fn compare_stats(&self) {
+        let (stats, model) = (self.peer.stats(), &self.model);
+        let theirs = self.remote_version();
+        assert_eq!((stats.remote_address, self.peer.remote_address()), (remote(), remote()));
+        assert_eq!(stats.direction, self.setup.direction);
+        assert_eq!(stats.connected_at, model.started);
+        assert_eq!(stats.services, theirs.map(|version| version.services));
+        assert_eq!(stats.user_agent.as_ref(), theirs.map(|version| &version.user_agent));
+        let advertised = theirs.map(|version| version.protocol_version.cast_unsigned());
+        assert_eq!(stats.advertised_version, advertised);
+        assert_eq!(stats.negotiated_version, theirs.map(|_| self.version_in_force()));
+        assert_eq!(stats.start_height, theirs.map(|version| version.start_height));
+        assert_eq!(stats.last_block, model.last_block);
+        assert_eq!(stats.time_offset, theirs.map(|_| model.time_offset));
+        assert_eq!(stats.relay, theirs.map(|version| version.relay));
+        assert_eq!(stats.wants_headers, model.wants_headers);
+        assert_eq!(stats.fee_filter, model.fee_filter);
+        assert_eq!(stats.last_send, model.last_send);
+        assert_eq!(stats.last_receive, model.last_receive);
+        assert_eq!(stats.bytes_sent, model.bytes_sent);
+        assert_eq!(stats.bytes_received, model.taken as u64);
+        assert_eq!(stats.outstanding_ping, model.pings.last().map(|&(nonce, _)| nonce));
+        assert_eq!(stats.last_ping, model.last_ping);
+        assert_eq!(stats.round_trip, model.round_trip);
+        assert_eq!(stats.queued_frames, model.queued_frames());
+        assert_eq!(stats.queued_bytes, model.queued_bytes());
+        assert_eq!(stats.waiting_announcements, model.waiting_announcements());
+        assert_eq!(stats.waiting_events, model.events.len());
+        assert_eq!(stats.requested, model.requested());
+        assert_eq!(stats.known_inventory, model.known.vectors.len());
+
+        let mut commands: BTreeMap<Command, ([Traffic; 2], u32)> = BTreeMap::new();
+        for (direction, frames) in model.traffic.iter().enumerate() {
+            for &(command, len) in frames {
+                let traffic = &mut commands.entry(command).or_default().0[direction];
+                traffic.messages += 1;
+                traffic.bytes += len as u64;
+            }
+        }
+        for (&command, &count) in &model.over_budget {
+            commands.entry(command).or_default().1 = count;
+        }
+        let seen = stats.commands.iter();
+        let seen = seen.map(|of| (of.command, ([of.received, of.sent], of.over_budget)));
+        assert!(seen.eq(commands), "{:?}", stats.commands);
+    }
+}
