@@ -1,18 +1,21 @@
-//! Replays what the fuzz targets have found worth keeping.
+//! Replays the corpora of the fuzz targets.
 
+#[path = "../fuzz/src/decoder/mod.rs"]
+mod decoder;
 #[path = "../fuzz/src/frame.rs"]
 mod frame;
-#[path = "../fuzz/src/handshake/mod.rs"]
-mod handshake;
+#[cfg(feature = "sim")]
 #[path = "../fuzz/src/input.rs"]
 mod input;
+#[path = "model/lockstep/mod.rs"]
+mod lockstep;
 #[path = "../fuzz/src/message.rs"]
 mod message;
 #[cfg(feature = "sim")]
 #[path = "../fuzz/src/pair/mod.rs"]
 mod pair;
-#[path = "../fuzz/src/peer/mod.rs"]
-mod peer;
+#[path = "../fuzz/src/script.rs"]
+mod script;
 #[path = "../fuzz/src/sound.rs"]
 mod sound;
 #[path = "../fuzz/src/walk.rs"]
@@ -36,27 +39,27 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
-fn every_stream_is_decoded_soundly() {
+fn streams_decode_the_same_in_one_piece_and_in_many() {
     replay("frame", frame::run);
 }
 
 #[test]
-fn every_payload_is_decoded_soundly() {
+fn decoded_payloads_encode_to_the_same_bytes() {
     replay("message", message::run);
 }
 
 #[test]
-fn every_handshake_is_as_modelled() {
-    replay("handshake", handshake::run);
+fn a_peer_in_its_handshake_agrees_with_its_model() {
+    replay("handshake", script::handshake);
 }
 
 #[test]
-fn every_peer_lives_soundly() {
-    replay("peer", peer::run);
+fn a_peer_after_its_handshake_agrees_with_its_model() {
+    replay("peer", script::peer);
 }
 
 #[test]
 #[cfg(feature = "sim")]
-fn every_pair_agrees() {
+fn two_peers_agree_on_what_was_sent() {
     replay("pair", pair::run);
 }

@@ -1,12 +1,14 @@
-//! Fuzzes the handshake of a peer.
+//! Fuzzes a peer in the handshake.
 
 #![no_main]
 
-#[path = "../src/handshake/mod.rs"]
-mod handshake;
-#[path = "../src/input.rs"]
-mod input;
+#[path = "../src/decoder/mod.rs"]
+mod decoder;
 #[path = "../src/limit.rs"]
 mod limit;
+#[path = "../../tests/model/lockstep/mod.rs"]
+mod lockstep;
+#[path = "../src/script.rs"]
+mod script;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| handshake::run(data));
+libfuzzer_sys::fuzz_target!(init: script::print_on_panic(), |data: &[u8]| script::handshake(data));

@@ -1,12 +1,14 @@
-//! Fuzzes the behaviour of a peer.
+//! Fuzzes the life of a peer after the handshake.
 
 #![no_main]
 
-#[path = "../src/input.rs"]
-mod input;
+#[path = "../src/decoder/mod.rs"]
+mod decoder;
 #[path = "../src/limit.rs"]
 mod limit;
-#[path = "../src/peer/mod.rs"]
-mod peer;
+#[path = "../../tests/model/lockstep/mod.rs"]
+mod lockstep;
+#[path = "../src/script.rs"]
+mod script;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| peer::run(data));
+libfuzzer_sys::fuzz_target!(init: script::print_on_panic(), |data: &[u8]| script::peer(data));

@@ -50,10 +50,10 @@ impl Lockstep {
                 let drawn = drawn.map(|(_, at)| at);
                 drop(deadlines);
                 assert_eq!(answer, self.model.announce(self.now, vector, *relay, drawn));
-                self.count(match answer {
-                    Answer::Sent(_) => "announced: sent".into(),
-                    Answer::Other(other) => format!("announced: {other}"),
-                });
+                match answer {
+                    Answer::Sent(_) => self.count("announced: sent"),
+                    Answer::Other(other) => self.count(format_args!("announced: {other}")),
+                }
             }
             Step::Ping => {
                 let nonce = self.peer.ping(self.now);
@@ -83,15 +83,17 @@ impl Lockstep {
                 self.model.shutdown(self.now, *timeout);
                 let still_has_some = self.peer.stats().waiting_announcements > 0;
                 let lingers = self.peer.linger_until().is_some();
-                self.count(match self.peer.close_reason() {
-                    _ if !was_open => "shut down: too late".into(),
-                    Some(_) if lingers => "shut down: nothing to send".into(),
-                    Some(reason) => format!("shut down: at once, {}", name(reason)),
-                    None if was_shutting_down => "shut down: again".into(),
-                    None if still_has_some => "shut down: no room to announce".into(),
-                    None if had_announcements => "shut down: announces".into(),
-                    None => "shut down: begins".into(),
-                });
+                match self.peer.close_reason().cloned() {
+                    _ if !was_open => self.count("shut down: too late"),
+                    Some(_) if lingers => self.count("shut down: nothing to send"),
+                    Some(reason) => {
+                        self.count(format_args!("shut down: at once, {}", name(&reason)));
+                    }
+                    None if was_shutting_down => self.count("shut down: again"),
+                    None if still_has_some => self.count("shut down: no room to announce"),
+                    None if had_announcements => self.count("shut down: announces"),
+                    None => self.count("shut down: begins"),
+                }
             }
             Step::AddKnownInventory(object) => {
                 let vector = object.vector(self.setup.network.chain());
@@ -113,8 +115,12 @@ impl Lockstep {
 
     fn send(&mut self, message: Message) {
         let sent = self.peer.send(self.now, message.clone());
-        if let Err(SendError { message: given_back, .. }) = &sent {
-            assert_eq!(*given_back, message);
+        if let Err(error) = &sent {
+            assert_eq!(error.message, message);
+            assert!(error.to_string().starts_with("not sent: "));
+            if let SendErrorKind::Encode(error) = &error.kind {
+                assert_eq!(error.command(), message.command());
+            }
         }
         let sent = sent.map(number).map_err(|error| error.kind);
         self.count_sent(&sent);

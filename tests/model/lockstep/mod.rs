@@ -4,9 +4,11 @@
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 #[path = "../../common/mod.rs"]
 pub(crate) mod common;
+pub(crate) mod frames;
 pub(crate) mod messages;
 pub(crate) mod script;
 pub(crate) mod setup;
+pub(crate) mod values;
 
 mod commands;
 mod compare;
@@ -15,6 +17,8 @@ mod receive;
 mod transmit;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::rc::Rc;
 use std::time::Duration;
 
 use excc_peer::wire::InputBuffer;
@@ -23,12 +27,13 @@ use excc_peer::{
 };
 
 use common::rng;
-use model::{Model, ModelEvent, is_banned_for};
-use script::{Access, Step};
+use messages::MessageSpec;
+use model::{Model, ModelEvent, blame, is_banned_for};
+use script::{Access, Delivery, Step};
 use setup::{OTHER_NONCE, Setup};
 
-pub(crate) struct Lockstep {
-    setup: Setup,
+struct Lockstep {
+    setup: Rc<Setup>,
     other_nonces: Vec<SentNonce>,
     peer: PeerState,
     model: Model,
@@ -39,27 +44,26 @@ pub(crate) struct Lockstep {
     last_received: Vec<u8>,
     /// Bytes that arrived and that the peer has not taken.
     buffer: InputBuffer,
-    /// Bytes that were written and that the next `Transmit` is advanced past.
-    written: Vec<u8>,
-    /// Bytes that a `Transmit` was advanced past.
-    wire: Vec<u8>,
-    /// Outcomes, and how often each was seen.
-    pub(crate) seen: BTreeMap<String, usize>,
+    /// How many bytes were written that the next `Transmit` is advanced past.
+    written: usize,
+    outcomes: Option<Outcomes>,
 }
 
+/// Outcomes, and how often each was seen.
+pub(crate) type Outcomes = BTreeMap<String, usize>;
+
 /// Runs a script on a peer and on its model, and compares them after each step. Returns the
-/// outcomes, and how often each was seen.
-pub(crate) fn run(setup: &Setup, script: &[Step]) -> BTreeMap<String, usize> {
-    let mut lockstep = Lockstep::new(setup);
-    for (at, step) in script.iter().enumerate() {
-        let _printed = PrintStep(at, step);
-        let was_shutting_down = lockstep.peer.is_shutting_down();
-        lockstep.step(step);
-        lockstep.count_shutdown(was_shutting_down);
-        lockstep.compare();
-    }
-    lockstep.end();
-    lockstep.seen
+/// outcomes.
+#[allow(dead_code, reason = "fuzz targets count no outcomes")]
+pub(crate) fn run(setup: &Setup, script: &[Step]) -> Outcomes {
+    let outcomes = Some(Outcomes::new());
+    Lockstep::new(setup.clone(), outcomes).run(script).unwrap_or_default()
+}
+
+/// Runs a script in the same way, without counting outcomes.
+#[allow(dead_code, reason = "property tests count outcomes")]
+pub(crate) fn check(setup: Setup, script: &[Step]) {
+    Lockstep::new(setup, None).run(script);
 }
 
 /// Prints the step of a script at which the two parted.
@@ -74,7 +78,8 @@ impl Drop for PrintStep<'_> {
 }
 
 impl Lockstep {
-    fn new(setup: &Setup) -> Self {
+    fn new(setup: Setup, outcomes: Option<Outcomes>) -> Self {
+        let setup = Rc::new(setup);
         let make = match setup.direction {
             Direction::Inbound => PeerState::inbound,
             Direction::Outbound => PeerState::outbound,
@@ -82,40 +87,49 @@ impl Lockstep {
         // The clock can go back from here.
         let now = Instant::from_secs(1_000);
         let (config, other_nonces) = setup.config();
-        let (remote, unix_time) = (setup.remote(), setup.unix_time);
+        let unix_time = UnixTime::from_secs(setup.unix_time.as_secs());
         let lockstep = Self {
-            setup: setup.clone(),
             other_nonces,
-            peer: make(
-                config,
-                remote,
-                now,
-                UnixTime::from_secs(unix_time.as_secs()),
-                &mut rng(setup.seed),
-            ),
-            model: Model::new(setup, now),
+            peer: make(config, setup.remote(), now, unix_time, &mut rng(setup.seed)),
+            model: Model::new(&setup, now),
+            setup,
             now,
             in_flight: Vec::new(),
             last_received: Vec::new(),
             buffer: InputBuffer::new(),
-            written: Vec::new(),
-            wire: Vec::new(),
-            seen: BTreeMap::new(),
+            written: 0,
+            outcomes,
         };
         lockstep.compare();
         lockstep
     }
 
-    fn count(&mut self, what: impl Into<String>) {
-        *self.seen.entry(what.into()).or_default() += 1;
+    fn run(mut self, script: &[Step]) -> Option<Outcomes> {
+        for (at, step) in script.iter().enumerate() {
+            let _printed = PrintStep(at, step);
+            let was_shutting_down = self.peer.is_shutting_down();
+            self.step(step);
+            self.count_shutdown(was_shutting_down);
+            self.compare();
+        }
+        self.end();
+        self.outcomes
     }
 
-    /// Notes how a shutdown went.
+    fn count(&mut self, outcome: impl Display) {
+        if let Some(outcomes) = &mut self.outcomes {
+            *outcomes.entry(outcome.to_string()).or_default() += 1;
+        }
+    }
+
     fn count_shutdown(&mut self, was_shutting_down: bool) {
-        let closed = self.peer.close_reason().map(name);
-        match (was_shutting_down, self.peer.linger_until(), closed) {
-            (true, Some(_), Some(_)) => self.count("shut down: all left"),
-            (true, None, Some(reason)) => self.count(format!("shut down: {reason}")),
+        if !was_shutting_down {
+            return;
+        }
+        let reason = self.peer.close_reason().cloned();
+        match (self.peer.linger_until(), reason) {
+            (Some(_), Some(_)) => self.count("shut down: all left"),
+            (None, Some(reason)) => self.count(format_args!("shut down: {}", name(&reason))),
             _ => {}
         }
     }
@@ -147,6 +161,9 @@ impl Lockstep {
             Step::PollEvents(most) => self.poll(*most),
             Step::Transmit(len, access, earlier) => self.transmit(*len, *access, *earlier),
             Step::ReceiveVersion(..)
+            | Step::ReceiveEncodedVersion(..)
+            | Step::ReceiveBadFrame(..)
+            | Step::ReceivePayload(..)
             | Step::Receive(..)
             | Step::ReceiveUnchecked(..)
             | Step::ReceivePings(..)
@@ -161,7 +178,7 @@ impl Lockstep {
             | Step::Resume
             | Step::EndOfStream
             | Step::ConnectionLost => self.receive_step(step),
-            wish => self.command(wish),
+            command => self.command(command),
         }
     }
 
@@ -173,11 +190,13 @@ impl Lockstep {
         self.peer.handle_timeout(self.now);
         let reason = self.peer.close_reason();
         let [fired, spared] = self.model.handle_timeout(self.now, reason);
+        let next = self.peer.poll_timeout();
+        assert!(next.is_none_or(|next| next > self.model.now), "a deadline remains due");
         for timer in fired {
-            self.count(format!("timer: {timer}"));
+            self.count(format_args!("timer: {timer}"));
         }
         for timer in spared {
-            self.count(format!("spared: {timer}"));
+            self.count(format_args!("spared: {timer}"));
         }
     }
 
@@ -186,31 +205,40 @@ impl Lockstep {
             let event = self.peer.poll_event().map(ModelEvent::from);
             assert_eq!(event, self.model.poll_event());
             let Some(event) = event else { return };
-            if let ModelEvent::Message(message, true) = &event {
-                self.count(format!("solicited: {}", message.command()));
+            if let ModelEvent::Closed(reason) = &event {
+                self.check_reason(reason);
             }
-            self.count(match event {
-                ModelEvent::VersionReceived(version) if version.nonce == OTHER_NONCE => {
-                    "event: another nonce".into()
-                }
-                ModelEvent::VersionReceived(_) => "event: version".into(),
-                ModelEvent::VerAckReceived => "event: verack".into(),
-                ModelEvent::Established(..) => format!("event: {} established", self.setup.network),
-                ModelEvent::Message(message, _) => format!("event: {}", message.command()),
-                ModelEvent::RoundTrip(..) => "event: round trip".into(),
-                ModelEvent::OverBudget(_) => "event: over budget".into(),
-                ModelEvent::Sent(_) => "event: sent".into(),
-                ModelEvent::NotSent(_) => "event: not sent".into(),
-                ModelEvent::Closed(reason) => {
-                    self.check_blame(&reason);
-                    format!("closed: {}", name(&reason))
-                }
-            });
+            if self.outcomes.is_some() {
+                self.count_event(&event);
+            }
         }
     }
 
-    /// Nodes ban for what cannot be decoded, with exceptions, and for nothing else.
-    fn check_blame(&self, reason: &CloseReason) {
+    fn count_event(&mut self, event: &ModelEvent) {
+        let network = self.setup.network;
+        match event {
+            ModelEvent::VersionReceived(version) if version.nonce == OTHER_NONCE => {
+                self.count("event: another nonce");
+            }
+            ModelEvent::VersionReceived(_) => self.count("event: version"),
+            ModelEvent::VerAckReceived => self.count("event: verack"),
+            ModelEvent::Established(..) => self.count(format_args!("event: {network} established")),
+            ModelEvent::Message(message, solicited) => {
+                if *solicited {
+                    self.count(format_args!("solicited: {}", message.command()));
+                }
+                self.count(format_args!("event: {}", message.command()));
+            }
+            ModelEvent::RoundTrip(..) => self.count("event: round trip"),
+            ModelEvent::OverBudget(_) => self.count("event: over budget"),
+            ModelEvent::Sent(_) => self.count("event: sent"),
+            ModelEvent::NotSent(_) => self.count("event: not sent"),
+            ModelEvent::Closed(reason) => self.count(format_args!("closed: {}", name(reason))),
+        }
+    }
+
+    /// The verdict on the end, and its text.
+    fn check_reason(&self, reason: &CloseReason) {
         let chain = self.setup.network.chain();
         let is_banned = match reason {
             CloseReason::Decode(error) => {
@@ -219,6 +247,8 @@ impl Lockstep {
             _ => false,
         };
         assert_eq!(reason.is_violation(chain), is_banned, "{reason}");
+        assert_eq!(reason.blame(), blame(reason), "{reason}");
+        assert!(!reason.to_string().is_empty());
     }
 
     /// Sends and polls everything, closes the peer unless it is closed, and checks that it stays
@@ -233,15 +263,31 @@ impl Lockstep {
         self.compare();
         self.now += Duration::from_secs(1_000_000);
         self.time_out();
-        self.transmit(usize::MAX, Access::Batch(usize::MAX), Duration::ZERO);
-        self.poll(usize::MAX);
-        self.compare();
+        for step in AFTER_THE_END {
+            self.step(step);
+            self.compare();
+        }
         for note in std::mem::take(&mut self.model.notes) {
             self.count(note);
         }
     }
 }
 
+/// Calls that have no effect on a closed peer.
+const AFTER_THE_END: &[Step] = &[
+    Step::EndOfStream,
+    Step::ConnectionLost,
+    Step::RefuseVersion,
+    Step::AcceptVersion,
+    Step::ReceivePings(1, Delivery::AtOnce),
+    Step::Send(MessageSpec::Tx(0)),
+    Step::Ping,
+    Step::Shutdown(Duration::MAX),
+    Step::Transmit(usize::MAX, Access::Batch(usize::MAX), Duration::ZERO),
+    Step::PollEvents(1),
+];
+
+/// The number of a receipt, which is the text of its `Display`.
 fn number(id: SendId) -> u64 {
     id.to_string().parse().expect("ids are numbers")
 }

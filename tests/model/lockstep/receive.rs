@@ -1,9 +1,10 @@
 //! Input from the remote to the peer and its model.
 
-use excc_peer::wire::{Command, Message, PeerAddress, Ping, Pong, Services, Version};
+use excc_peer::wire::{Command, Decoder, InputBuffer, Message, Ping, Pong, TrailingBytes, Version};
 
 use super::Lockstep;
-use super::common::{frame, hash};
+use super::common::{frame, hash, raw_frame};
+use super::frames::{ErrorName, remote_version};
 use super::messages::{BEFORE_STOP, GENESIS, MessageSpec, Object, one_of_each, stop_hash};
 use super::model::{Subject, answers};
 use super::script::{Delivery, Step, VersionFields};
@@ -17,6 +18,23 @@ impl Lockstep {
             Step::ReceiveVersion(fields, delivery) => {
                 let version = self.version(fields).into();
                 self.receive_message(&MessageSpec::Plain(version), *delivery);
+            }
+            Step::ReceiveEncodedVersion(fields, encoding, delivery) => {
+                let rejects = self.setup.trailing == TrailingBytes::Reject;
+                let version = self.version(fields);
+                let (frame, expected) = encoding.frame(self.setup.network, version, rejects);
+                let expected = expected.map(|version| Message::Version(version.into()));
+                assert_eq!(self.decode(&frame), expected);
+                self.deliver(&frame, *delivery);
+            }
+            Step::ReceiveBadFrame(bad, delivery) => {
+                let (frame, error) = bad.bytes(self.setup.network);
+                assert_eq!(self.decode(&frame), Err(error));
+                self.deliver(&frame, *delivery);
+            }
+            Step::ReceivePayload(command, payload) => {
+                let name = command.as_str().as_bytes();
+                self.deliver(&raw_frame(self.setup.network, name, payload), Delivery::AtOnce);
             }
             Step::Receive(spec, delivery) => self.receive_checked(spec, *delivery),
             Step::ReceiveUnchecked(spec) => self.receive_message(spec, Delivery::AtOnce),
@@ -93,6 +111,16 @@ impl Lockstep {
         }
     }
 
+    /// The outcome of decoding a frame alone.
+    fn decode(&self, frame: &[u8]) -> Result<Message, ErrorName> {
+        let mut decoder = Decoder::new(self.setup.network, self.version_in_force());
+        decoder.set_trailing_bytes(self.setup.trailing);
+        match decoder.decode(&mut InputBuffer::from(frame)) {
+            Ok(frame) => Ok(frame.expect("a whole frame").message),
+            Err(error) => Err(error.kind().name()),
+        }
+    }
+
     /// The frame of a message, or of another one where it would end the peer.
     fn checked_frame(&self, spec: &MessageSpec) -> Vec<u8> {
         let command = spec.command();
@@ -145,14 +173,11 @@ impl Lockstep {
         let nonce = fields.nonce.or(self.model.nonces.version);
         Version {
             protocol_version: fields.number.unwrap_or(self.setup.version.cast_signed()),
-            services: Services::NODE_NETWORK | Services::NODE_CF,
             timestamp: fields.timestamp,
-            receiver: PeerAddress::UNSPECIFIED,
-            sender: PeerAddress::UNSPECIFIED,
             nonce: nonce.unwrap_or(0x5eed),
-            user_agent: "/remote:1/".into(),
             start_height: fields.start_height,
             relay: fields.relay,
+            ..remote_version()
         }
     }
 
@@ -189,6 +214,9 @@ impl Lockstep {
         self.buffer.extend_from_slice(bytes);
         let result = self.peer.handle_input(self.now, &mut self.buffer);
         assert_eq!(result, self.model.handle_input(self.now, bytes));
+        if !self.buffer.is_empty() {
+            assert_eq!(*self.buffer.reserve(), *self.model.unconsumed(), "bytes not taken");
+        }
         if self.peer.close_reason().is_none() && !self.peer.wants_read() {
             self.count("back-pressure");
         }

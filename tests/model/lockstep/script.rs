@@ -5,6 +5,7 @@ use std::time::Duration;
 use excc_peer::Relay;
 use excc_peer::wire::Command;
 
+use super::frames::{BadFrame, VersionEncoding};
 use super::messages::{MessageSpec, Object};
 
 /// One step of a script.
@@ -12,6 +13,12 @@ use super::messages::{MessageSpec, Object};
 pub(crate) enum Step {
     /// The remote sends a `version`.
     ReceiveVersion(VersionFields, Delivery),
+    /// The same, encoded in another form.
+    ReceiveEncodedVersion(VersionFields, VersionEncoding, Delivery),
+    /// The remote sends a frame that no version accepts.
+    ReceiveBadFrame(BadFrame, Delivery),
+    /// The remote sends a frame of that command with any payload.
+    ReceivePayload(Command, Vec<u8>),
     /// The remote sends a message, or `getaddr` where the message would close the peer.
     Receive(MessageSpec, Delivery),
     /// The remote sends a message, whether or not it closes the peer.

@@ -14,34 +14,31 @@ impl Lockstep {
     pub(super) fn transmit(&mut self, most: usize, access: Access, earlier: Duration) {
         let at = Instant::ZERO + self.now.since_epoch().saturating_sub(earlier);
         let (mut out, model) = (self.peer.transmit(at), &mut self.model);
-        let wire = &mut self.wire;
-        let mut advance = |out: &mut Transmit<'_>, model: &mut Model, bytes: &[u8]| {
-            out.advance(bytes.len());
-            wire.extend_from_slice(&bytes[..model.advance(bytes.len())]);
+        let advance = |out: &mut Transmit<'_>, model: &mut Model, bytes: usize| {
+            out.advance(bytes);
+            model.advance(bytes);
         };
         model.begin_transmit(at);
-        let written = std::mem::take(&mut self.written);
-        if !written.is_empty() {
-            advance(&mut out, model, &written);
+        if self.written > 0 {
+            advance(&mut out, model, std::mem::take(&mut self.written));
         }
         assert_eq!(out.remaining(), model.remaining());
         match access {
             Access::Chunks(_) | Access::ChunksAfterBatch(_) => {
                 if let Access::ChunksAfterBatch(frames) = access {
-                    let mut shared = out.batch(frames);
-                    let seen = shared.copy_to_bytes(shared.remaining());
-                    assert_eq!(seen.len(), model.lend(frames, &seen));
+                    lend_batch(&out, model, frames);
                 }
                 let mut rest = most.min(out.remaining());
                 while rest > 0 {
-                    let mut chunk = out.chunk().to_vec();
+                    let chunk = out.chunk();
                     assert!(!chunk.is_empty());
-                    model.lend(1, &chunk);
-                    chunk.truncate(rest);
-                    advance(&mut out, model, &chunk);
-                    rest -= chunk.len();
+                    model.lend(1, chunk);
+                    let len = chunk.len().min(rest);
+                    advance(&mut out, model, len);
+                    rest -= len;
                 }
                 if let Access::Chunks(true) = access {
+                    assert_eq!(out.chunk().is_empty(), !out.has_remaining());
                     model.lend(1, out.chunk());
                 } else if !out.has_remaining() {
                     // Advancing beyond the end stops there.
@@ -51,25 +48,32 @@ impl Lockstep {
             Access::Vectored(slices) => {
                 let mut slices = vec![IoSlice::new(&[]); slices];
                 let count = out.chunks_vectored(&mut slices);
-                let mut seen: Vec<u8> =
-                    slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+                assert!(slices[..count].iter().all(|slice| !slice.is_empty()));
+                let seen: Vec<u8> =
+                    slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
                 assert_eq!(seen.is_empty(), slices.is_empty() || !out.has_remaining());
-                model.lend(model.frames_in(seen.len()), &seen);
-                seen.truncate(most);
-                advance(&mut out, model, &seen);
+                let all = model.lend(model.frames_in(seen.len()), &seen);
+                // Where slices are left over, they have all that may be lent.
+                assert!(count == slices.len() || seen.len() == all);
+                advance(&mut out, model, seen.len().min(most));
             }
             Access::Batch(frames) | Access::BatchUntilNext(frames) => {
-                let mut shared = out.batch(frames);
-                let mut seen = shared.copy_to_bytes(shared.remaining()).to_vec();
-                assert_eq!(seen.len(), model.lend(frames, &seen));
-                seen.truncate(most);
+                let len = lend_batch(&out, model, frames).min(most);
                 match access {
-                    Access::Batch(_) => advance(&mut out, model, &seen),
-                    _ => self.written = seen,
+                    Access::Batch(_) => advance(&mut out, model, len),
+                    _ => self.written = len,
                 }
             }
         }
         drop(out);
         model.end_transmit();
     }
+}
+
+/// Reads the first frames. Returns how many bytes they have.
+fn lend_batch(out: &Transmit<'_>, model: &mut Model, frames: usize) -> usize {
+    let mut batch = out.batch(frames);
+    let bytes = batch.copy_to_bytes(batch.remaining());
+    assert_eq!(bytes.len(), model.lend(frames, &bytes));
+    bytes.len()
 }

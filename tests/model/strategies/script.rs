@@ -10,6 +10,7 @@ use proptest::sample::select;
 
 use super::messages::{getheaders, headers, object, request, spec};
 use crate::lockstep::common::{ANSWERS, millis, secs};
+use crate::lockstep::frames::{BadFrame, PayloadEnd, UserAgent, VersionEncoding};
 use crate::lockstep::messages::{ENOUGH, MessageSpec, Object, reject};
 use crate::lockstep::script::{Access, Delivery, Step, TRANSMIT_ALL, VersionFields};
 use crate::lockstep::setup::OTHER_NONCE;
@@ -151,9 +152,12 @@ fn end() -> BoxedStrategy<Step> {
     let young = select(young).prop_map(|command| MessageSpec::Zeros(command, ENOUGH));
     prop_oneof![
         2 => (fields(), delivery()).prop_map(|(fields, delivery)| Step::ReceiveVersion(fields, delivery)),
+        1 => (bad_frame(), delivery()).prop_map(|(bad, delivery)| Step::ReceiveBadFrame(bad, delivery)),
+        1 => (select(Command::ALL), vec(any::<u8>(), 0..40))
+            .prop_map(|(command, payload)| Step::ReceivePayload(command, payload)),
         3 => damaged.prop_map(|(spec, at, flip, delivery)| Step::ReceiveDamaged(spec, at, flip, delivery)),
         2 => prop_oneof![spec(), young].prop_map(Step::ReceiveUnchecked),
-        4 => large().prop_map(Step::ReceiveUnchecked),
+        7 => large().prop_map(Step::ReceiveUnchecked),
         1 => vec(any::<u8>(), 0..40).prop_map(Step::ReceiveBytes),
         2 => Just(Step::EndOfStream),
         1 => Just(Step::ConnectionLost),
@@ -165,6 +169,38 @@ fn end() -> BoxedStrategy<Step> {
         8 => Just(Step::SkipToDeadline(Duration::ZERO)),
     ]
     .boxed()
+}
+
+/// A `version` in one of the forms that it may have, or in another one.
+fn encoding() -> impl Strategy<Value = VersionEncoding> {
+    let user_agent = select(vec![
+        UserAgent::Usual,
+        UserAgent::Empty,
+        UserAgent::Longest,
+        UserAgent::TooLong,
+        UserAgent::NotAscii,
+    ]);
+    let end = prop_oneof![
+        2 => Just(PayloadEnd::Whole),
+        3 => (0..6_usize).prop_map(PayloadEnd::AfterField),
+        1 => any::<usize>().prop_map(PayloadEnd::Cut),
+        1 => (1..20_usize).prop_map(PayloadEnd::Trailing),
+    ];
+    (user_agent, end).prop_map(|(user_agent, end)| VersionEncoding { user_agent, end })
+}
+
+fn bad_frame() -> impl Strategy<Value = BadFrame> {
+    select(vec![
+        BadFrame::WrongNetwork,
+        BadFrame::UnknownCommand,
+        BadFrame::MalformedCommand,
+        BadFrame::LongerThanAnyFrame,
+        BadFrame::TooLong(Command::VerAck),
+        BadFrame::TooLong(Command::Version),
+        BadFrame::TooLong(Command::Ping),
+        BadFrame::Truncated,
+        BadFrame::WrongChecksum,
+    ])
 }
 
 /// A script that mostly begins with a handshake, without which little happens, with other
@@ -183,9 +219,15 @@ pub(crate) fn script() -> impl Strategy<Value = Vec<Step>> {
     let verack = prop::option::weighted(0.9, delivery());
     let other = prop_oneof![9 => Just(vec![]), 1 => Just(vec![Step::OtherHandshakeCompletes])];
     let first = (other, few()).prop_map(|(other, few)| [other, few].concat());
-    let open = (first, (fields(), delivery()), early, verack, few()).prop_map(
-        |(first, (fields, version_pace), second, verack, third)| {
-            let version = Step::ReceiveVersion(fields, version_pace);
+    let version = prop_oneof![
+        20 => (fields(), delivery())
+            .prop_map(|(fields, delivery)| Step::ReceiveVersion(fields, delivery)),
+        1 => (fields(), encoding(), delivery()).prop_map(|(fields, encoding, delivery)| {
+            Step::ReceiveEncodedVersion(fields, encoding, delivery)
+        }),
+    ];
+    let open = (first, version, early, verack, few()).prop_map(
+        |(first, version, second, verack, third)| {
             let verack =
                 verack.map(|delivery| Step::Receive(MessageSpec::Plain(Message::VerAck), delivery));
             let take = vec![TRANSMIT_ALL, Step::AcceptVersion, Step::Resume];
@@ -195,13 +237,13 @@ pub(crate) fn script() -> impl Strategy<Value = Vec<Step>> {
     );
     let life = (vec(prop_oneof![100 => step(), 1 => end()], 0..60), theme())
         .prop_map(|(life, theme)| [life, theme].concat());
-    let fields = prop_oneof![20 => open, 1 => Just(Vec::new())];
+    let opening = prop_oneof![20 => open, 1 => Just(Vec::new())];
     let farewell = prop_oneof![2 => Just(Vec::new()), 1 => farewell()];
     let end = (vec(end(), 0..3), vec(step(), 0..4)).prop_map(|(end, more)| [end, more].concat());
     let end = prop_oneof![2 => end, 1 => last_try()];
-    (fields, life, unanswered(), farewell, end).prop_map(
-        |(fields, life, unanswered, farewell, end)| {
-            [fields, life, unanswered, farewell, end].concat()
+    (opening, life, unanswered(), farewell, end).prop_map(
+        |(opening, life, unanswered, farewell, end)| {
+            [opening, life, unanswered, farewell, end].concat()
         },
     )
 }

@@ -3,21 +3,19 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use excc_peer::wire::{Command, Services, TrailingBytes};
-use excc_peer::{Direction, Network, Overflow, UnixTime};
+use excc_peer::wire::Command;
+use excc_peer::{Direction, Network, Overflow};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::lockstep::common::{DCR, EXCC, QUEUED, UNIX_TIME, millis, nanos, secs};
+use crate::lockstep::common::{DCR, EXCC};
 use crate::lockstep::setup::{Limits, Setup};
+use crate::lockstep::values::*;
 
-/// The usual value mostly, else one of the others.
-fn mostly<T: std::fmt::Debug + Clone + 'static>(
-    usual: T,
-    others: impl Into<Vec<T>>,
-) -> impl Strategy<Value = T> {
-    prop_oneof![4 => Just(usual), 1 => select(others.into())]
+/// The first value mostly, else one of the others.
+fn mostly<T: std::fmt::Debug + Clone + 'static>(values: &[T]) -> impl Strategy<Value = T> {
+    prop_oneof![4 => Just(values[0].clone()), 1 => select(values[1..].to_vec())]
 }
 
 fn protocol() -> impl Strategy<Value = (Network, u32)> {
@@ -33,13 +31,13 @@ fn protocol() -> impl Strategy<Value = (Network, u32)> {
 fn manners() -> impl Strategy<Value = Setup> {
     (
         (protocol(), select(vec![Direction::Inbound, Direction::Outbound]), any::<u64>()),
-        mostly(None, [0, 1, 2, 5, 8, 12].map(Some)),
-        mostly(Services::empty(), [1, 1, 3, 5, 2].map(Services::from_bits_retain)),
-        mostly(2, [0, 1, 3]),
+        mostly(&MIN_REMOTE_VERSIONS),
+        mostly(&REQUIRED_SERVICES),
+        mostly(&MAX_BEFORE_VERACK),
         (any::<bool>(), any::<bool>(), prop::bool::weighted(0.25)),
         prop::bool::weighted(0.2),
-        mostly(UNIX_TIME, [0, u64::MAX, i64::MAX as u64 - 62_135_596_810].map(UnixTime::from_secs)),
-        mostly(None, [TrailingBytes::Ignore, TrailingBytes::Reject].map(Some)),
+        mostly(&UNIX_TIMES),
+        mostly(&TRAILING_BYTES),
         sizes(),
     )
         .prop_map(
@@ -83,40 +81,16 @@ type Sizes = (Vec<(Command, usize)>, Option<Vec<(Command, usize)>>, Vec<(Command
 
 /// How much of what a remote may send, and whether its address is mapped.
 fn sizes() -> impl Strategy<Value = Sizes> {
-    let limited = vec![
-        Command::Reject,
-        Command::Inv,
-        Command::Block,
-        Command::Tx,
-        Command::Headers,
-        Command::CFilter,
-        Command::GetHeaders,
-        Command::NotFound,
-        Command::MixPairReq,
-        Command::Addr,
-    ];
-    let size = select(vec![0, 20, 37, 73, 200, 300, 4_000]);
-    let size = || (select(limited.clone()), size.clone());
-    let payloads = prop_oneof![3 => Just(Vec::new()), 1 => vec(size(), 1..3)];
+    let size = || (select(&SIZED[..]), select(&SIZES[..]));
+    let payloads = prop_oneof![2 => Just(Vec::new()), 1 => vec(size(), 1..5)];
     // None leaves answers unlimited, and an empty list stands for the limits by default.
     let unsolicited = prop_oneof![
         3 => Just(None),
         2 => Just(Some(Vec::new())),
         1 => vec(size(), 1..4).prop_map(Some),
     ];
-    let counted = select(vec![
-        Command::Ping,
-        Command::Pong,
-        Command::Inv,
-        Command::Tx,
-        Command::GetData,
-        Command::GetAddr,
-        Command::Version,
-        Command::VerAck,
-    ]);
-    let time = || select(vec![millis(1), secs(1), secs(8), secs(600), Duration::MAX]);
-    let messages = (select(vec![1, 2, 4]), time());
-    let bytes = (select(vec![1, 32, 64, 160, 1_000]), time());
+    let messages = (select(&BUDGET_MESSAGES[..]), select(&BUDGET_TIMES[..]));
+    let bytes = (select(&BUDGET_BYTES[..]), select(&BUDGET_TIMES[..]));
     let limits = prop_oneof![
         2 => messages.clone().prop_map(|messages| (Some(messages), None)),
         1 => bytes.clone().prop_map(|bytes| (None, Some(bytes))),
@@ -124,49 +98,14 @@ fn sizes() -> impl Strategy<Value = Sizes> {
     ];
     let limits = (limits, prop::bool::weighted(0.2))
         .prop_map(|((messages, bytes), closes)| Limits { messages, bytes, closes });
-    let budgets = prop_oneof![2 => Just(Vec::new()), 1 => vec((counted, limits), 1..4)];
+    let budgets =
+        prop_oneof![2 => Just(Vec::new()), 1 => vec((select(&COUNTED[..]), limits), 1..4)];
     (payloads, unsolicited, budgets, any::<bool>())
-}
-
-/// An idle timeout, and an interval and a timeout of pings that go with it.
-fn keep_alive() -> impl Strategy<Value = [Option<Duration>; 3]> {
-    let second = Some(secs(1));
-    select(vec![
-        [Some(secs(120)), Some(secs(107)), None],
-        [Some(secs(120)), Some(secs(107)), Some(secs(20))],
-        [Some(secs(120)), None, None],
-        [Some(secs(30)), Some(secs(12)), None],
-        [Some(secs(15)), Some(secs(6)), Some(secs(5))],
-        [Some(secs(5)), second, None],
-        [None, Some(secs(107)), Some(secs(30))],
-        [None, Some(secs(7)), second],
-        [None, None, Some(secs(2))],
-        [None, second, Some(nanos(1))],
-        [None, second, Some(secs(3))],
-        [Some(secs(2)), Some(millis(900)), Some(millis(20))],
-        [Some(millis(30)), None, None],
-        [Some(Duration::MAX), Some(Duration::MAX - secs(1)), None],
-    ])
 }
 
 /// How long the answers to requests may take, beside the usual ones.
 fn response_timeouts() -> impl Strategy<Value = Vec<(Command, Option<Duration>)>> {
-    let requests = [
-        Command::GetData,
-        Command::GetInitState,
-        Command::GetHeaders,
-        Command::GetBlocks,
-        Command::MemPool,
-        Command::GetAddr,
-        Command::GetMinings,
-        Command::GetCFilter,
-        Command::GetCFTypes,
-        Command::GetCFilterV2,
-        Command::GetCFsV2,
-    ];
-    let timeout =
-        select(vec![None, Some(millis(20)), Some(secs(2)), Some(secs(40)), Some(Duration::MAX)]);
-    vec((select(requests.to_vec()), timeout), 0..5)
+    vec((select(&REQUESTS[..]), select(&RESPONSE_TIMEOUTS[..])), 0..5)
 }
 
 #[derive(Debug)]
@@ -182,19 +121,13 @@ struct Times {
 
 fn times() -> impl Strategy<Value = Times> {
     (
-        mostly(secs(30), [nanos(1), millis(60), secs(3), Duration::MAX]),
-        mostly(Some(secs(30)), [None, Some(millis(10)), Some(secs(2)), Some(Duration::MAX)]),
-        keep_alive(),
-        (rate(), rate()),
-        mostly(Some(secs(20)), [None, Some(millis(30)), Some(secs(1)), Some(Duration::MAX)]),
+        mostly(&HANDSHAKE_TIMEOUTS),
+        mostly(&VERACK_TIMEOUTS),
+        select(&KEEP_ALIVES[..]),
+        (mostly(&RATES), mostly(&RATES)),
+        mostly(&WRITE_TIMEOUTS),
         response_timeouts(),
-        select(vec![
-            millis(100)..=millis(500),
-            millis(300)..=millis(300),
-            Duration::ZERO..=Duration::ZERO,
-            secs(1)..=secs(10),
-            Duration::MAX..=Duration::MAX,
-        ]),
+        select(&TRICKLES[..]),
     )
         .prop_map(
             |(handshake, verack, keep_alive, (read, write), timeout, responses, trickle)| {
@@ -204,28 +137,22 @@ fn times() -> impl Strategy<Value = Times> {
         )
 }
 
-/// Bytes a second: so few that one is worth much time, or so many that none is.
-fn rate() -> impl Strategy<Value = u32> {
-    mostly(10_240, [1, 40, 1_000, u32::MAX])
-}
-
 /// Any peer, with limits so narrow that they are met.
 pub(crate) fn setup() -> impl Strategy<Value = Setup> {
     let announcing = (
-        mostly(50_000, [0, 1, 3]),
-        mostly(1_000, [0, 1, 5]),
-        mostly(secs(900), [Duration::ZERO, secs(3), Duration::MAX]),
-        mostly(1_000, [1, 2, 50_000]),
+        mostly(&MAX_WAITING_ANNOUNCEMENTS),
+        mostly(&KNOWN_CAPACITIES),
+        mostly(&KNOWN_LIFETIMES),
+        mostly(&INV_BATCHES),
     );
     let limits = (
-        mostly(40 * 1024 * 1024, [63, 64, 100, 135, 200, 1_000, 263_000].map(|len| len + QUEUED)),
+        mostly(&MAX_QUEUED_BYTES),
         select(vec![Overflow::Refuse, Overflow::Close]),
-        mostly(128, [1, 2, 3, 5]),
-        // Sizes of whole messages among them: an `inv` of one vector, and two of `ping`.
-        mostly(4 * 1024 * 1024, [0, 1, 61, 64, 100, 1_000]),
-        mostly(75_000, [0, 1, 4]),
+        mostly(&MAX_WAITING_EVENTS),
+        mostly(&MAX_WAITING_EVENT_BYTES),
+        mostly(&MAX_REQUESTED),
         prop::bool::weighted(0.2),
-        mostly(None, [Duration::ZERO, secs(1), Duration::MAX].map(Some)),
+        mostly(&DUPLICATE_REQUEST_LIFETIMES),
     );
     (manners(), times(), announcing, limits).prop_map(|(usual, times, announcing, limits)| {
         let [idle_timeout, ping_interval, pong_timeout] = times.keep_alive;

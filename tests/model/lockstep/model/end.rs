@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use excc_peer::{CloseReason, Instant, Timer};
+use excc_peer::{Blame, CloseReason, Instant, Timer};
 
 use super::{LAST_DEADLINE, Model, ModelEvent, Purpose};
 
@@ -51,7 +51,7 @@ impl Model {
         self.pongs.clear();
         for frame in self.frames.drain(..) {
             if let Purpose::Receipt(id, _) = frame.purpose {
-                self.after.push(ModelEvent::NotSent(id));
+                self.after.push_back(ModelEvent::NotSent(id));
             }
         }
         (self.sent, self.lent) = (0, 0);
@@ -116,5 +116,27 @@ pub(crate) fn is_banned_for(error: &str, is_decred: bool) -> bool {
         "Truncated" => false,
         "TrailingBytes" => is_decred,
         _ => true,
+    }
+}
+
+/// Who is to blame for an end (`docs/protocol.md`, 12.1).
+pub(crate) fn blame(reason: &CloseReason) -> Blame {
+    match reason {
+        CloseReason::Local
+        | CloseReason::VersionRefused
+        | CloseReason::Encode(_)
+        | CloseReason::PayloadTooLarge { .. }
+        | CloseReason::SelfConnection => Blame::Ours,
+        CloseReason::Decode(_)
+        | CloseReason::NotVersion(_)
+        | CloseReason::NotVerAck(_)
+        | CloseReason::DuplicateVersion
+        | CloseReason::DuplicateVerAck
+        | CloseReason::Unsolicited { .. }
+        | CloseReason::OverBudget { .. } => Blame::Misbehaviour,
+        CloseReason::RemoteClosed | CloseReason::ConnectionLost | CloseReason::Cut(_) => {
+            Blame::Network
+        }
+        _ => Blame::Incapacity,
     }
 }

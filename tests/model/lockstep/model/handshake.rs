@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use excc_peer::wire::{Command, Message, PeerAddress, Services, Version};
 use excc_peer::{Chain, CloseReason, Direction, Instant, Timer};
 
-use super::{Content, Frame, Model, ModelEvent, Purpose};
+use super::{Model, ModelEvent, Purpose};
 use crate::lockstep::common::remote;
 
 impl Model {
@@ -29,7 +29,7 @@ impl Model {
     }
 
     pub(super) fn on_version(&mut self, version: Version) -> Result<(), CloseReason> {
-        let is_in_use = self.setup.sent_nonces.contains(&version.nonce)
+        let is_in_use = self.other_nonces.contains(&version.nonce)
             || (self.has_nonce_in_use() && self.nonces.version == Some(version.nonce));
         if version.nonce != 0 && is_in_use && !self.setup.allows_self_connections {
             return Err(CloseReason::SelfConnection);
@@ -55,7 +55,7 @@ impl Model {
 
     /// The nonces of other peers count no more.
     pub(crate) fn forget_other_nonces(&mut self) {
-        self.setup.sent_nonces.clear();
+        self.other_nonces.clear();
     }
 
     /// Whether the peer is outbound and in its handshake, so that its nonce counts.
@@ -131,7 +131,7 @@ impl Model {
             start_height: self.setup.start_height,
             relay: self.setup.relay,
         };
-        self.push_frame(Frame::new(Content::OwnVersion(version), Purpose::Handshake));
+        self.push(&version.into(), Purpose::Handshake);
     }
 
     pub(super) fn wall_clock(&self) -> i64 {

@@ -20,7 +20,7 @@ impl Model {
                 }
             }
             if self.closed.is_none() {
-                self.is_deferred = self.is_backpressured() && self.untaken() > 0;
+                self.is_deferred = self.is_backpressured() && !self.unconsumed().is_empty();
                 self.was_backpressured |= self.is_backpressured();
                 if self.has_ended && !self.is_deferred {
                     self.end();
@@ -105,7 +105,7 @@ impl Model {
         let Some(frame) = frame? else { return Ok(false) };
         self.frame_at = self.taken;
 
-        self.traffic[0].push((header.command, frame.len));
+        self.count_frame(header.command, frame.len, |traffic| &mut traffic.received);
         self.last_receive = Some(self.now);
         self.deadlines.set_after(Timer::Idle, self.remote_clock(), self.setup.idle_timeout);
         self.spend_budget(header.command, frame.len)?;
@@ -160,8 +160,8 @@ impl Model {
         }
     }
 
-    /// How many received bytes were not taken.
-    pub(crate) fn untaken(&self) -> usize {
-        self.received.len() - self.taken
+    /// The received bytes that were not taken.
+    pub(crate) fn unconsumed(&self) -> &[u8] {
+        &self.received[self.taken..]
     }
 }

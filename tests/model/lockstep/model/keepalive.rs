@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use excc_peer::wire::{Message, Pong};
+use excc_peer::wire::{Command, Message, Ping, Pong};
 use excc_peer::{Instant, SendErrorKind, Timer};
 
-use super::{Content, Frame, Model, ModelEvent, Purpose};
+use super::{Frame, Model, ModelEvent, Purpose};
 
 /// Most pings without an answer that are remembered, and most pongs that wait.
 const MAX_PINGS: usize = 16;
@@ -30,7 +30,7 @@ impl Model {
     pub(super) fn push_ping(&mut self) {
         if !self.frames.iter().any(|frame| frame.purpose == Purpose::OwnPing) {
             self.nonces.ping = None;
-            self.push_frame(Frame::new(Content::OwnPing, Purpose::OwnPing));
+            self.push(&Message::Ping(Ping { nonce: 0 }), Purpose::OwnPing);
         }
     }
 
@@ -54,8 +54,8 @@ impl Model {
             self.note("pong: overtakes");
         }
         for (place, nonce) in std::mem::take(&mut self.pongs).into_iter().enumerate() {
-            let content = self.content(&Message::Pong(Pong { nonce }));
-            self.frames.insert(at + place, Frame::new(content, Purpose::Pong));
+            let bytes = self.encode(&Message::Pong(Pong { nonce }));
+            self.frames.insert(at + place, Frame::new(Command::Pong, bytes, Purpose::Pong));
         }
     }
 

@@ -148,7 +148,7 @@ impl Model {
             buckets.into_iter().for_each(|(bucket, tokens)| bucket.take(tokens));
             return Ok(());
         }
-        *self.over_budget.entry(command).or_default() += 1;
+        self.commands.entry(command).or_default().over_budget += 1;
         if self.setup.budget(command).is_some_and(|budget| budget.closes) {
             return Err(CloseReason::OverBudget { command });
         }

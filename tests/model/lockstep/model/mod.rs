@@ -13,19 +13,21 @@ mod relay;
 mod requests;
 mod timers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use excc_peer::wire::{Command, InvVect, Message, Protocol, Version};
-use excc_peer::{CloseReason, Direction, Established, Event, Hash, Instant, Timer};
+use excc_peer::{CloseReason, Direction, Established, Event, Hash, Instant, Timer, Traffic};
 
-pub(crate) use end::is_banned_for;
+pub(crate) use end::{blame, is_banned_for};
 pub(crate) use relay::Answer;
 pub(crate) use requests::{Subject, answers};
 
+use crate::lockstep::number;
 use crate::lockstep::setup::Setup;
 use limits::{Bucket, MemPoolScore};
-use outbox::{Content, Frame, Nonces, Purpose};
+use outbox::{Frame, Nonces, Purpose};
 use relay::Known;
 use requests::Request;
 use timers::{Deadlines, extended};
@@ -50,7 +52,6 @@ pub(crate) enum ModelEvent {
 
 impl From<Event> for ModelEvent {
     fn from(event: Event) -> Self {
-        let number = |id: excc_peer::SendId| id.to_string().parse().expect("ids are numbers");
         match event {
             Event::VersionReceived(version) => Self::VersionReceived((*version).clone()),
             Event::VerAckReceived => Self::VerAckReceived,
@@ -68,8 +69,16 @@ impl From<Event> for ModelEvent {
     }
 }
 
+/// The frames of one command.
+#[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CommandTraffic {
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
+    pub(crate) over_budget: u32,
+}
+
 pub(crate) struct Model {
-    setup: Setup,
+    setup: Rc<Setup>,
     pub(crate) started: Instant,
     pub(crate) now: Instant,
     pub(crate) closed: Option<CloseReason>,
@@ -96,6 +105,8 @@ pub(crate) struct Model {
 
     pub(crate) remote_version: Option<Version>,
     pub(crate) time_offset: i64,
+    /// Nonces of other outbound peers of the process that are in their handshakes.
+    other_nonces: Vec<u64>,
     is_accepted: bool,
     pub(crate) has_verack: bool,
     is_done: bool,
@@ -106,9 +117,9 @@ pub(crate) struct Model {
     pub(crate) last_block: Option<i64>,
 
     /// The events that were not polled, with the bytes of messages.
-    pub(crate) events: Vec<(ModelEvent, usize)>,
+    pub(crate) events: VecDeque<(ModelEvent, usize)>,
     /// The events after those.
-    after: Vec<ModelEvent>,
+    after: VecDeque<ModelEvent>,
 
     frames: Vec<Frame>,
     /// Bytes of the first frame that were sent.
@@ -142,21 +153,18 @@ pub(crate) struct Model {
     pub(crate) round_trip: Option<Duration>,
 
     pub(crate) bytes_sent: u64,
-    /// All frames that were sent.
-    pub(crate) wire: Vec<u8>,
     pub(crate) last_send: Option<Instant>,
     pub(crate) last_receive: Option<Instant>,
-    /// The command and size of every received frame, and of every sent one.
-    pub(crate) traffic: [Vec<(Command, usize)>; 2],
-    pub(crate) over_budget: BTreeMap<Command, u32>,
+    pub(crate) commands: BTreeMap<Command, CommandTraffic>,
     /// Steps of the model that no event shows.
     pub(crate) notes: Vec<&'static str>,
 }
 
 impl Model {
-    pub(crate) fn new(setup: &Setup, now: Instant) -> Self {
+    pub(crate) fn new(setup: &Rc<Setup>, now: Instant) -> Self {
         let mut model = Self {
-            setup: setup.clone(),
+            setup: Rc::clone(setup),
+            other_nonces: setup.sent_nonces.clone(),
             started: now,
             now,
             closed: None,
@@ -180,8 +188,8 @@ impl Model {
             wants_headers: false,
             fee_filter: None,
             last_block: None,
-            events: Vec::new(),
-            after: Vec::new(),
+            events: VecDeque::new(),
+            after: VecDeque::new(),
             frames: Vec::new(),
             sent: 0,
             lent: 0,
@@ -206,11 +214,9 @@ impl Model {
             last_ping: None,
             round_trip: None,
             bytes_sent: 0,
-            wire: Vec::new(),
             last_send: None,
             last_receive: None,
-            traffic: [Vec::new(), Vec::new()],
-            over_budget: BTreeMap::new(),
+            commands: BTreeMap::new(),
             notes: Vec::new(),
         };
         model.deadlines.set(Timer::Handshake, now + setup.handshake_timeout);
@@ -257,22 +263,28 @@ impl Model {
             || (bytes > 0 && bytes >= self.setup.max_waiting_event_bytes)
     }
 
+    fn count_frame(
+        &mut self,
+        command: Command,
+        len: usize,
+        direction: fn(&mut CommandTraffic) -> &mut Traffic,
+    ) {
+        let traffic = direction(self.commands.entry(command).or_default());
+        traffic.messages += 1;
+        traffic.bytes += len as u64;
+    }
+
     fn note(&mut self, what: &'static str) {
         self.notes.push(what);
     }
 
     fn emit(&mut self, event: ModelEvent, bytes: usize) {
-        self.events.push((event, bytes));
+        self.events.push_back((event, bytes));
         self.was_backpressured |= self.is_backpressured();
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<ModelEvent> {
-        if !self.events.is_empty() {
-            return Some(self.events.remove(0).0);
-        }
-        if !self.after.is_empty() {
-            return Some(self.after.remove(0));
-        }
-        None
+        let event = self.events.pop_front().map(|(event, _)| event);
+        event.or_else(|| self.after.pop_front())
     }
 }

@@ -1,6 +1,6 @@
 //! The queue of frames (`docs/protocol.md`, 9).
 
-use excc_peer::wire::{Command, EncodedMessage, Message, Ping, Version};
+use excc_peer::wire::{Command, EncodedMessage, Message};
 use excc_peer::{CloseReason, Instant, Network, Overflow, SendErrorKind, Timer};
 
 use super::requests::answers;
@@ -12,55 +12,37 @@ const MAX_LENT: usize = 256 * 1024;
 
 const MAX_LENT_FRAMES: usize = 128;
 
+/// Where the payload of a frame begins.
+const HEADER_LEN: usize = 24;
+
 /// A frame in the queue.
 pub(crate) struct Frame {
-    pub(crate) content: Content,
+    pub(crate) command: Command,
+    bytes: Vec<u8>,
+    /// Where the nonce is that only the peer knows, until it is seen.
+    nonce_at: Option<usize>,
     pub(crate) purpose: Purpose,
-    /// When a `ping` was answered, if that was before the driver said that it was sent.
+    /// When a `ping` was answered, if that was before its last byte was advanced past.
     pub(crate) answered_at: Option<Instant>,
 }
 
 impl Frame {
-    pub(crate) const fn new(content: Content, purpose: Purpose) -> Self {
-        Self { content, purpose, answered_at: None }
-    }
-
-    pub(crate) fn command(&self) -> Command {
-        match &self.content {
-            Content::Bytes(command, _) => *command,
-            Content::OwnVersion(_) => Command::Version,
-            Content::OwnPing => Command::Ping,
-        }
-    }
-
-    /// The frame, with the nonces that the peer was seen to have drawn.
-    pub(crate) fn bytes(&self, network: &Network, nonces: &Nonces) -> Vec<u8> {
-        let message = match &self.content {
-            Content::Bytes(_, bytes) => return bytes.clone(),
-            Content::OwnVersion(version) => {
-                Version { nonce: nonces.version.unwrap_or(0), ..version.clone() }.into()
-            }
-            Content::OwnPing => Message::Ping(Ping { nonce: nonces.ping.unwrap_or(0) }),
-        };
-        let frame = EncodedMessage::new(network, network.chain().newest_version(), &message);
-        frame.expect("the peer's own can be encoded").to_bytes().to_vec()
-    }
-
-    pub(crate) fn len(&self, network: &Network) -> usize {
-        match &self.content {
-            Content::Bytes(_, bytes) => bytes.len(),
-            _ => self.bytes(network, &Nonces::default()).len(),
-        }
-    }
-
-    /// Where the nonce is that only the peer knows.
-    pub(crate) fn nonce_at(&self) -> Option<usize> {
-        match self.content {
-            Content::Bytes(..) => None,
+    pub(crate) const fn new(command: Command, bytes: Vec<u8>, purpose: Purpose) -> Self {
+        let nonce_at = match (command, &purpose) {
             // After the number, the services, the time and two addresses.
-            Content::OwnVersion(_) => Some(24 + 4 + 8 + 8 + 26 + 26),
-            Content::OwnPing => Some(24),
-        }
+            (Command::Version, _) => Some(HEADER_LEN + 4 + 8 + 8 + 26 + 26),
+            (_, Purpose::OwnPing) => Some(HEADER_LEN),
+            _ => None,
+        };
+        Self { command, bytes, nonce_at, purpose, answered_at: None }
+    }
+
+    /// Enters the nonce that the peer was seen to have drawn.
+    fn set_nonce(&mut self, nonce: u64, network: &Network) {
+        let Some(at) = self.nonce_at.take() else { return };
+        self.bytes[at..at + 8].copy_from_slice(&nonce.to_le_bytes());
+        let checksum = network.chain().hash_function().checksum(&[&self.bytes[HEADER_LEN..]]);
+        self.bytes[20..HEADER_LEN].copy_from_slice(&checksum);
     }
 
     /// The nonce of a `ping`, as far as it was seen.
@@ -71,13 +53,6 @@ impl Frame {
             _ => None,
         }
     }
-}
-
-/// The bytes of a frame, or a message of which only the peer knows the nonce.
-pub(crate) enum Content {
-    Bytes(Command, Vec<u8>),
-    OwnVersion(Version),
-    OwnPing,
 }
 
 /// The consequence of sending the last byte of a frame.
@@ -174,15 +149,12 @@ impl Model {
 
     pub(super) fn encode(&self, message: &Message) -> Vec<u8> {
         let frame = EncodedMessage::new(&self.setup.network, self.protocol().version, message);
-        frame.expect("can be encoded").to_bytes().to_vec()
-    }
-
-    pub(super) fn content(&self, message: &Message) -> Content {
-        Content::Bytes(message.command(), self.encode(message))
+        frame.expect("can be encoded").parts().concat()
     }
 
     pub(super) fn push(&mut self, message: &Message, purpose: Purpose) {
-        self.push_frame(Frame::new(self.content(message), purpose));
+        let bytes = self.encode(message);
+        self.push_frame(Frame::new(message.command(), bytes, purpose));
     }
 
     /// The frames of the handshake go before all others.
@@ -210,9 +182,8 @@ impl Model {
 
     /// Bytes of the frames that are limited, a frame that was sent in part included.
     pub(crate) fn queued_bytes(&self) -> usize {
-        let network = &self.setup.network;
         let limited = self.frames.iter().filter(|frame| frame.purpose.is_limited());
-        limited.map(|frame| frame.len(network) + QUEUED).sum()
+        limited.map(|frame| frame.bytes.len() + QUEUED).sum()
     }
 
     pub(crate) fn queued_frames(&self) -> usize {
@@ -264,8 +235,7 @@ impl Model {
 
     /// Bytes that may be sent now.
     pub(crate) fn remaining(&self) -> usize {
-        let network = &self.setup.network;
-        self.free_frames().iter().map(|frame| frame.len(network)).sum::<usize>() - self.sent
+        self.free_frames().iter().map(|frame| frame.bytes.len()).sum::<usize>() - self.sent
     }
 
     /// How many frames the first bytes cover, in part at least.
@@ -276,7 +246,7 @@ impl Model {
                 break;
             }
             frames += 1;
-            let whole = frame.len(&self.setup.network) - if at == 0 { self.sent } else { 0 };
+            let whole = frame.bytes.len() - if at == 0 { self.sent } else { 0 };
             len = len.saturating_sub(whole);
         }
         frames
@@ -287,37 +257,40 @@ impl Model {
         let mut bytes = 0;
         let mut frames = self.free_frames().iter();
         let is_one_more = |frame: &Frame| {
-            bytes += frame.len(&self.setup.network);
+            bytes += frame.bytes.len();
             bytes >= MAX_LENT
         };
         let last = frames.position(is_one_more);
         last.map_or(self.free_frames().len(), |last| last + 1).min(MAX_LENT_FRAMES)
     }
 
-    /// The driver looks at the first frames. `seen` are the first of their bytes that the peer
+    /// The driver reads the first frames. `seen` are the first of their bytes that the peer
     /// shows, with nonces that only it knows. Returns how many bytes there are.
     pub(crate) fn lend(&mut self, frames: usize, seen: &[u8]) -> usize {
         let frames = frames.min(self.lendable_frames());
         self.lent = self.lent.max(frames);
-        let mut len = 0;
-        let mut found = Vec::new();
-        for frame in &self.free_frames()[..frames] {
-            let nonce = frame.nonce_at().and_then(|at| (len + at).checked_sub(self.sent));
-            if let Some(bytes) = nonce.and_then(|at| seen.get(at..at + 8)) {
-                let nonce = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-                found.push((frame.command(), nonce));
+        let (mut len, mut rest, mut sent) = (0, seen, self.sent);
+        for frame in &mut self.frames[..frames] {
+            let seen_nonce = frame.nonce_at.and_then(|at| rest.get(at.checked_sub(sent)?..));
+            if let Some((nonce, _)) = seen_nonce.and_then(|bytes| bytes.split_first_chunk()) {
+                let nonce = u64::from_le_bytes(*nonce);
+                let known = match frame.command {
+                    Command::Version => &mut self.nonces.version,
+                    _ => &mut self.nonces.ping,
+                };
+                assert_ne!(nonce, 0, "0 stands for no nonce");
+                assert_eq!(*known.get_or_insert(nonce), nonce);
+                frame.set_nonce(nonce, &self.setup.network);
             }
-            len += frame.len(&self.setup.network);
+            let bytes = &frame.bytes[sent..];
+            let (shown, more) = rest.split_at(rest.len().min(bytes.len()));
+            if frame.nonce_at.is_none() {
+                assert_eq!(shown, &bytes[..shown.len()], "the bytes of a {}", frame.command);
+            }
+            (len, rest, sent) = (len + bytes.len(), more, 0);
         }
-        for (command, nonce) in found {
-            let known = match command {
-                Command::Version => &mut self.nonces.version,
-                _ => &mut self.nonces.ping,
-            };
-            assert_ne!(nonce, 0, "0 stands for no nonce");
-            assert_eq!(*known.get_or_insert(nonce), nonce);
-        }
-        len.saturating_sub(self.sent)
+        assert!(rest.is_empty(), "bytes of no frame are lent");
+        len
     }
 
     /// The driver has written that many bytes. Returns how many of them there were.
@@ -326,7 +299,7 @@ impl Model {
         self.bytes_sent += len as u64;
         let mut rest = len;
         while rest > 0 {
-            let whole = self.free_frames()[0].len(&self.setup.network);
+            let whole = self.free_frames()[0].bytes.len();
             let now = rest.min(whole - self.sent);
             self.sent += now;
             rest -= now;
@@ -351,8 +324,7 @@ impl Model {
     }
 
     pub(super) fn on_frame_sent(&mut self, frame: Frame, len: usize) {
-        self.traffic[1].push((frame.command(), len));
-        self.wire.extend(frame.bytes(&self.setup.network, &self.nonces));
+        self.count_frame(frame.command, len, |traffic| &mut traffic.sent);
         self.last_send = Some(self.sending_at);
         match frame.purpose {
             Purpose::OwnPing => {

@@ -161,12 +161,11 @@ impl Model {
     }
 
     pub(super) fn on_vectors(&mut self, vectors: &[InvVect]) -> bool {
-        let is_answered = |request: &Request| {
+        let all = std::mem::take(&mut self.outstanding);
+        let (answered, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|request| {
             request.vector().is_some_and(|vector| vectors.contains(&vector))
                 && self.may_be_answered(request)
-        };
-        let (answered, rest): (Vec<_>, Vec<_>) =
-            self.outstanding.clone().into_iter().partition(is_answered);
+        });
         self.outstanding = rest;
         if answered.iter().any(|request| !request.is_sent) {
             self.note("early answer: vector");

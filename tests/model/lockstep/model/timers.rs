@@ -45,14 +45,14 @@ pub(crate) fn extended(
 /// When each timer fires.
 #[derive(Default)]
 pub(crate) struct Deadlines {
-    set: Vec<Deadline>,
+    /// In the order of [`TIMERS`].
+    set: [Option<Deadline>; TIMERS.len()],
     /// How long in all the remote's clock stood still.
     pub(crate) stopped: Duration,
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    timer: Timer,
+struct Deadline {
     /// For what the remote owes, a time of the remote's clock.
     at: Instant,
     /// Whether it was found due once, and moved for that.
@@ -60,12 +60,14 @@ pub(crate) struct Deadline {
 }
 
 impl Deadlines {
+    fn of(&mut self, timer: Timer) -> &mut Option<Deadline> {
+        let place = TIMERS.iter().position(|&other| other == timer);
+        &mut self.set[place.expect("a timer of the model")]
+    }
+
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
-        self.clear(timer);
         // The end of time never comes.
-        if at < Instant::MAX {
-            self.set.push(Deadline { timer, at, is_judged: false });
-        }
+        *self.of(timer) = (at < Instant::MAX).then_some(Deadline { at, is_judged: false });
     }
 
     /// Sets a deadline that may be switched off.
@@ -83,16 +85,17 @@ impl Deadlines {
     }
 
     pub(crate) fn clear(&mut self, timer: Timer) {
-        self.set.retain(|deadline| deadline.timer != timer);
+        *self.of(timer) = None;
     }
 
     pub(crate) fn clear_all(&mut self) {
-        self.set.clear();
+        self.set = Default::default();
     }
 
     /// The time of a deadline: for what the remote owes, on the remote's clock.
     pub(crate) fn at(&self, timer: Timer) -> Option<Instant> {
-        self.set.iter().find(|deadline| deadline.timer == timer).map(|deadline| deadline.at)
+        let mut all = TIMERS.iter().zip(&self.set);
+        all.find(|&(&other, _)| other == timer)?.1.map(|deadline| deadline.at)
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
@@ -104,31 +107,19 @@ impl Deadlines {
         Instant::ZERO + now.since_epoch().saturating_sub(self.stopped)
     }
 
-    /// A deadline on the caller's clock.
-    pub(super) fn shown(&self, deadline: &Deadline) -> Instant {
-        match OWED.contains(&deadline.timer) {
-            true => deadline.at + self.stopped,
-            false => deadline.at,
-        }
-    }
-
-    pub(super) fn place(timer: Timer) -> Option<usize> {
-        TIMERS.iter().position(|&other| other == timer)
-    }
-
     /// All that are set, on the caller's clock.
-    pub(crate) fn all(&self) -> Vec<(Timer, Instant)> {
-        let shown = |deadline: &Deadline| (deadline.timer, self.shown(deadline));
-        let mut all: Vec<_> = self.set.iter().map(shown).collect();
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        let all = TIMERS.iter().zip(&self.set).filter_map(|(&timer, deadline)| {
+            let at = deadline.as_ref()?.at;
+            Some((timer, if OWED.contains(&timer) { at + self.stopped } else { at }))
+        });
         // The end of time never comes.
-        all.retain(|&(_, at)| at < Instant::MAX);
-        all.sort_by_key(|&(timer, _)| Self::place(timer));
-        all
+        all.filter(|&(_, at)| at < Instant::MAX)
     }
 
     /// The earliest, on the caller's clock.
     pub(crate) fn next(&self) -> Option<(Timer, Instant)> {
-        self.all().into_iter().min_by_key(|&(timer, at)| (at, Self::place(timer)))
+        self.all().min_by_key(|&(_, at)| at)
     }
 
     /// Judges the earliest deadline that is due: grants it some more time the first time, if it
@@ -136,15 +127,14 @@ impl Deadlines {
     pub(crate) fn judge(&mut self, now: Instant) -> Option<Judged> {
         let (timer, _) = self.next().filter(|&(_, at)| at <= now)?;
         let clock = if OWED.contains(&timer) { self.remote_clock(now) } else { now };
-        let deadline = self.set.iter_mut().find(|deadline| deadline.timer == timer)?;
-        if deadline.is_judged || AT_ONCE.contains(&timer) {
-            self.clear(timer);
+        let deadline = self.of(timer);
+        if AT_ONCE.contains(&timer) || deadline.is_some_and(|deadline| deadline.is_judged) {
+            *deadline = None;
             return Some(Judged::Fired(timer));
         }
-        (deadline.at, deadline.is_judged) = (clock + GRACE, true);
-        // The end of time never comes.
-        self.set.retain(|deadline| deadline.at < Instant::MAX);
-        Some(Judged::Spared(timer, clock + GRACE))
+        let at = clock + GRACE;
+        *deadline = (at < Instant::MAX).then_some(Deadline { at, is_judged: true });
+        Some(Judged::Spared(timer, at))
     }
 }
 
