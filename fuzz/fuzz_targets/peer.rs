@@ -11,4 +11,6 @@ mod lockstep;
 #[path = "../src/script.rs"]
 mod script;
 
-libfuzzer_sys::fuzz_target!(init: script::print_on_panic(), |data: &[u8]| script::peer(data));
+use decoder::Focus;
+
+libfuzzer_sys::fuzz_target!(init: script::print_on_panic(), |data: &[u8]| script::run(data, Focus::Established));

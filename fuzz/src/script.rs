@@ -6,25 +6,12 @@ use std::panic;
 use crate::decoder::{Focus, decode, story};
 use crate::lockstep;
 
-/// Runs the script that `data` stands for, most steps of which belong to the handshake.
+/// Runs the script that `data` stands for.
 ///
 /// # Panics
 ///
 /// If the peer and its model are not in the same state.
-pub(crate) fn handshake(data: &[u8]) {
-    run(data, Focus::Handshake);
-}
-
-/// Runs the script that `data` stands for, which begins with a handshake.
-///
-/// # Panics
-///
-/// If the peer and its model are not in the same state.
-pub(crate) fn peer(data: &[u8]) {
-    run(data, Focus::Established);
-}
-
-fn run(data: &[u8], focus: Focus) {
+pub(crate) fn run(data: &[u8], focus: Focus) {
     LATEST.with_borrow_mut(|(latest, of)| {
         latest.clear();
         latest.extend_from_slice(data);

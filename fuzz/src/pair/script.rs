@@ -169,16 +169,8 @@ pub(super) struct Side {
     /// Whether requests are answered.
     pub(super) answers: bool,
     pub(super) is_patient: bool,
-    pub(super) known: usize,
     /// Whether the peer remembers whatever it hears in a whole run.
     pub(super) remembers: bool,
-    pub(super) max_waiting_announcements: usize,
-    pub(super) max_queued_bytes: usize,
-    pub(super) overflow: Overflow,
-    /// Whether answers that nobody asked for are limited as they are by default.
-    pub(super) limits_answers: bool,
-    /// How many `ping`s may come at once, and whether more of them close the peer.
-    pub(super) max_pings: Option<(u64, bool)>,
 }
 
 impl Setup {
@@ -387,13 +379,7 @@ impl Side {
             accepts_at_once: has(1),
             answers: !has(6),
             is_patient,
-            known,
             remembers: known == 1_000 && lifetime > secs(3),
-            max_waiting_announcements,
-            max_queued_bytes,
-            overflow,
-            limits_answers,
-            max_pings,
         })
     }
 }

@@ -1,14 +1,11 @@
-//! What one side of a connection has done and been told.
+//! Messages and vectors that one side of a connection sent and received.
 
 use std::collections::{HashSet, VecDeque};
 
-use excc_peer::wire::{EncodedMessage, InvType, InvVect, Message};
-use excc_peer::{CloseReason, Network, Overflow, PeerState, SendErrorKind, SendId};
+use excc_peer::wire::{EncodedMessage, InvVect, Message};
+use excc_peer::{CloseReason, Network, PeerState, SendId};
 
 use super::script;
-
-/// Pongs that wait to be sent, at most.
-const MAX_PONGS: usize = 64;
 
 /// One side, as its application sees it.
 pub(super) struct Side {
@@ -23,10 +20,6 @@ pub(super) struct Side {
     shared: HashSet<InvVect>,
     /// Nonces of the pings that came, in the order in which they are answered.
     owed_pongs: VecDeque<u64>,
-    /// How many pings came.
-    pings: u64,
-    /// Vectors that were asked for and not answered.
-    wanted: HashSet<InvVect>,
     pub(super) told: Told,
     /// Whether this side did anything to end the connection.
     pub(super) has_given_up: bool,
@@ -41,7 +34,6 @@ pub(super) struct Told {
     pub(super) verack: bool,
     /// The version that was negotiated.
     pub(super) established: Option<u32>,
-    over_budget: u64,
     pub(super) closed: Option<CloseReason>,
 }
 
@@ -54,8 +46,6 @@ impl Side {
             waiting: Vec::new(),
             shared: HashSet::new(),
             owed_pongs: VecDeque::new(),
-            pings: 0,
-            wanted: HashSet::new(),
             told: Told::default(),
             has_given_up: false,
             is_bent: false,
@@ -64,9 +54,6 @@ impl Side {
 
     pub(super) fn count_queued(&mut self, id: SendId, message: Message) {
         assert!(self.queued.back().is_none_or(|(last, _)| *last < id));
-        if let Message::GetData(vectors) = &message {
-            self.wanted.extend(vectors.iter().filter(|vector| is_answered(vector)));
-        }
         self.queued.push_back((id, message));
     }
 
@@ -96,43 +83,13 @@ impl Side {
         self.told.closed = Some(reason);
     }
 
-    /// A message came to this side.
-    pub(super) fn on_received(&mut self, message: &Message, solicited: bool) {
-        let answered = match message {
-            Message::NotFound(vectors) => vectors.to_vec(),
-            message => vector_of(message).into_iter().collect(),
-        };
-        let before = self.wanted.len();
-        self.wanted.retain(|vector| !answered.contains(vector));
-        if !answered.is_empty() {
-            assert_eq!(solicited, self.wanted.len() < before, "{message:?}");
-        }
+    /// A message was received by this side.
+    pub(super) fn on_received(&mut self, message: &Message) {
         match message {
-            Message::Ping(ping) => {
-                self.owed_pongs.push_back(ping.nonce);
-                self.pings += 1;
-                assert_eq!(self.told.over_budget, self.pings_over_budget(self.pings));
-            }
+            Message::Ping(ping) => self.owed_pongs.push_back(ping.nonce),
             Message::Inv(vectors) => self.shared.extend(vectors.iter().copied()),
             _ => {}
         }
-    }
-
-    /// The `ping` that comes next is one too many.
-    pub(super) fn on_over_budget(&mut self) {
-        self.told.over_budget += 1;
-        assert_eq!(self.told.over_budget, self.pings_over_budget(self.pings + 1));
-    }
-
-    /// How many of so many pings were too many. None becomes available again so soon.
-    fn pings_over_budget(&self, pings: u64) -> u64 {
-        self.setup.max_pings.map_or(0, |(burst, _)| pings.saturating_sub(burst))
-    }
-
-    /// Whether one more `ping` closes this side.
-    pub(super) fn is_closed_by_ping(&self) -> bool {
-        let closes = self.setup.max_pings.is_some_and(|(_, closes)| closes);
-        closes && self.pings_over_budget(self.pings + 1) > 0
     }
 
     /// A message of this side's arrived. It must be the next one of the application's, or
@@ -162,13 +119,11 @@ impl Side {
         }
     }
 
-    /// Pongs come in the order of the pings. Where many wait, the oldest are left out.
+    /// Pongs arrive in the order of the pings. A peer may drop the oldest.
     fn take_owed_pong(&mut self, nonce: u64) -> bool {
         let Some(place) = self.owed_pongs.iter().position(|owed| *owed == nonce) else {
             return false;
         };
-        let newer = self.owed_pongs.len() - place;
-        assert!(place == 0 || newer >= MAX_PONGS, "a pong is left out that had room");
         self.owed_pongs.drain(..=place);
         true
     }
@@ -195,29 +150,6 @@ impl Side {
         assert!(is_short || is_next, "{message:?} was never sent");
     }
 
-    /// Why a message was not queued makes sense.
-    pub(super) fn assert_refused(&self, kind: &SendErrorKind, peer: &PeerState) {
-        match kind {
-            SendErrorKind::Closed(reason) => assert_eq!(peer.close_reason(), Some(reason)),
-            SendErrorKind::NotReady => assert!(peer.remote_version().is_none()),
-            SendErrorKind::ShuttingDown => assert!(peer.is_shutting_down()),
-            SendErrorKind::QueueFull { queued, limit } => {
-                assert!(queued > limit && self.setup.overflow == Overflow::Refuse);
-            }
-            _ => assert!(peer.close_reason().is_none()),
-        }
-    }
-
-    /// Nothing grows beyond what was configured.
-    pub(super) fn assert_bounded(&self, peer: &PeerState) {
-        let stats = peer.stats();
-        assert!(stats.queued_bytes <= self.setup.max_queued_bytes);
-        assert!(stats.waiting_announcements <= self.setup.max_waiting_announcements);
-        assert!(stats.known_inventory <= self.setup.known);
-        let waiting = stats.queued_frames + stats.waiting_announcements;
-        assert!(waiting > 0 || !peer.is_shutting_down());
-    }
-
     /// Whatever was to be told to the other side was.
     pub(super) fn assert_drained(&self, peer: &PeerState) {
         let stats = peer.stats();
@@ -233,20 +165,4 @@ impl Side {
         // Those that still wait here were known, or left only once.
         assert!(self.waiting.iter().all(|vector| self.shared.contains(vector)), "kept silent");
     }
-}
-
-/// The vector by which a message is asked for.
-fn vector_of(message: &Message) -> Option<InvVect> {
-    match message {
-        Message::Tx(tx) => Some(InvVect::tx(tx.tx_hash())),
-        Message::Block(block) => Some(InvVect::block(block.block_hash())),
-        message => {
-            let hash = message.as_mix()?.message_hash().expect("it was decoded");
-            Some(InvVect::mix(hash))
-        }
-    }
-}
-
-fn is_answered(vector: &InvVect) -> bool {
-    matches!(vector.kind(), InvType::TX | InvType::BLOCK | InvType::MIX)
 }

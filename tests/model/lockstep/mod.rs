@@ -18,6 +18,7 @@ mod transmit;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use excc_peer::{
     Chain, CloseReason, Direction, Instant, PeerState, SendId, SentNonce, Timer, UnixTime,
 };
 
-use common::rng;
+use common::{remote, rng};
 use messages::MessageSpec;
 use model::{Model, ModelEvent, blame, is_banned_for};
 use script::{Access, Delivery, Step};
@@ -37,6 +38,8 @@ struct Lockstep {
     other_nonces: Vec<SentNonce>,
     peer: PeerState,
     model: Model,
+    /// The address of the remote, in its shortest form.
+    remote: SocketAddr,
     now: Instant,
     /// Bytes that the remote has sent and that have not arrived.
     in_flight: Vec<u8>,
@@ -46,6 +49,7 @@ struct Lockstep {
     buffer: InputBuffer,
     /// How many bytes were written that the next `Transmit` is advanced past.
     written: usize,
+    comparisons: usize,
     outcomes: Option<Outcomes>,
 }
 
@@ -88,16 +92,18 @@ impl Lockstep {
         let now = Instant::from_secs(1_000);
         let (config, other_nonces) = setup.config();
         let unix_time = UnixTime::from_secs(setup.unix_time.as_secs());
-        let lockstep = Self {
+        let mut lockstep = Self {
             other_nonces,
             peer: make(config, setup.remote(), now, unix_time, &mut rng(setup.seed)),
             model: Model::new(&setup, now),
             setup,
+            remote: remote(),
             now,
             in_flight: Vec::new(),
             last_received: Vec::new(),
             buffer: InputBuffer::new(),
             written: 0,
+            comparisons: 0,
             outcomes,
         };
         lockstep.compare();
@@ -256,7 +262,8 @@ impl Lockstep {
     fn end(&mut self) {
         self.transmit(usize::MAX, Access::Chunks(true), Duration::ZERO);
         self.poll(usize::MAX);
-        self.compare();
+        self.compare_state();
+        self.compare_stats();
         self.peer.close(self.now);
         self.model.close(self.now);
         self.poll(usize::MAX);
@@ -265,8 +272,10 @@ impl Lockstep {
         self.time_out();
         for step in AFTER_THE_END {
             self.step(step);
-            self.compare();
         }
+        self.compare();
+        self.compare_nonces();
+        self.compare_stats();
         for note in std::mem::take(&mut self.model.notes) {
             self.count(note);
         }

@@ -70,7 +70,7 @@ impl Setup {
             network,
             version,
             direction,
-            min_remote_version: chain.lowest_remote_version().min(version),
+            min_remote_version: chain.min_remote_version().min(version),
             required_services: Services::empty(),
             max_before_verack: 2,
             services: Services::NODE_NETWORK,

@@ -126,7 +126,7 @@ pub(crate) fn blame(reason: &CloseReason) -> Blame {
         | CloseReason::VersionRefused
         | CloseReason::Encode(_)
         | CloseReason::PayloadTooLarge { .. }
-        | CloseReason::SelfConnection => Blame::Ours,
+        | CloseReason::SelfConnection => Blame::Local,
         CloseReason::Decode(_)
         | CloseReason::NotVersion(_)
         | CloseReason::NotVerAck(_)
@@ -137,6 +137,6 @@ pub(crate) fn blame(reason: &CloseReason) -> Blame {
         CloseReason::RemoteClosed | CloseReason::ConnectionLost | CloseReason::Cut(_) => {
             Blame::Network
         }
-        _ => Blame::Incapacity,
+        _ => Blame::Unsuitable,
     }
 }

@@ -8,9 +8,13 @@ use excc_peer::{Chain, CloseReason, Direction, Instant, Timer};
 use super::{Model, ModelEvent, Purpose};
 use crate::lockstep::common::remote;
 
+/// Most bytes of the messages before a `verack` (`docs/protocol.md`, 5.6).
+const MAX_EARLY_BYTES: usize = 4 * 1024 * 1024;
+
 impl Model {
-    /// Whether a message of that name may come now.
-    pub(super) fn check_order(&self, command: Command) -> Result<(), CloseReason> {
+    /// Whether a message of that name, in a frame of `len` bytes, may come now.
+    pub(super) fn check_order(&self, command: Command, len: usize) -> Result<(), CloseReason> {
+        let early = len + self.early.iter().map(|(_, len)| len).sum::<usize>();
         let may_be_early = match (self.setup.network.chain(), self.protocol().version) {
             (Chain::Decred, ..12) => self.setup.max_before_verack.into(),
             _ => 0,
@@ -21,7 +25,10 @@ impl Model {
             other if self.remote_version.is_none() => Err(CloseReason::NotVersion(other)),
             Command::VerAck if self.has_verack => Err(CloseReason::DuplicateVerAck),
             Command::VerAck => Ok(()),
-            other if !self.is_done && self.early.len() >= may_be_early => {
+            other
+                if !self.is_done
+                    && (self.early.len() >= may_be_early || early > MAX_EARLY_BYTES) =>
+            {
                 Err(CloseReason::NotVerAck(other))
             }
             _ => Ok(()),

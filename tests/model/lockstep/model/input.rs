@@ -97,7 +97,7 @@ impl Model {
         let Some(header) = header? else { return Ok(false) };
         if self.admitted_at != Some(self.frame_at) {
             self.admitted_at = Some(self.frame_at);
-            self.check_order(header.command)?;
+            self.check_order(header.command, 24 + header.len)?;
             self.admit_size(header.command, header.len)?;
         }
         let frame = reader.payload(&mut rest);

@@ -55,7 +55,7 @@ impl From<Event> for ModelEvent {
         match event {
             Event::VersionReceived(version) => Self::VersionReceived((*version).clone()),
             Event::VerAckReceived => Self::VerAckReceived,
-            Event::Established(Established { version, time_offset, .. }) => {
+            Event::Established(Established { protocol_version: version, time_offset, .. }) => {
                 Self::Established(version, time_offset)
             }
             Event::Message { message, solicited } => Self::Message(message, solicited),
