@@ -13,4 +13,6 @@ mod script;
 
 use decoder::Focus;
 
-libfuzzer_sys::fuzz_target!(init: script::print_on_panic(), |data: &[u8]| script::run(data, Focus::Established));
+libfuzzer_sys::fuzz_target!(init: script::print_on_panic(), |data: &[u8]| {
+    script::run(data, Focus::Established)
+});

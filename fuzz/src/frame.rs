@@ -163,7 +163,7 @@ fn holds_a_header(decoder: &Decoder) -> bool {
     decoder.incomplete_frame(0).is_some()
 }
 
-/// What comes of a stream.
+/// The outcome of a stream.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     frames: Vec<Frame>,

@@ -1,4 +1,4 @@
-//! A limit to single allocations. Nothing that a remote claims makes a peer reserve memory.
+//! A limit to single allocations: no length that a remote claims makes a peer reserve memory.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::abort;

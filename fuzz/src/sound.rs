@@ -1,4 +1,4 @@
-//! What holds for every message that was decoded: shared by the targets that decode them.
+//! Properties of every decoded message, shared by the targets that decode messages.
 
 use excc_peer::wire::{
     Decoder, EncodedMessage, HEADER_LEN, InputBuffer, Message, MixMessage, Protocol, TrailingBytes,
@@ -31,7 +31,7 @@ impl Terms {
         walk(message, self.protocol());
 
         let encoded = EncodedMessage::new(&self.network, self.version, message)
-            .expect("what was decoded can be encoded");
+            .expect("decoded messages can be encoded");
         let frame = encoded.to_bytes();
         assert_eq!(frame.len(), encoded.len());
         assert_eq!(encoded.command(), message.command());

@@ -1,4 +1,4 @@
-//! Scripts by which the peer and its model once parted, each for another reason.
+//! Scripts under which the peer and its model once differed, each for another reason.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -175,7 +175,7 @@ fn a_stream_that_ended_between_frames_does_not_linger() {
     assert_eq!(seen.get("last try: all sent"), Some(&1));
 }
 
-/// A command that is given back takes the time as well.
+/// A refused command takes the time as well.
 #[test]
 fn every_command_takes_the_time() {
     let setup = Setup { max_waiting_events: 1, ..setup() };

@@ -1,5 +1,4 @@
-//! A peer compared with a model that is plain, slow and obvious, over anything that a
-//! remote, an application and a clock may do.
+//! A peer and a plain model of it under any behaviour of a remote, an application and a clock.
 
 mod found;
 mod lockstep;
@@ -19,7 +18,7 @@ use lockstep::script::{Delivery, Step, TRANSMIT_ALL, VersionFields};
 use lockstep::setup::Setup;
 use strategies::{script, setup};
 
-/// As many as fit into a few seconds, unless the environment asks for more.
+/// A number that fits into a few seconds, unless the environment sets another one.
 fn cases() -> ProptestConfig {
     let set = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(set.unwrap_or(500)) }
@@ -29,7 +28,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_peer_does_what_the_reference_does(setup in setup(), script in script()) {
+    fn a_peer_agrees_with_its_model_under_random_scripts(setup in setup(), script in script()) {
         lockstep::run(&setup, &script);
     }
 }
@@ -92,7 +91,7 @@ fn conversation(network: Network, version: u32, remote: i32) -> Vec<Step> {
 }
 
 #[test]
-fn every_pair_of_versions_gets_on_as_the_reference_has_it() {
+fn a_peer_agrees_with_its_model_for_every_pair_of_versions() {
     let mut seen = BTreeMap::new();
     for network in [EXCC, DCR] {
         let newest = network.chain().newest_version();
@@ -121,7 +120,7 @@ fn every_pair_of_versions_gets_on_as_the_reference_has_it() {
 }
 
 #[test]
-fn before_a_verack_come_as_many_messages_as_the_version_allows() {
+fn the_version_limits_the_messages_before_a_verack() {
     for network in [EXCC, DCR] {
         for version in 1..=network.chain().newest_version() {
             for direction in [Direction::Inbound, Direction::Outbound] {
@@ -139,7 +138,7 @@ fn before_a_verack_come_as_many_messages_as_the_version_allows() {
 }
 
 #[test]
-fn scripts_reach_what_they_should() {
+fn random_scripts_reach_every_outcome() {
     const CASES: usize = 1_500;
     let mut runner = TestRunner::deterministic();
     let strategy = (setup(), script());

@@ -1,6 +1,6 @@
-//! Two peers under an arbitrary script, with a faulty connection between them: what either
-//! application asks for, and how time passes. Whatever happens, what is told on one side
-//! agrees with what was done on the other.
+//! Two peers under an arbitrary script of both applications and of time, with a faulty connection
+//! between them. The events of one side must agree with the commands of the other. The rules of
+//! one peer alone are checked by its model.
 
 mod script;
 mod side;
@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// How many bytes both applications may send, over slow connections and over others.
 const MOST_BYTES: [usize; 2] = [1 << 15, 1 << 20];
 
-/// Lets two peers live through what `data` describes.
+/// Runs the script that `data` stands for on two peers.
 ///
 /// # Panics
 ///
@@ -127,8 +127,7 @@ impl Pair {
         }
     }
 
-    /// What ends most scripts, and what was added later, so that older scripts keep their
-    /// meaning.
+    /// Steps that end most scripts, and later additions, which keep the meaning of older scripts.
     fn rarely(&mut self, side: usize, script: &mut Script<'_>) {
         let (what, now) = (script.byte(), self.sim.now());
         self.sides[side].has_given_up |= what < 32;
@@ -221,7 +220,7 @@ impl Pair {
         }
     }
 
-    /// Asks and tells with the help of the peer.
+    /// Requests and addresses that the peer builds.
     fn push(&mut self, side: usize, script: &mut Script<'_>) {
         let (now, what, first, stop) =
             (self.sim.now(), script.byte(), script.hash(), script.hash());
@@ -343,7 +342,7 @@ impl Pair {
             }
             Message::GetData(vectors) => self.answer(side, Message::NotFound(vectors.clone())),
             Message::GetHeaders(_) => {
-                let none = Headers::new(network.chain(), []).expect("of the chain");
+                let none = Headers::new(network.chain(), []).expect("headers of the chain");
                 self.answer(side, Message::Headers(none));
             }
             _ => {}
@@ -352,13 +351,13 @@ impl Pair {
 
     fn answer(&mut self, side: usize, message: Message) {
         if self.sides[side].setup.answers {
-            // Who cannot once has failed to.
+            // A side that fails once answers no more.
             self.sides[side].setup.answers = self.send(side, message);
         }
     }
 }
 
-/// What must hold.
+/// Assertions.
 impl Pair {
     /// Whether each side accepts the version of the other.
     fn may_agree(&self) -> bool {
@@ -430,7 +429,7 @@ impl Pair {
         }
     }
 
-    /// Lets everything arrive, closes one side and then hears both out.
+    /// Lets everything arrive, closes one side and polls all events of both.
     fn end(mut self) {
         for side in [0, 1] {
             self.sim.set_reading(self.ids[side], true);
@@ -452,7 +451,7 @@ impl Pair {
         assert_eq!(self.sim.next_event(Instant::MAX), None);
     }
 
-    /// Both sides have told and counted the same.
+    /// Both sides have emitted and counted the same.
     fn assert_agreed(&mut self) {
         // Pings go on for ever: wait until none is on its way.
         let is_quiet = |pair: &Self| {

@@ -1,4 +1,4 @@
-//! What the bytes of an input stand for.
+//! Scripts out of bytes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::input::{Input, draws_from_input};
 /// pong answers by accident. No two pings are the same.
 const FIRST_PING: u64 = 1_000;
 
-/// What an input stands for, as it is drawn.
+/// The script of an input, as it is drawn.
 pub(super) struct Script<'a> {
     input: Input<'a>,
     pings: u64,
@@ -73,7 +73,9 @@ impl<'a> Script<'a> {
             9 => {
                 let header = self.header(protocol.chain);
                 let headers = std::iter::repeat_n(&header, usize::from(self.byte() % 16));
-                Message::Headers(Headers::new(protocol.chain, headers).expect("of the chain"))
+                Message::Headers(
+                    Headers::new(protocol.chain, headers).expect("headers of the chain"),
+                )
             }
             10 => Message::GetHeaders(self.locator_request()),
             11 => Message::GetBlocks(self.locator_request()),
@@ -95,7 +97,7 @@ impl<'a> Script<'a> {
         Message::Ping(Ping { nonce: FIRST_PING + self.pings })
     }
 
-    /// A message of up to 450 kB, and of so many bytes at most.
+    /// A message of up to 450 kB, and of at most a number of bytes.
     pub(super) fn bulk(&mut self, most: usize) -> Message {
         let vector = self.vector();
         let count = usize::from(self.byte()) * 49;
@@ -169,14 +171,14 @@ pub(super) struct Side {
     /// Whether requests are answered.
     pub(super) answers: bool,
     pub(super) is_patient: bool,
-    /// Whether the peer remembers whatever it hears in a whole run.
+    /// Whether the peer remembers all vectors that it receives in a run.
     pub(super) remembers: bool,
 }
 
 impl Setup {
     /// # Errors
     ///
-    /// Those of the configurations, which may refuse what the script asks for.
+    /// Those of the configurations, which may refuse a setting of the script.
     pub(super) fn new(script: &mut Script<'_>) -> Result<Self, ConfigError> {
         let network = script.one_of(&Network::ALL);
         let seed = script.byte().into();

@@ -10,13 +10,13 @@ use super::script;
 /// One side, as its application sees it.
 pub(super) struct Side {
     pub(super) setup: script::Side,
-    /// Messages that were queued, and what became of them was not told.
+    /// Messages that were queued and have no receipt yet.
     queued: VecDeque<(SendId, Message)>,
     /// Messages that left, and did not arrive.
     pub(super) on_the_way: VecDeque<Message>,
     /// Vectors that were queued and did not arrive, some of them more than once.
     waiting: Vec<InvVect>,
-    /// Vectors of which the peer knows that the remote has them, or has been told.
+    /// Vectors that the remote has, as far as the peer knows.
     shared: HashSet<InvVect>,
     /// Nonces of the pings that came, in the order in which they are answered.
     owed_pongs: VecDeque<u64>,
@@ -150,7 +150,7 @@ impl Side {
         assert!(is_short || is_next, "{message:?} was never sent");
     }
 
-    /// Whatever was to be told to the other side was.
+    /// Everything for the other side was sent.
     pub(super) fn assert_drained(&self, peer: &PeerState) {
         let stats = peer.stats();
         let waiting = (stats.queued_bytes, stats.queued_frames, stats.waiting_announcements);
@@ -160,7 +160,7 @@ impl Side {
         self.assert_announced();
     }
 
-    /// Whatever was to be announced to the other side was.
+    /// Every announcement was sent to the other side.
     pub(super) fn assert_announced(&self) {
         // Those that still wait here were known, or left only once.
         assert!(self.waiting.iter().all(|vector| self.shared.contains(vector)), "kept silent");

@@ -79,7 +79,7 @@ impl Lockstep {
         assert_eq!(stats.last_send, model.last_send);
         assert_eq!(stats.last_receive, model.last_receive);
         assert_eq!(stats.bytes_sent, model.bytes_sent);
-        assert_eq!(stats.bytes_received, model.taken as u64);
+        assert_eq!(stats.bytes_received, model.bytes_received());
         assert_eq!(stats.outstanding_ping, model.pings.last().map(|&(nonce, _)| nonce));
         assert_eq!(stats.last_ping, model.last_ping);
         assert_eq!(stats.round_trip, model.round_trip);

@@ -36,7 +36,7 @@ pub(crate) enum PayloadEnd {
     AfterField(usize),
     /// After that many bytes, modulo the length.
     Cut(usize),
-    /// That many bytes follow.
+    /// Whole, with a number of trailing bytes.
     Trailing(usize),
 }
 

@@ -58,9 +58,9 @@ pub(crate) enum MessageSpec {
     Inventory(Command, Vec<Object>),
     /// A `tx` that no other number has.
     Tx(usize),
-    /// The message of that name whose payload begins with so many zeros.
+    /// The message of that name whose payload begins with a number of zeros.
     Zeros(Command, usize),
-    /// A `headers` of so many, after the block of that number, of that height.
+    /// A `headers` after the block of a number: how many, and the height of the first.
     Headers(u32, usize, u32),
     /// A `getheaders` with those hashes in its locator, and perhaps with a stop.
     GetHeaders(Vec<u32>, bool),
@@ -103,7 +103,9 @@ impl MessageSpec {
                 let heights = (*height..).take(*count);
                 let headers: Vec<_> =
                     heights.map(|height| header_after(chain, *parent, height)).collect();
-                Some(Message::Headers(Headers::new(chain, &headers).expect("of this chain")))
+                Some(Message::Headers(
+                    Headers::new(chain, &headers).expect("headers of this chain"),
+                ))
             }
             Self::GetHeaders(locator, has_stop) => {
                 let locator: Vec<Hash> = locator.iter().map(|&number| hash(number)).collect();

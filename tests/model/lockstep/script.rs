@@ -37,8 +37,8 @@ pub(crate) enum Step {
     /// The process is suspended for that time. A message waits in the socket then: it is received
     /// before `handle_timeout`, or after it, or never.
     Suspend(Duration, MessageSpec, Option<bool>),
-    /// The remote sends a frame of which the byte at that place, modulo its length, is combined
-    /// with that one by XOR.
+    /// The remote sends a frame with one byte changed: at that place, modulo its length, by XOR
+    /// with that value.
     ReceiveDamaged(MessageSpec, usize, u8, Delivery),
     /// The remote sends any bytes.
     ReceiveBytes(Vec<u8>),
@@ -113,7 +113,7 @@ pub(crate) enum Delivery {
     AtOnce,
     /// In pieces of that many bytes.
     InPieces(usize),
-    /// That many bytes at once, the rest together with later ones.
+    /// A number of bytes at once, the rest together with later ones.
     InPart(usize),
 }
 

@@ -93,7 +93,7 @@ pub(crate) const KEEP_ALIVES: [[Option<Duration>; 3]; 14] = [
     [Some(Duration::MAX), Some(Duration::from_secs(u64::MAX - 1)), None],
 ];
 
-/// Bytes a second: so few that one is worth much time, or so many that none is.
+/// Bytes a second: a byte extends deadlines by much time, or by none.
 pub(crate) const RATES: [u32; 5] = [10_240, 1, 40, 1_000, u32::MAX];
 
 pub(crate) const WRITE_TIMEOUTS: [Option<Duration>; 5] =

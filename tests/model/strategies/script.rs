@@ -253,7 +253,7 @@ fn shutdown() -> impl Strategy<Value = Step> {
     prop_oneof![select(ends), time()].prop_map(Step::Shutdown)
 }
 
-/// Some objects that are to leave, the wish that they do, and what comes of it.
+/// Some messages, a shutdown that sends them, and steps until its end.
 fn farewell() -> BoxedStrategy<Vec<Step>> {
     let last = prop_oneof![
         3 => spec().prop_map(Step::Send),

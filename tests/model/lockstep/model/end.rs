@@ -119,7 +119,7 @@ pub(crate) fn is_banned_for(error: &str, is_decred: bool) -> bool {
     }
 }
 
-/// Who is to blame for an end (`docs/protocol.md`, 12.1).
+/// The side that an end is blamed on (`docs/protocol.md`, 12.1).
 pub(crate) fn blame(reason: &CloseReason) -> Blame {
     match reason {
         CloseReason::Local

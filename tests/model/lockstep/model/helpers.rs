@@ -8,7 +8,7 @@ use excc_peer::{Hash, Instant, SendErrorKind};
 use super::Model;
 
 impl Model {
-    /// Asks for headers or blocks, unless the last request was the same: nothing then.
+    /// Requests headers or blocks, unless the last request was the same.
     pub(crate) fn push_request(
         &mut self,
         now: Instant,

@@ -41,7 +41,7 @@ impl Model {
         }
     }
 
-    /// Bytes of the remote's put off what it owes.
+    /// Extends the deadlines of the remote by the bytes that it sent.
     pub(super) fn on_progress(&mut self, bytes: usize) {
         if bytes == 0 {
             return;
@@ -68,7 +68,7 @@ impl Model {
     pub(super) fn reader(&self) -> (Decoder, InputBuffer) {
         let mut decoder = Decoder::new(self.setup.network, self.protocol().version);
         decoder.set_trailing_bytes(self.setup.trailing);
-        (decoder, InputBuffer::from(&self.received[self.frame_at..]))
+        (decoder, InputBuffer::from(&self.received[..]))
     }
 
     /// Ends where the remote's stream does.
@@ -91,19 +91,24 @@ impl Model {
 
     /// Takes one frame, or its header while it is not complete. Returns whether it was.
     pub(super) fn receive_frame(&mut self) -> Result<bool, CloseReason> {
+        if self.unconsumed().is_empty() {
+            return Ok(false);
+        }
         let (mut reader, mut rest) = self.reader();
         let header = reader.header(&mut rest);
         self.taken = self.received.len() - rest.len();
         let Some(header) = header? else { return Ok(false) };
-        if self.admitted_at != Some(self.frame_at) {
-            self.admitted_at = Some(self.frame_at);
+        if !self.is_admitted {
+            self.is_admitted = true;
             self.check_order(header.command, 24 + header.len)?;
             self.admit_size(header.command, header.len)?;
         }
         let frame = reader.payload(&mut rest);
         self.taken = self.received.len() - rest.len();
         let Some(frame) = frame? else { return Ok(false) };
-        self.frame_at = self.taken;
+        self.received.drain(..frame.len);
+        self.bytes_received += frame.len;
+        (self.taken, self.is_admitted) = (0, false);
 
         self.count_frame(header.command, frame.len, |traffic| &mut traffic.received);
         self.last_receive = Some(self.now);
@@ -158,6 +163,10 @@ impl Model {
                 .as_mix()
                 .map(|mix| InvVect::mix(mix.message_hash().expect("the hash of a valid message"))),
         }
+    }
+
+    pub(crate) fn bytes_received(&self) -> u64 {
+        (self.bytes_received + self.taken) as u64
     }
 
     /// The received bytes that were not taken.

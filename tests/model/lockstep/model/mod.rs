@@ -1,6 +1,6 @@
-//! A plain and independent model of a peer, written from the rules of `docs/protocol.md`: it keeps
-//! all received bytes in one run and all frames to be sent in one list, and derives everything
-//! else anew each time.
+//! A plain and independent model of a peer, written from the rules of `docs/protocol.md`. It keeps
+//! the bytes of the current frame in one run and all frames to be sent in one list, and derives
+//! everything else anew each time.
 
 mod end;
 mod handshake;
@@ -91,14 +91,14 @@ pub(crate) struct Model {
     /// Whether there was back-pressure at some time since `now`.
     was_backpressured: bool,
 
-    /// All received bytes.
+    /// The received bytes from the start of the current frame.
     received: Vec<u8>,
-    /// Where in them the next frame begins.
-    frame_at: usize,
-    /// Where the frame begins whose header was accepted last.
-    admitted_at: Option<usize>,
-    /// How many of them were taken: up to the next frame, or with its header.
-    pub(crate) taken: usize,
+    /// How many of them were taken: none, or the header.
+    taken: usize,
+    /// Whether the header was accepted.
+    is_admitted: bool,
+    /// Bytes of earlier frames.
+    bytes_received: usize,
     /// Whether the rest was not looked at, because of back-pressure.
     is_deferred: bool,
     has_ended: bool,
@@ -174,9 +174,9 @@ impl Model {
             deadlines: Deadlines::default(),
             was_backpressured: false,
             received: Vec::new(),
-            frame_at: 0,
-            admitted_at: None,
             taken: 0,
+            is_admitted: false,
+            bytes_received: 0,
             is_deferred: false,
             has_ended: false,
             remote_version: None,

@@ -203,7 +203,7 @@ impl Model {
         !self.free_frames().is_empty() || !self.pongs.is_empty()
     }
 
-    /// The driver asks for a `Transmit`: it tries to write.
+    /// The driver takes a `Transmit`, which counts as a try to write.
     pub(crate) fn begin_transmit(&mut self, now: Instant) {
         // The clock may be read before a write that takes a while. It does not go backwards,
         // though.

@@ -56,7 +56,7 @@ pub(crate) const fn answers(request: Command) -> &'static [Command] {
 }
 
 impl Model {
-    /// Remembers what a queued request asks for. A vector without an answer is one request,
+    /// Tracks the objects of a queued request. A vector without an answer is one request,
     /// however often it is requested.
     pub(super) fn on_request_queued(&mut self, id: u64, message: &Message) {
         let request = message.command();

@@ -146,8 +146,8 @@ pub(crate) enum Judged {
 }
 
 impl Model {
-    /// Returns the timers that went off, and those that were spared the first time. Of several
-    /// overdue answers, `named` is the one that the peer names.
+    /// Returns the timers that fired, and those that were spared the first time. `named` is the
+    /// end that the peer chose, which decides between several overdue answers.
     pub(crate) fn handle_timeout(
         &mut self,
         now: Instant,
