@@ -7,8 +7,9 @@ use excc_peer::wire::{CFilter, Command, FilterType, Message, Ping, Pong};
 use excc_peer::{Direction, Hash};
 
 use crate::lockstep::common::{EXCC, millis, secs};
+use crate::lockstep::frames::BadFrame;
 use crate::lockstep::messages::{BEFORE_STOP, ENOUGH, MessageSpec, Object};
-use crate::lockstep::script::{Access, Step, TRANSMIT_ALL};
+use crate::lockstep::script::{Access, Delivery, Step, TRANSMIT_ALL};
 use crate::lockstep::setup::{Limits, Setup};
 use crate::{lockstep, receive, receive_version};
 
@@ -25,7 +26,7 @@ fn established(setup: &Setup, script: Vec<Step>) -> BTreeMap<String, usize> {
     lockstep::run(setup, &[handshake, script].concat())
 }
 
-fn share(earlier: Duration) -> Step {
+fn batch(earlier: Duration) -> Step {
     Step::Transmit(usize::MAX, Access::BatchUntilNext(usize::MAX), earlier)
 }
 
@@ -49,7 +50,7 @@ fn a_pong_is_not_late_because_a_write_took_long() {
         &setup,
         vec![
             send(ping(1)),
-            share(Duration::ZERO),
+            batch(Duration::ZERO),
             Step::Wait(secs(10)),
             Step::HandleTimeout,
             Step::Transmit(0, Access::Batch(0), secs(10)),
@@ -71,7 +72,7 @@ fn an_answer_is_not_late_because_a_write_took_long() {
         &setup,
         vec![
             send(MessageSpec::Zeros(Command::GetAddr, 0)),
-            share(Duration::ZERO),
+            batch(Duration::ZERO),
             receive(ping(1)),
             Step::Wait(secs(10)),
             Step::HandleTimeout,
@@ -275,7 +276,7 @@ fn headers_answer_one_of_the_latest_requests_and_pass_those_before() {
     assert_eq!(run(vec![ask_stop(false), TRANSMIT_ALL, receive(stop())]), 0);
 
     // The first request is passed by the answer to one that is in flight.
-    let passed = vec![ask(1), TRANSMIT_ALL, ask(2), share(Duration::ZERO), answer(2), answer(1)];
+    let passed = vec![ask(1), TRANSMIT_ALL, ask(2), batch(Duration::ZERO), answer(2), answer(1)];
     assert_eq!(run(passed), 1);
 }
 
@@ -301,10 +302,134 @@ fn every_lent_ping_may_be_answered_early() {
     let setup = Setup { pong_timeout: Some(secs(5)), ..setup() };
     for before in [0, 64, 126, 127, 128, 200] {
         let mut script = vec![send(MessageSpec::Zeros(Command::SendHeaders, 0)); before];
-        script.extend([send(ping(1)), share(Duration::ZERO), receive(pong(1)), TRANSMIT_ALL]);
+        script.extend([send(ping(1)), batch(Duration::ZERO), receive(pong(1)), TRANSMIT_ALL]);
         script.extend(vec![POLL_ALL; 2]);
         let seen = established(&setup, script);
         let is_lent = before < 128;
         assert_eq!(seen.contains_key("event: round trip"), is_lent, "{before} frames before");
     }
+}
+
+/// Runs a script after a handshake in which everything is sent and polled, and returns how often
+/// an outcome was seen.
+fn count(setup: &Setup, script: Vec<Step>, outcome: &str) -> usize {
+    established(setup, script).get(outcome).copied().unwrap_or_default()
+}
+
+/// A process that was suspended reads its socket before it judges the remote
+/// (`docs/protocol.md`, 10.3).
+#[test]
+fn a_remote_is_not_late_while_the_process_is_suspended() {
+    let timeouts = vec![(Command::GetAddr, Some(secs(5)))];
+    let setup = Setup {
+        idle_timeout: Some(secs(9)),
+        ping_interval: None,
+        pong_timeout: Some(secs(5)),
+        response_timeouts: timeouts,
+        ..setup()
+    };
+    let suspend = |spec, order| Step::Suspend(secs(10), spec, order);
+    let get_addr = || MessageSpec::Zeros(Command::GetAddr, 0);
+    let addr = || MessageSpec::Zeros(Command::Addr, ENOUGH);
+    for (request, answer, outcome) in [
+        (ping(1), pong(1), "event: round trip"),
+        (get_addr(), addr(), "solicited: addr"),
+        (MessageSpec::Zeros(Command::SendHeaders, 0), ping(1), "event: ping"),
+    ] {
+        let script = |order| {
+            vec![send(request.clone()), TRANSMIT_ALL, suspend(answer.clone(), order), POLL_ALL]
+        };
+        assert_eq!(count(&setup, script(Some(true)), outcome), 1);
+        assert_eq!(count(&setup, script(Some(false)), outcome), 1);
+        assert_eq!(count(&setup, script(None), outcome), 0);
+    }
+}
+
+/// A write that was in progress while the process was suspended is not judged before its report.
+#[test]
+fn a_write_is_not_late_while_the_process_is_suspended() {
+    let setup = Setup { write_timeout: Some(secs(1)), ..setup() };
+    let script = |report| {
+        let steps = [send(ping(1)), batch(Duration::ZERO), Step::Wait(secs(30))];
+        let after = [report, Step::Wait(secs(30)), Step::HandleTimeout, POLL_ALL];
+        [&steps[..], &[Step::HandleTimeout], &after].concat()
+    };
+    assert_eq!(count(&setup, script(TRANSMIT_ALL), "timer: write"), 0);
+    assert_eq!(count(&setup, script(Step::Resume), "timer: write"), 1);
+}
+
+/// Bytes at the minimum rate extend every deadline of the remote (`docs/protocol.md`, 10.2).
+#[test]
+fn a_message_at_the_minimum_rate_is_never_late() {
+    let data = vec![7; 4_000].into();
+    let filter = CFilter { block_hash: Hash::ZERO, filter_type: FilterType::REGULAR, data };
+    let slowly = |gap| {
+        Step::ReceiveSlowly(MessageSpec::Plain(filter.clone().into()), 100, millis(gap), true)
+    };
+    for (read_rate, gap) in [(1_000, 100), (1_000, 90), (100, 1_000)] {
+        let idle_timeout = Some(secs(2));
+        let setup = Setup { read_rate, idle_timeout, ping_interval: None, ..setup() };
+        let silence = [Step::Wait(secs(3)), Step::HandleTimeout];
+        let grace = [Step::Wait(millis(60)), Step::HandleTimeout, POLL_ALL];
+        let seen = established(&setup, [&[slowly(gap)], &silence[..], &grace].concat());
+        assert_eq!(seen.get("event: cfilter"), Some(&1), "100 bytes every {gap} ms");
+        assert_eq!(seen.get("closed: IdleTimeout"), Some(&1));
+    }
+}
+
+/// Only the latest pings are tracked, and a pong answers the earlier ones as well
+/// (`docs/protocol.md`, 6.2).
+#[test]
+fn a_pong_answers_earlier_pings() {
+    let script = |nonce| vec![Step::SendPings(20), TRANSMIT_ALL, receive(pong(nonce)), POLL_ALL];
+    assert_eq!(count(&setup(), script(10), "event: round trip"), 0);
+    assert_eq!(count(&setup(), script(14), "event: round trip"), 1);
+    let twice = [script(29), vec![receive(pong(14)), POLL_ALL]].concat();
+    assert_eq!(count(&setup(), twice, "event: round trip"), 1);
+    let lent = [send(ping(1)), send(ping(2)), batch(Duration::ZERO)];
+    let early = [receive(pong(1)), receive(pong(2)), TRANSMIT_ALL, POLL_ALL];
+    assert_eq!(count(&setup(), [&lent[..], &early].concat(), "event: round trip"), 2);
+}
+
+/// An answer restarts the time of the remaining vectors, and a repeated request does not
+/// (`docs/protocol.md`, 7.2).
+#[test]
+fn an_answer_restarts_the_time_of_other_vectors() {
+    let timeouts = vec![(Command::GetData, Some(secs(2)))];
+    let setup = Setup { response_timeouts: timeouts, ..setup() };
+    let request =
+        || send(MessageSpec::Inventory(Command::GetData, vec![Object::Tx(0), Object::Tx(1)]));
+    let script = |between: Vec<Step>| {
+        let wait = [Step::Wait(millis(1_500)), Step::HandleTimeout];
+        let grace = [Step::Wait(millis(60)), Step::HandleTimeout, POLL_ALL];
+        [vec![request(), TRANSMIT_ALL], wait.to_vec(), between, wait.to_vec(), grace.to_vec()]
+            .concat()
+    };
+    let stalled = |between| count(&setup, script(between), "closed: Stall of a vector");
+    assert_eq!(stalled(vec![receive(MessageSpec::Tx(0))]), 0);
+    assert_eq!(stalled(vec![request(), TRANSMIT_ALL]), 1);
+}
+
+/// Pongs overtake queued messages, but not frames that were lent (`docs/protocol.md`, 6.3).
+#[test]
+fn pongs_overtake_frames_that_were_not_lent() {
+    let bulk = || send(MessageSpec::Tx(4_000));
+    let script = |lend| {
+        let one = Step::Transmit(10, Access::Batch(lend), Duration::ZERO);
+        vec![bulk(), bulk(), bulk(), one, receive(ping(1)), TRANSMIT_ALL, POLL_ALL]
+    };
+    assert_eq!(count(&setup(), script(1), "pong: overtakes"), 1);
+    assert_eq!(count(&setup(), script(3), "pong: overtakes"), 0);
+}
+
+/// Queued messages are sent once more after fatal input (`docs/protocol.md`, 12.2).
+#[test]
+fn queued_messages_are_sent_after_fatal_input() {
+    let fatal = Step::ReceiveBadFrame(BadFrame::WrongChecksum, Delivery::AtOnce);
+    let script =
+        |after: Vec<Step>| [vec![send(ping(1)), send(ping(2)), fatal.clone()], after].concat();
+    let sent = |after| count(&setup(), script(after), "event: sent");
+    assert_eq!(sent(vec![TRANSMIT_ALL, POLL_ALL]), 2);
+    assert_eq!(sent(vec![Step::Transmit(40, Access::Chunks(true), Duration::ZERO), POLL_ALL]), 2);
+    assert_eq!(sent(vec![Step::SkipToDeadline(Duration::ZERO), TRANSMIT_ALL, POLL_ALL]), 0);
 }

@@ -25,6 +25,10 @@ pub(super) fn usual(arguments: &mut Arguments<'_>) -> Setup {
     setup.hides_address = flags & 4 != 0;
     setup.allows_self_connections = flags & 8 != 0;
     setup.is_mapped = flags & 16 != 0;
+    if flags & 32 != 0 {
+        // The limits by default.
+        setup.max_unsolicited.clear();
+    }
     setup
 }
 

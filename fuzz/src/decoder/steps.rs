@@ -154,10 +154,10 @@ fn application_step(number: u8, arguments: &mut Arguments<'_>) -> Step {
             0 => Step::RefuseVersion,
             1 => Step::OtherHandshakeCompletes,
             2 => Step::EndOfTime,
+            3 => Step::Close,
             height => Step::UpdateLastBlock(height as i64 - 6),
         },
-        64 => Step::Close,
-        65 => {
+        64 | 65 => {
             let ends = [secs(5), Duration::ZERO, nanos(1), Duration::MAX];
             match arguments.next() {
                 number @ 0..4 => Step::Shutdown(ends[number]),
@@ -175,10 +175,14 @@ fn driver_step(number: u8, arguments: &mut Arguments<'_>) -> Step {
     match number {
         68..=71 => Step::PollEvents(ALL),
         72 => Step::PollEvents(1 + arguments.next() % 4),
-        73..=76 => TRANSMIT_ALL,
+        73..=75 => TRANSMIT_ALL,
+        // No frame is lent. A write that ended is reported, at the time at which it began.
+        76 => Step::Transmit(0, Access::Batch(0), earlier(arguments)),
         // The whole queue is read and nothing written.
         77 => Step::Transmit(0, Access::Batch(ALL), Duration::ZERO),
-        78..=83 => {
+        // A write that the next step of this kind reports.
+        83 => Step::Transmit(ALL, Access::BatchUntilNext(ALL), Duration::ZERO),
+        78..=82 => {
             let [frames, len] = [many(arguments.next()), many(arguments.next())];
             let access = match number {
                 78 => Access::Chunks(frames == 0),
@@ -187,8 +191,7 @@ fn driver_step(number: u8, arguments: &mut Arguments<'_>) -> Step {
                 81 => Access::Batch(frames),
                 _ => Access::BatchUntilNext(frames),
             };
-            let earlier = if arguments.has_more() { time(arguments) } else { Duration::ZERO };
-            Step::Transmit(len, access, earlier)
+            Step::Transmit(len, access, earlier(arguments))
         }
         84 => Step::Transmit(1 + arguments.next(), Access::Chunks(false), Duration::ZERO),
         85..=87 => Step::Wait(time(arguments)),
@@ -200,6 +203,11 @@ fn driver_step(number: u8, arguments: &mut Arguments<'_>) -> Step {
         }),
         _ => Step::SkipToOwnDeadline,
     }
+}
+
+/// How much earlier the clock was read; without an argument, no time.
+fn earlier(arguments: &mut Arguments<'_>) -> Duration {
+    if arguments.has_more() { time(arguments) } else { Duration::ZERO }
 }
 
 /// The fields of a `version`; without arguments, the usual ones.

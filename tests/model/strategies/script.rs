@@ -341,8 +341,31 @@ fn theme() -> BoxedStrategy<Vec<Step>> {
         1 => wait(),
         2 => Just(Step::SkipToDeadline(Duration::ZERO)),
     ];
+    // Pongs between frames that are sent in part.
+    let interleave = prop_oneof![
+        3 => spec().prop_map(Step::Send),
+        4 => (1..60_usize, 0..3_usize)
+            .prop_map(|(len, frames)| Step::Transmit(len, Access::Batch(frames), Duration::ZERO)),
+        2 => Just(Step::Transmit(0, Access::Batch(0), Duration::ZERO)),
+        3 => (1..3_u64).prop_map(|count| Step::ReceivePings(count, Delivery::AtOnce)),
+    ];
+    // Answers that are larger than unsolicited messages may be.
+    let permit = prop_oneof![
+        3 => select(vec![
+            MessageSpec::Inventory(Command::GetData, vec![Object::Block; 2]),
+            MessageSpec::Zeros(Command::GetCFilterV2, ENOUGH),
+        ]).prop_map(Step::Send),
+        2 => Just(TRANSMIT_ALL),
+        4 => select(vec![Command::Block, Command::CFilterV2]).prop_map(|command| {
+            Step::Receive(MessageSpec::Zeros(command, ENOUGH), Delivery::AtOnce)
+        }),
+        1 => Just(Step::ReceiveAgain(Delivery::AtOnce)),
+        1 => Just(Step::PollEvents(usize::MAX)),
+    ];
     prop_oneof![
-        4 => Just(Vec::new()),
+        6 => Just(Vec::new()),
+        1 => vec(interleave, 0..20),
+        1 => vec(permit, 0..20),
         1 => vec(synchronise, 0..40),
         1 => vec(measure, 0..40),
         1 => vec(fetch, 0..40),
@@ -350,13 +373,16 @@ fn theme() -> BoxedStrategy<Vec<Step>> {
     .boxed()
 }
 
-/// Mostly nothing, else requests that leave and time in which nothing comes in answer.
+/// Mostly nothing, else requests that are sent, some of them twice, and time without an answer.
 fn unanswered() -> impl Strategy<Value = Vec<Step>> {
-    let asking = vec(prop_oneof![spec(), request()].prop_map(Step::Send), 1..4);
+    let request = vec(prop_oneof![spec(), request()].prop_map(Step::Send), 1..4);
     let ways = vec(prop_oneof![transmit(), poll()], 1..4);
-    let requested = (asking, ways, 1..6_usize).prop_map(|(asking, ways, skips)| {
-        let leave = vec![Step::PollEvents(usize::MAX), TRANSMIT_ALL];
-        [asking, ways, leave, vec![Step::SkipToDeadline(Duration::ZERO); skips]].concat()
+    let again = prop::option::weighted(0.3, time().prop_map(Step::Wait));
+    let requested = (request, ways, again, 1..6_usize).prop_map(|(request, ways, again, skips)| {
+        let take = vec![Step::PollEvents(usize::MAX), TRANSMIT_ALL];
+        let again = again.map(|wait| [vec![wait], request.clone(), take.clone()].concat());
+        let skips = vec![Step::SkipToDeadline(Duration::ZERO); skips];
+        [request, ways, take, again.unwrap_or_default(), skips].concat()
     });
     prop_oneof![2 => Just(Vec::new()), 1 => requested]
 }
