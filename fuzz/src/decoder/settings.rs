@@ -99,7 +99,7 @@ fn budget(arguments: &mut Arguments<'_>) -> Limits {
     let bytes = (arguments.one_of(&BUDGET_BYTES), arguments.one_of(&BUDGET_TIMES));
     Limits {
         messages: (kind % 3 != 1).then_some(messages),
-        bytes: (kind % 3 != 0).then_some(bytes),
+        bytes: (!kind.is_multiple_of(3)).then_some(bytes),
         closes: kind / 3 % 2 == 1,
     }
 }

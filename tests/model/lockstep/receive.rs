@@ -12,6 +12,9 @@ use super::script::{Delivery, Step, VersionFields};
 /// Most pieces in which one message comes.
 const MAX_PIECES: usize = 64;
 
+/// Bytes that are in flight or in the buffer, beyond which nothing is sent.
+const MAX_PENDING: usize = 4 * 1024 * 1024;
+
 impl Lockstep {
     pub(super) fn receive_step(&mut self, step: &Step) {
         match step {
@@ -188,6 +191,10 @@ impl Lockstep {
 
     /// The remote sends `bytes`, which come after what is under access already.
     pub(super) fn deliver(&mut self, bytes: &[u8], delivery: Delivery) {
+        // A remote stops when the socket is full.
+        if self.in_flight.len() + self.buffer.len() > MAX_PENDING {
+            return;
+        }
         // A second `version` or `verack` would end the peer.
         if bytes.get(4..).is_some_and(|command| !command.starts_with(b"ver")) {
             self.last_received = bytes.to_vec();
