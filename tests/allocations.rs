@@ -20,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use common::{DCR, EXCC, Peer, config, frame, header, paying, raw_frame, remote, tx, unasked};
+use common::{DCR, EXCC, Peer, config, frame, header, paying, raw_frame, remote, tx, unsolicited};
 use damage::damage;
 
 const NETWORKS: [Network; 2] = [EXCC, DCR];
@@ -254,7 +254,7 @@ fn a_ping_is_answered_without_an_allocation() {
             // The first one makes room in a queue of nonces, which stays.
             assert_eq!(taken.count_total, u64::from(nonce == 0), "{taken:?}");
             assert_eq!(pong, frame(network, version, Message::Pong(Pong { nonce })));
-            assert_eq!(events, [Some(unasked(Message::Ping(Ping { nonce }))), None]);
+            assert_eq!(events, [Some(unsolicited(Message::Ping(Ping { nonce }))), None]);
         }
     }
 }

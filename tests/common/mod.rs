@@ -1,14 +1,13 @@
-//! What the behavioural tests share: a peer under virtual time, two of them joined by
-//! pipes, and bytes as a remote would send them.
+//! A peer under virtual time, and messages and bytes of a remote, for the tests of behaviour.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use excc_peer::wire::{
-    BlockHeader, Command, Decoder, EncodedMessage, InputBuffer, InvVect, MAX_PAYLOAD, Message,
-    PeerAddress, Services, TrailingBytes, Transaction, Tx, TxOut, Version,
+    BlockHeader, BlockParts, Command, Decoder, EncodedMessage, InputBuffer, InvVect, List,
+    MAX_PAYLOAD, Message, MixFactPoly, PeerAddress, Ping, Pong, Protocol, Services, TrailingBytes,
+    Transaction, Tx, TxOut, Version,
 };
 use excc_peer::{
     Chain, CloseReason, Config, ConfigBuilder, Direction, Event, Hash, Instant, Network, PeerState,
@@ -20,10 +19,10 @@ use rand_core::SeedableRng;
 pub(crate) const EXCC: Network = Network::EXCC_MAINNET;
 pub(crate) const DCR: Network = Network::DCR_MAINNET;
 
-/// The wall clock when every peer of these tests is made.
+/// The wall-clock time at which every peer is created.
 pub(crate) const UNIX_TIME: UnixTime = UnixTime::from_secs(1_700_000_000);
 
-/// What a queued message counts as beside its bytes.
+/// The bytes that a queued message counts in addition to its frame.
 pub(crate) const QUEUED: usize = 128;
 
 pub(crate) const fn secs(secs: u64) -> Duration {
@@ -42,8 +41,8 @@ pub(crate) fn remote() -> SocketAddr {
     "203.0.113.7:9666".parse().expect("an address")
 }
 
-/// The configuration that a test starts from. It takes answers that nobody asked for, so that
-/// a test need not ask.
+/// The base configuration of a test. It accepts unsolicited answers, so that a test need not send
+/// the requests.
 pub(crate) fn config(network: Network) -> ConfigBuilder {
     let builder = Config::builder(network).user_agent("test", "1");
     ANSWERS
@@ -51,7 +50,12 @@ pub(crate) fn config(network: Network) -> ConfigBuilder {
         .fold(builder, |builder, command| builder.max_unsolicited(command, MAX_PAYLOAD))
 }
 
-/// The messages that a peer takes unasked up to a certain size only.
+/// A configuration without pings and without an idle timeout.
+pub(crate) fn quiet(network: Network) -> ConfigBuilder {
+    config(network).idle_timeout(None).ping_interval(None)
+}
+
+/// The messages with a default limit on unsolicited payloads.
 pub(crate) const ANSWERS: [Command; 10] = [
     Command::Block,
     Command::NotFound,
@@ -65,15 +69,23 @@ pub(crate) const ANSWERS: [Command; 10] = [
     Command::Headers,
 ];
 
-/// The time between the two steps in which a passed deadline of the remote's is judged.
+/// The time between the two steps of a judgement (`docs/protocol.md`, 10.3).
 pub(crate) const GRACE: Duration = millis(50);
+
+/// The default of `read_rate` and of `write_rate`, in bytes a second.
+pub(crate) const RATE: u64 = 10_240;
+
+/// The extension of a deadline by `bytes` bytes at [`RATE`] (`docs/protocol.md`, 10.2).
+pub(crate) const fn worth(bytes: u64) -> Duration {
+    nanos(bytes * 1_000_000_000 / RATE)
+}
 
 /// A deterministic source of randomness.
 pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// What a remote says of itself.
+/// The `version` of a remote.
 pub(crate) fn version(protocol_version: i32) -> Version {
     Version {
         protocol_version,
@@ -87,7 +99,7 @@ pub(crate) fn version(protocol_version: i32) -> Version {
     }
 }
 
-/// A hash that no other number has.
+/// A hash that is unique to the number.
 pub(crate) fn hash(n: u32) -> Hash {
     let mut bytes = [0xee; 32];
     bytes[..4].copy_from_slice(&n.to_le_bytes());
@@ -102,14 +114,14 @@ pub(crate) fn block(n: u32) -> InvVect {
     InvVect::block(hash(n))
 }
 
-/// A transaction that pays to a script of that many bytes.
+/// A transaction with one output, whose script has `script_len` bytes.
 pub(crate) fn paying(chain: Chain, script_len: usize) -> Tx {
     let pk_script = vec![0; script_len].into();
     let outputs = vec![TxOut { value: 1, version: 0, pk_script }];
     Transaction { outputs, ..Transaction::default() }.encode(chain).expect("a valid transaction")
 }
 
-/// A block header with something in it.
+/// A block header with nonzero fields.
 pub(crate) fn header(chain: Chain) -> BlockHeader {
     BlockHeader {
         prev_block: hash(1),
@@ -123,12 +135,65 @@ pub(crate) fn header(chain: Chain) -> BlockHeader {
     }
 }
 
-/// The frame of a message that can be encoded.
-pub(crate) fn frame(network: Network, version: u32, message: impl Into<Message>) -> Bytes {
-    EncodedMessage::new(&network, version, &message.into()).expect("can be encoded").to_bytes()
+pub(crate) fn ping(nonce: u64) -> Message {
+    Message::Ping(Ping { nonce })
 }
 
-/// A frame of anything: the command is padded, the length and checksum are right.
+pub(crate) fn pong(nonce: u64) -> Message {
+    Message::Pong(Pong { nonce })
+}
+
+pub(crate) fn inv(vectors: impl IntoIterator<Item = InvVect>) -> Message {
+    Message::Inv(vectors.into_iter().collect())
+}
+
+pub(crate) fn getdata(vectors: impl IntoIterator<Item = InvVect>) -> Message {
+    Message::GetData(vectors.into_iter().collect())
+}
+
+pub(crate) fn not_found(vectors: impl IntoIterator<Item = InvVect>) -> Message {
+    Message::NotFound(vectors.into_iter().collect())
+}
+
+/// A `block` and its vector.
+pub(crate) fn block_message(network: Network, header: BlockHeader) -> (Message, InvVect) {
+    let chain = network.chain();
+    let vector = InvVect::block(header.block_hash());
+    let (transactions, stake_transactions) = (vec![paying(chain, 10)], vec![]);
+    let parts = BlockParts { header, transactions, stake_transactions };
+    let block = parts.encode(Protocol::new(chain, chain.advertised_version()));
+    (Message::Block(block.expect("a valid block")), vector)
+}
+
+/// A message of each kind that answers a `getdata`, with its vector.
+pub(crate) fn objects(network: Network) -> Vec<(Message, InvVect)> {
+    let tx = paying(network.chain(), 20);
+    let vector = InvVect::tx(tx.tx_hash());
+    let mut objects =
+        vec![block_message(network, header(network.chain())), (Message::Tx(tx), vector)];
+    objects.extend((network == DCR).then(mix_message));
+    objects
+}
+
+fn mix_message() -> (Message, InvVect) {
+    let message = Message::from(MixFactPoly {
+        signature: [1; 64],
+        identity: [2; 33],
+        session_id: [3; 32],
+        run: 0,
+        roots: std::iter::once(&[7_u8; 5][..]).collect(),
+        seen_slot_reserves: List::new(),
+    });
+    let hash = message.as_mix().and_then(|mix| mix.message_hash().ok()).expect("a mix message");
+    (message, InvVect::mix(hash))
+}
+
+/// The frame of a valid message.
+pub(crate) fn frame(network: Network, version: u32, message: impl Into<Message>) -> Bytes {
+    EncodedMessage::new(&network, version, &message.into()).expect("a valid message").to_bytes()
+}
+
+/// A frame with a correct length and checksum, whatever its command and payload.
 pub(crate) fn raw_frame(network: Network, command: &[u8], payload: &[u8]) -> Vec<u8> {
     let checksum = network.chain().hash_function().checksum(&[payload]);
     let mut frame = raw_header(network, command, payload.len() as u32, checksum);
@@ -136,7 +201,7 @@ pub(crate) fn raw_frame(network: Network, command: &[u8], payload: &[u8]) -> Vec
     frame
 }
 
-/// The header of a frame of anything.
+/// A frame header with any command, length and checksum.
 pub(crate) fn raw_header(network: Network, command: &[u8], len: u32, checksum: [u8; 4]) -> Vec<u8> {
     let mut field = [0; 12];
     field[..command.len()].copy_from_slice(command);
@@ -148,24 +213,24 @@ pub(crate) fn raw_header(network: Network, command: &[u8], len: u32, checksum: [
 }
 
 /// The event of a message that answers no request.
-pub(crate) fn unasked(message: impl Into<Message>) -> Event {
+pub(crate) fn unsolicited(message: impl Into<Message>) -> Event {
     Event::Message { message: message.into(), solicited: false }
 }
 
 /// The event of a message that answers a request.
-pub(crate) fn asked(message: impl Into<Message>) -> Event {
+pub(crate) fn solicited(message: impl Into<Message>) -> Event {
     Event::Message { message: message.into(), solicited: true }
 }
 
-/// The name of the decoding error that a peer was closed for.
-pub(crate) fn refusal(reason: &CloseReason) -> &'static str {
+/// The name of the decoding error in a close reason.
+pub(crate) fn decode_error(reason: &CloseReason) -> &'static str {
     match reason {
         CloseReason::Decode(error) => error.kind().name(),
         other => panic!("closed for another reason: {other}"),
     }
 }
 
-/// A [`PeerState`] with its receive buffer, its clock, and a remote's eye on what it sends.
+/// A [`PeerState`] with its input buffer, a virtual clock, and a decoder of the bytes that it sends.
 pub(crate) struct Peer {
     pub(crate) state: PeerState,
     pub(crate) buffer: InputBuffer,
@@ -183,7 +248,7 @@ impl Peer {
     pub(crate) fn with_config(config: Config, direction: Direction, seed: u64) -> Self {
         let network = *config.network();
         let mut reader = Decoder::new(network, config.protocol_version());
-        // Its own frames have no bytes to spare on either chain.
+        // A peer never sends trailing bytes, on either chain.
         reader.set_trailing_bytes(TrailingBytes::Reject);
         let make = match direction {
             Direction::Inbound => PeerState::inbound,
@@ -207,8 +272,8 @@ impl Peer {
         Self::new(config, Direction::Outbound, 1)
     }
 
-    /// An inbound peer after a handshake at our highest version, with nothing left to
-    /// poll or to send.
+    /// An inbound peer after a handshake at our highest version, with no waiting events and an
+    /// empty queue.
     pub(crate) fn established(config: ConfigBuilder) -> Self {
         let mut peer = Self::inbound(config);
         let highest = peer.state.protocol_version().cast_signed();
@@ -216,7 +281,16 @@ impl Peer {
         peer
     }
 
-    /// Completes the handshake with a remote of that version.
+    /// An established peer with an outstanding request, which has a stall timeout.
+    pub(crate) fn requesting(config: ConfigBuilder, request: Message, timeout: Duration) -> Self {
+        let config = config.response_timeout(request.command(), Some(timeout));
+        let mut peer = Self::established(config);
+        peer.send_now(request);
+        peer.events();
+        peer
+    }
+
+    /// Completes the handshake with a remote that sends `version`.
     pub(crate) fn shake_hands(&mut self, version: Version) {
         self.receive(version).expect("an acceptable version");
         self.receive(Message::VerAck).expect("an acceptable verack");
@@ -225,18 +299,18 @@ impl Peer {
         self.sent();
     }
 
-    /// Bytes come.
+    /// Receives bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         self.buffer.extend_from_slice(bytes);
         self.state.handle_input(self.now, &mut self.buffer)
     }
 
-    /// A message comes, encoded for the version in force.
+    /// Receives a message, encoded for the negotiated version.
     pub(crate) fn receive(&mut self, message: impl Into<Message>) -> Result<(), CloseReason> {
         self.feed(&frame(self.network, self.state.protocol_version(), message))
     }
 
-    /// Goes on with input that was held back, once.
+    /// Continues once with input that waits in the buffer.
     pub(crate) fn resume(&mut self) -> Result<(), CloseReason> {
         assert!(self.state.can_resume());
         self.state.handle_input(self.now, &mut self.buffer)
@@ -247,12 +321,12 @@ impl Peer {
         self.state.handle_eof(self.now);
     }
 
-    /// All events that wait.
+    /// Takes all waiting events.
     pub(crate) fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.state.poll_event()).collect()
     }
 
-    /// The messages among the events that wait.
+    /// Takes all waiting events and returns their messages.
     pub(crate) fn messages(&mut self) -> Vec<Message> {
         let message = |event| match event {
             Event::Message { message, .. } => Some(message),
@@ -261,7 +335,7 @@ impl Peer {
         self.events().into_iter().filter_map(message).collect()
     }
 
-    /// The reason in the last event that waits, which must be `Closed`.
+    /// Takes all waiting events, of which the last must be `Closed`, and returns its reason.
     pub(crate) fn closed(&mut self) -> CloseReason {
         match self.events().pop() {
             Some(Event::Closed(reason)) => reason,
@@ -269,8 +343,8 @@ impl Peer {
         }
     }
 
-    /// Time passes, at the end of which the remote is judged for the second time and closed.
-    /// Returns the reason.
+    /// Lets time pass up to a deadline and its second judgement, which must close the peer, and
+    /// not earlier. Returns the reason.
     pub(crate) fn closed_after(&mut self, time: Duration) -> CloseReason {
         self.advance(time + GRACE - nanos(1));
         assert_eq!(self.state.close_reason(), None, "closed too early");
@@ -278,14 +352,15 @@ impl Peer {
         self.closed()
     }
 
-    /// At most so many bytes leave.
-    pub(crate) fn transmit(&mut self, most: usize) -> Bytes {
+    /// Writes at most `max` bytes, and returns them.
+    pub(crate) fn transmit(&mut self, max: usize) -> Bytes {
         let mut out = self.state.transmit(self.now);
-        let len = out.remaining().min(most);
+        let len = out.remaining().min(max);
         out.copy_to_bytes(len)
     }
 
-    /// Everything that waits to leave does, as the messages that the remote then has.
+    /// Writes the whole queue, and returns the messages that the remote has received since the last
+    /// call.
     pub(crate) fn sent(&mut self) -> Vec<Message> {
         let bytes = self.transmit(usize::MAX);
         self.unread.extend_from_slice(&bytes);
@@ -295,12 +370,18 @@ impl Peer {
             .collect()
     }
 
-    /// As [`sent`](Self::sent), but only the commands.
+    /// Queues a message and writes the whole queue.
+    pub(crate) fn send_now(&mut self, message: impl Into<Message>) {
+        self.state.send(self.now, message).expect("is queued");
+        self.sent();
+    }
+
+    /// Like [`sent`](Self::sent), but returns only the commands.
     pub(crate) fn sent_commands(&mut self) -> Vec<Command> {
         self.sent().iter().map(Message::command).collect()
     }
 
-    /// The nonce of the one `ping` that waits to leave, which does.
+    /// Writes the queue, which must be one `ping`, and returns its nonce.
     pub(crate) fn sent_ping(&mut self) -> u64 {
         match self.sent().as_slice() {
             [Message::Ping(ping)] => ping.nonce,
@@ -308,7 +389,7 @@ impl Peer {
         }
     }
 
-    /// Time passes, and what falls due meanwhile is done when it does.
+    /// Lets time pass, with each deadline handled when it is due.
     pub(crate) fn advance(&mut self, by: Duration) {
         let end = self.now + by;
         while let Some(at) = self.state.poll_timeout().filter(|&at| at <= end) {
@@ -320,8 +401,23 @@ impl Peer {
         self.state.handle_timeout(end);
     }
 
-    /// Time passes until something falls due. Returns what, once it is done: a deadline of the
-    /// remote's is judged in its second step.
+    /// Lets time pass, with each deadline handled when it is due, and stops when the peer closes.
+    pub(crate) fn advance_until_closed(&mut self, by: Duration) {
+        let end = self.now + by;
+        while self.state.close_reason().is_none() {
+            match self.state.poll_timeout().filter(|&at| at <= end) {
+                Some(at) => self.now = self.now.max(at),
+                None => {
+                    self.now = end;
+                    return;
+                }
+            }
+            self.state.handle_timeout(self.now);
+        }
+    }
+
+    /// Lets time pass up to the next deadline, handles it, and returns its timer. A deadline of
+    /// the remote is judged twice.
     pub(crate) fn skip_to_deadline(&mut self) -> Timer {
         let (timer, at) = self.state.next_deadline().expect("a deadline");
         self.now = self.now.max(at);
@@ -334,142 +430,8 @@ impl Peer {
         timer
     }
 
-    /// How long until something falls due, and what.
+    /// The next deadline and the time until it.
     pub(crate) fn due_in(&self) -> Option<(Timer, Duration)> {
         self.state.next_deadline().map(|(timer, at)| (timer, at - self.now))
-    }
-}
-
-/// One direction of a connection: what enters arrives after a delay, in order.
-#[derive(Default)]
-pub(crate) struct Pipe {
-    pub(crate) delay: Duration,
-    /// Whether nothing enters, as if the reader's socket were full.
-    pub(crate) is_blocked: bool,
-    has_ended: bool,
-    /// What is under way; nothing stands for the end of the stream.
-    flying: VecDeque<(Instant, Bytes)>,
-}
-
-impl Pipe {
-    fn next_arrival(&self) -> Option<Instant> {
-        self.flying.front().map(|&(at, _)| at)
-    }
-
-    /// Takes what `from` has to send. Returns whether there was anything.
-    fn take_from(&mut self, from: &mut Peer) -> bool {
-        let is_closed = from.state.close_reason().is_some();
-        if self.has_ended || (self.is_blocked && !is_closed) {
-            // The socket is tried all the same, which is when the time of a write begins.
-            from.transmit(0);
-            return false;
-        }
-        let bytes = from.transmit(usize::MAX);
-        self.has_ended = is_closed && !from.state.wants_write();
-        if bytes.is_empty() && !is_closed {
-            return false;
-        }
-        self.flying.push_back((from.now + self.delay, bytes));
-        true
-    }
-
-    /// Hands on what has arrived. Returns whether anything had.
-    fn give_to(&mut self, to: &mut Peer) -> bool {
-        let arrived = self.next_arrival().is_some_and(|at| at <= to.now);
-        if !arrived || !(to.state.wants_read() || to.state.close_reason().is_some()) {
-            return false;
-        }
-        match self.flying.pop_front() {
-            Some((_, bytes)) if bytes.is_empty() => to.eof(),
-            // What is wrong with it shows in the events.
-            Some((_, bytes)) => _ = to.feed(&bytes),
-            None => {}
-        }
-        true
-    }
-}
-
-/// Two peers of one network and the pipes between them, under one clock.
-pub(crate) struct Pair {
-    /// The side that opened the connection.
-    pub(crate) caller: Peer,
-    /// The other side.
-    pub(crate) listener: Peer,
-    pub(crate) to_listener: Pipe,
-    pub(crate) to_caller: Pipe,
-    /// What happened to each side, and when.
-    pub(crate) caller_events: Vec<(Instant, Event)>,
-    pub(crate) listener_events: Vec<(Instant, Event)>,
-}
-
-impl Pair {
-    pub(crate) fn new(caller: ConfigBuilder, listener: ConfigBuilder, delay: Duration) -> Self {
-        let pipe = || Pipe { delay, ..Pipe::default() };
-        Self {
-            caller: Peer::new(caller, Direction::Outbound, 1),
-            listener: Peer::new(listener, Direction::Inbound, 2),
-            to_listener: pipe(),
-            to_caller: pipe(),
-            caller_events: Vec::new(),
-            listener_events: Vec::new(),
-        }
-    }
-
-    /// A pair that has had time for its handshake, with the events of that forgotten.
-    pub(crate) fn established(config: ConfigBuilder, delay: Duration) -> Self {
-        // Clones of a configuration share their nonces, so that each would take the other
-        // for itself.
-        let other = config.clone().sent_nonces(Default::default());
-        let mut pair = Self::new(config, other, delay);
-        pair.run(delay * 4);
-        assert!(pair.caller.state.is_established() && pair.listener.state.is_established());
-        pair.caller_events.clear();
-        pair.listener_events.clear();
-        pair
-    }
-
-    /// Time passes on both sides.
-    pub(crate) fn run(&mut self, time: Duration) {
-        let end = self.caller.now + time;
-        loop {
-            while self.settle() {}
-            let next = [
-                self.caller.state.poll_timeout(),
-                self.listener.state.poll_timeout(),
-                self.to_listener.next_arrival(),
-                self.to_caller.next_arrival(),
-            ];
-            let now = self.caller.now;
-            let next = next.into_iter().flatten().filter(|&at| at > now).min();
-            let at = next.unwrap_or(end).min(end);
-            for peer in [&mut self.caller, &mut self.listener] {
-                peer.now = at;
-                peer.state.handle_timeout(at);
-            }
-            if at == end {
-                while self.settle() {}
-                return;
-            }
-        }
-    }
-
-    /// Moves what can be moved now. Returns whether there was anything.
-    fn settle(&mut self) -> bool {
-        let mut moved = self.to_listener.take_from(&mut self.caller);
-        moved |= self.to_caller.take_from(&mut self.listener);
-        moved |= self.to_listener.give_to(&mut self.listener);
-        moved |= self.to_caller.give_to(&mut self.caller);
-        for (peer, log) in [
-            (&mut self.caller, &mut self.caller_events),
-            (&mut self.listener, &mut self.listener_events),
-        ] {
-            let now = peer.now;
-            log.extend(peer.events().into_iter().map(|event| (now, event)));
-            if peer.state.can_resume() {
-                _ = peer.resume();
-                moved = true;
-            }
-        }
-        moved
     }
 }

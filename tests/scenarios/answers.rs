@@ -1,35 +1,21 @@
-//! Which messages were asked for, as far as the wire tells.
+//! Matching of received messages to outstanding requests (`docs/protocol.md`, 7.1 and 7.4).
 
 use bytes::{Buf, Bytes};
 use excc_peer::wire::{
     BlockHeader, CFilterV2, Command, GetCFilterV2, GetInitState, Headers, InitState, InvVect, List,
     LocatorRequest, Message, MiningState, NetAddress, PeerAddress, Services,
 };
-use excc_peer::{Chain, ConfigBuilder, Event, Hash, Network};
+use excc_peer::{Chain, Event, Hash, Network};
 
-use super::requests::{a_block, a_mix, a_tx};
 use crate::common::*;
 
 fn peer(network: Network) -> Peer {
-    Peer::established(quiet(network))
+    Peer::established(quiet(network).send_unwelcome(true))
 }
 
-fn quiet(network: Network) -> ConfigBuilder {
-    config(network).idle_timeout(None).ping_interval(None).send_unwelcome(true)
-}
-
-fn ask(peer: &mut Peer, request: impl Into<Message>) {
-    peer.state.send(peer.now, request).expect("may be sent");
-    peer.sent();
+fn send_request(peer: &mut Peer, request: impl Into<Message>) {
+    peer.send_now(request);
     peer.events();
-}
-
-fn getdata(vectors: impl IntoIterator<Item = InvVect>) -> Message {
-    Message::GetData(vectors.into_iter().collect())
-}
-
-fn not_found(vectors: impl IntoIterator<Item = InvVect>) -> Message {
-    Message::NotFound(vectors.into_iter().collect())
 }
 
 /// Whether a message that comes is marked as asked for.
@@ -43,24 +29,17 @@ fn is_solicited(peer: &mut Peer, message: impl Into<Message>) -> bool {
     solicited.expect("a message has come")
 }
 
-/// The objects that a `getdata` asks for on a network.
-fn objects(network: Network) -> Vec<(Message, InvVect)> {
-    let mut objects = vec![a_block(network), a_tx(network)];
-    objects.extend((network == DCR).then(a_mix));
-    objects
-}
-
 #[test]
 fn an_object_is_marked_once_for_each_vector_asked_for() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
             let mut peer = peer(network);
             assert!(!is_solicited(&mut peer, object.clone()), "{vector}: not asked for");
-            ask(&mut peer, getdata([vector, tx(1)]));
+            send_request(&mut peer, getdata([vector, tx(1)]));
             assert!(is_solicited(&mut peer, object.clone()), "{vector}");
             assert!(!is_solicited(&mut peer, object.clone()), "{vector}: a second time");
             // Something else of the same kind was asked for.
-            ask(&mut peer, getdata([InvVect::new(vector.kind(), hash(9))]));
+            send_request(&mut peer, getdata([InvVect::new(vector.kind(), hash(9))]));
             assert!(!is_solicited(&mut peer, object.clone()), "{vector}: another one");
         }
     }
@@ -71,7 +50,7 @@ fn an_object_is_marked_without_any_memory_of_inventory() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
             let mut peer = Peer::established(quiet(network).known_inventory(0, secs(1)));
-            ask(&mut peer, getdata([vector]));
+            send_request(&mut peer, getdata([vector]));
             assert!(is_solicited(&mut peer, object.clone()));
             assert!(!is_solicited(&mut peer, object));
         }
@@ -83,7 +62,7 @@ fn what_was_not_found_is_marked_if_any_of_it_was_asked_for() {
     for network in [EXCC, DCR] {
         let mut peer = peer(network);
         assert!(!is_solicited(&mut peer, not_found([tx(1)])));
-        ask(&mut peer, getdata([tx(1), block(2), tx(3)]));
+        send_request(&mut peer, getdata([tx(1), block(2), tx(3)]));
         assert!(!is_solicited(&mut peer, not_found([])));
         assert!(!is_solicited(&mut peer, not_found([tx(4), tx(2), block(1)])));
         assert!(is_solicited(&mut peer, not_found([tx(4), block(2)])));
@@ -101,8 +80,8 @@ fn a_repeated_getdata_may_be_answered_twice() {
             let mut peer = Peer::established(
                 quiet(network).max_unsolicited(object.command(), 0).known_inventory(0, secs(1)),
             );
-            ask(&mut peer, getdata([vector]));
-            ask(&mut peer, getdata([vector]));
+            send_request(&mut peer, getdata([vector]));
+            send_request(&mut peer, getdata([vector]));
             assert!(is_solicited(&mut peer, object.clone()));
             assert!(!is_solicited(&mut peer, object.clone()), "it is there already");
             assert!(peer.receive(object).is_err(), "twice is enough");
@@ -138,7 +117,7 @@ fn headers_are_marked_if_they_continue_a_locator() {
         for (what, answer) in answers {
             let mut peer = peer(network);
             assert!(!is_solicited(&mut peer, answer.clone()), "{what}: before it is asked for");
-            ask(&mut peer, get_headers([hash(1), hash(2), hash(3)], stop.block_hash()));
+            send_request(&mut peer, get_headers([hash(1), hash(2), hash(3)], stop.block_hash()));
             assert!(is_solicited(&mut peer, answer.clone()), "{what}");
             assert!(!is_solicited(&mut peer, answer), "{what}: a second time");
         }
@@ -152,7 +131,7 @@ fn a_block_that_is_announced_during_a_synchronisation_is_no_answer() {
         let chain = network.chain();
         let config = quiet(network).response_timeout(Command::GetHeaders, Some(secs(30)));
         let mut peer = Peer::established(config);
-        ask(&mut peer, get_headers([hash(1)], Hash::ZERO));
+        send_request(&mut peer, get_headers([hash(1)], Hash::ZERO));
         peer.advance(secs(20));
         let announcement = headers(chain, &[header_after(chain, hash(500))]);
         assert!(!is_solicited(&mut peer, announcement));
@@ -185,7 +164,7 @@ fn headers_answer_the_request_that_they_continue_and_all_before_it() {
     let chain = EXCC.chain();
     let mut peer = peer(EXCC);
     for n in 1..=3 {
-        ask(&mut peer, get_headers([hash(n)], Hash::ZERO));
+        send_request(&mut peer, get_headers([hash(n)], Hash::ZERO));
     }
     let after = |n| headers(chain, &[header_after(chain, hash(n))]);
     assert!(is_solicited(&mut peer, after(2)));
@@ -230,8 +209,8 @@ fn other_answers_are_marked_one_for_each_request() {
             let command = request.command();
             let mut peer = peer(network);
             assert!(!is_solicited(&mut peer, answer.clone()), "{command}: not asked for");
-            ask(&mut peer, request.clone());
-            ask(&mut peer, request);
+            send_request(&mut peer, request.clone());
+            send_request(&mut peer, request);
             assert!(is_solicited(&mut peer, answer.clone()), "{command}");
             assert!(is_solicited(&mut peer, answer.clone()), "{command}: asked for twice");
             assert!(!is_solicited(&mut peer, answer), "{command}: one more");
@@ -243,9 +222,9 @@ fn other_answers_are_marked_one_for_each_request() {
 fn messages_that_answer_nothing_are_never_marked() {
     let mut peer = peer(EXCC);
     for (request, _) in by_command(EXCC) {
-        ask(&mut peer, request);
+        send_request(&mut peer, request);
     }
-    ask(&mut peer, getdata([tx(1)]));
+    send_request(&mut peer, getdata([tx(1)]));
     for message in [Message::GetAddr, Message::SendHeaders, Message::MemPool, getdata([tx(1)])] {
         assert!(!is_solicited(&mut peer, message));
     }

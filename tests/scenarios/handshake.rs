@@ -1,7 +1,9 @@
-//! The handshake on Exchangecoin, and what it shares with Decred's.
+//! The handshake on Exchangecoin, and the rules that both chains share (`docs/protocol.md`, 5).
+
+use std::time::Duration;
 
 use excc_peer::wire::{Command, LocatorRequest, Message, Ping, Pong, Services, Version};
-use excc_peer::{Announced, CloseReason, Event, Network, Relay, SendErrorKind, SentNonces, Timer};
+use excc_peer::{CloseReason, Direction, Event, Instant, Network, SendErrorKind, Timer};
 
 use crate::common::*;
 
@@ -165,40 +167,6 @@ fn the_time_offset_of_a_hostile_clock_saturates() {
     assert_eq!(peer.state.stats().time_offset, Some(i64::MIN));
 }
 
-#[test]
-fn a_version_from_ourselves_closes_and_leaves_nothing_behind() {
-    let nonces = SentNonces::new();
-    let config = config(EXCC).sent_nonces(nonces);
-    let mut caller = Peer::new(config.clone(), excc_peer::Direction::Outbound, 1);
-    let mut listener = Peer::new(config, excc_peer::Direction::Inbound, 2);
-    let bytes = caller.transmit(usize::MAX);
-    assert_eq!(listener.feed(&bytes), Err(CloseReason::SelfConnection));
-    assert_eq!(listener.sent(), []);
-    assert_eq!(listener.events(), [Event::Closed(CloseReason::SelfConnection)]);
-    let stats = listener.state.stats();
-    assert_eq!((stats.advertised_version, stats.user_agent, stats.last_block), (None, None, None));
-}
-
-#[test]
-fn connections_to_ourselves_can_be_put_up_with() {
-    let config = config(EXCC).allow_self_connections(true);
-    let mut pair = Pair::new(config.clone(), config, millis(1));
-    pair.run(secs(1));
-    assert!(pair.caller.state.verack_received() && pair.listener.state.verack_received());
-}
-
-/// In the reference nodes inbound nonces are remembered too, so that enough inbound
-/// connections push out the one nonce that matters.
-#[test]
-fn nonces_of_inbound_peers_are_not_remembered() {
-    let config = config(EXCC);
-    let mut first = Peer::new(config.clone(), excc_peer::Direction::Inbound, 1);
-    first.receive(version(8)).unwrap();
-    let Message::Version(ours) = first.sent().swap_remove(0) else { panic!("no version") };
-    let mut second = Peer::new(config, excc_peer::Direction::Inbound, 2);
-    assert_eq!(second.receive(Version { nonce: ours.nonce, ..version(8) }), Ok(()));
-}
-
 /// The reference node sends its verack last.
 #[test]
 fn our_verack_goes_before_what_the_application_queued_on_the_version() {
@@ -253,29 +221,6 @@ fn a_refused_version_is_answered_with_nothing() {
         let end = [Event::NotSent(queued), Event::Closed(CloseReason::VersionRefused)];
         assert_eq!(events[events.len() - 2..], end);
     }
-}
-
-#[test]
-fn nothing_is_for_the_application_to_send_before_a_version_came() {
-    for mut peer in [Peer::inbound(config(EXCC)), Peer::outbound(config(EXCC))] {
-        let error = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
-        assert_eq!((error.kind, error.message), (SendErrorKind::NotReady, Message::GetAddr));
-        assert_eq!(peer.state.ping(peer.now), Err(SendErrorKind::NotReady));
-        let announced = peer.state.announce(peer.now, tx(1), Relay::Immediate);
-        assert_eq!(announced, Announced::NotReady);
-    }
-}
-
-#[test]
-fn the_handshake_is_not_for_the_application_to_send() {
-    let mut peer = Peer::established(config(EXCC));
-    for message in [Message::VerAck, version(8).into()] {
-        let command = message.command();
-        let error = peer.state.send(peer.now, message.clone()).unwrap_err();
-        assert_eq!((error.kind, error.message), (SendErrorKind::Handshake(command), message));
-    }
-    assert!(peer.state.is_established());
-    assert_eq!(peer.sent(), []);
 }
 
 #[test]
@@ -340,5 +285,90 @@ fn a_remote_must_offer_what_is_required_of_it() {
         let mut accepted = Peer::inbound(config(network).required_services(required));
         let more = Services::from_bits_retain(0xff);
         accepted.shake_hands(Version { services: more, ..version(newest) });
+    }
+}
+
+#[test]
+fn before_the_version_nothing_else_is_received() {
+    let mut peer = Peer::inbound(config(EXCC));
+    let header = raw_header(EXCC, b"block", 1_000_000, [0; 4]);
+    assert_eq!(peer.feed(&header), Err(CloseReason::NotVersion(Command::Block)));
+}
+
+/// Both networks, with remotes that call and remotes that are called.
+fn strangers() -> impl Iterator<Item = (Network, Peer)> {
+    [EXCC, DCR].into_iter().flat_map(|network| {
+        [Direction::Inbound, Direction::Outbound]
+            .map(|direction| (network, Peer::new(config(network), direction, 1)))
+    })
+}
+
+/// Feeds `bytes` one by one at such a pace, as long as the peer is open.
+fn dribble(peer: &mut Peer, bytes: &[u8], pause: Duration) {
+    for byte in bytes {
+        if peer.state.close_reason().is_some() {
+            return;
+        }
+        peer.feed(&[*byte]).unwrap();
+        assert!(peer.buffer.len() <= bytes.len());
+        peer.advance(pause);
+    }
+}
+
+#[test]
+fn a_handshake_that_dribbles_ends_with_its_time() {
+    for (network, mut peer) in strangers() {
+        let bytes = frame(network, 8, version(8));
+        dribble(&mut peer, &bytes[..12], millis(2_500));
+        peer.feed(&bytes[12..13]).unwrap();
+        assert_eq!(peer.now, Instant::from_secs(30));
+        assert_eq!(peer.closed_after(secs(0)), CloseReason::HandshakeTimeout);
+        assert_eq!(peer.feed(&bytes), Err(CloseReason::HandshakeTimeout));
+    }
+}
+
+#[test]
+fn a_version_that_is_whole_a_moment_too_late_is_not_heard() {
+    for (network, mut peer) in strangers() {
+        let bytes = frame(network, 12, version(12));
+        let (last, rest) = bytes.split_last().unwrap();
+        let pause = secs(30) / rest.len() as u32;
+        dribble(&mut peer, rest, pause);
+        assert_eq!(peer.state.close_reason(), None);
+        peer.advance(Instant::from_secs(30) + GRACE - peer.now - nanos(1));
+        assert_eq!(peer.state.close_reason(), None);
+        peer.advance(nanos(1));
+        assert_eq!(peer.feed(&[*last]), Err(CloseReason::HandshakeTimeout));
+        assert_eq!(peer.events(), [Event::Closed(CloseReason::HandshakeTimeout)]);
+    }
+}
+
+#[test]
+fn a_version_that_is_whole_a_moment_before_its_time_is_heard() {
+    for (network, mut peer) in strangers() {
+        let highest = peer.state.protocol_version().cast_signed();
+        let bytes = frame(network, 12, version(highest));
+        let (last, rest) = bytes.split_last().unwrap();
+        dribble(&mut peer, rest, nanos(1));
+        peer.advance(Instant::from_secs(30) + GRACE - peer.now - nanos(1));
+        peer.feed(&[*last]).unwrap();
+        assert!(matches!(peer.events()[0], Event::VersionReceived(_)));
+    }
+}
+
+#[test]
+fn a_verack_that_dribbles_is_late_when_it_is_whole() {
+    for (network, reason) in
+        [(EXCC, CloseReason::VerAckTimeout), (DCR, CloseReason::HandshakeTimeout)]
+    {
+        let mut peer = Peer::inbound(config(network));
+        peer.receive(version(8 + 4 * i32::from(network == DCR))).unwrap();
+        dribble(&mut peer, &frame(network, 8, Message::VerAck)[..20], millis(1_500));
+        assert_eq!(peer.now, Instant::from_secs(30));
+        peer.advance(GRACE - nanos(1));
+        assert_eq!(peer.state.close_reason(), None);
+        // On Exchangecoin each byte is worth a tenth of a millisecond.
+        peer.advance(millis(2));
+        assert_eq!(peer.closed(), reason);
     }
 }

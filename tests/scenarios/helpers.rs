@@ -1,4 +1,4 @@
-//! Commands that put messages together: addresses, requests by block locator, rejects.
+//! Helpers that build messages: addresses, block locators, rejects (`docs/protocol.md`, 13).
 
 use std::net::{Ipv6Addr, SocketAddr};
 

@@ -1,16 +1,12 @@
-//! What was queued before the remote ended the conversation may leave once more.
+//! The last try to send, after the remote has ended the connection (`docs/protocol.md`, 12.2).
 
 use bytes::Buf;
 use excc_peer::wire::{Command, Message, Ping};
-use excc_peer::{Budget, CloseReason, ConfigBuilder, Event, Instant, Network, PeerState, Timer};
+use excc_peer::{Budget, CloseReason, ConfigBuilder, Event, Instant, PeerState, Timer};
 
 use crate::common::*;
 
 const TRY: std::time::Duration = secs(1);
-
-fn quiet(network: Network) -> ConfigBuilder {
-    config(network).idle_timeout(None).ping_interval(None)
-}
 
 /// An established peer with three messages of 24 bytes queued, and their receipts.
 fn queued(config: ConfigBuilder) -> (Peer, Vec<Event>) {
@@ -305,7 +301,7 @@ fn pongs_leave_in_the_try_as_well() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
     peer.eof();
-    assert_eq!(peer.events(), [unasked(Message::Ping(Ping { nonce: 7 }))]);
+    assert_eq!(peer.events(), [unsolicited(Message::Ping(Ping { nonce: 7 }))]);
     assert_eq!(peer.sent_commands(), [Command::Pong]);
     assert_eq!(peer.events(), [Event::Closed(CloseReason::RemoteClosed)]);
 }

@@ -1,7 +1,8 @@
-//! What a peer does, one behaviour a test, under virtual time.
+//! Behaviour of a peer under virtual time, one rule a test. A file is named after the part of
+//! `src/peer` that has the rule.
 //!
-//! Most of it was observed on the reference nodes; where this crate means to do otherwise,
-//! the test shows what this crate does and says so.
+//! Most rules were observed on the reference nodes. Where this crate differs on purpose, the test
+//! states both behaviours.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 #[path = "../common/mod.rs"]
@@ -11,29 +12,32 @@ mod common;
 mod strategies;
 
 mod answers;
-mod bad_input;
-mod budgets;
-mod deadlines;
-mod decred;
-mod display;
-mod flow;
+mod budget;
+mod end_of_stream;
+mod error;
+mod events;
+mod floods;
+mod fmt;
 mod handshake;
+mod handshake_decred;
 mod helpers;
-mod hostile;
-mod inventory;
+mod keepalive;
 mod last_try;
-mod lines;
-mod opening;
-mod ourselves;
-mod pair;
-mod pings;
-mod reasons;
+mod limits;
+mod nonces;
+mod outbox;
+#[cfg(feature = "sim")]
+mod pairs;
+mod ping_orders;
+mod receive;
+mod relay;
 mod remote;
 mod requests;
-mod sending;
+mod send;
 mod shutdown;
-mod sizes;
+mod slow_links;
 mod stats;
 mod timers;
-mod welcome;
-mod writes;
+mod transmit;
+mod unwelcome;
+mod version;

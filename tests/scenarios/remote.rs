@@ -1,11 +1,9 @@
-//! What is known of the remote: where it is and how high its chain.
+//! Facts about the remote: its address and its last block.
 
 use std::net::SocketAddr;
 
-use excc_peer::wire::{
-    BlockHeader, BlockParts, Headers, HostAddress, Message, NetAddressV2, Protocol, Version,
-};
-use excc_peer::{Chain, Instant, Network, PeerState};
+use excc_peer::wire::{BlockHeader, Headers, HostAddress, Message, NetAddressV2, Version};
+use excc_peer::{Chain, Instant, PeerState};
 
 use crate::common::*;
 
@@ -16,17 +14,6 @@ fn at_height(chain: Chain, height: u32) -> BlockHeader {
 fn headers(chain: Chain, heights: &[u32]) -> Message {
     let headers: Vec<_> = heights.iter().map(|&height| at_height(chain, height)).collect();
     Message::Headers(Headers::new(chain, &headers).expect("of the chain"))
-}
-
-fn a_block(network: Network, height: u32) -> Message {
-    let chain = network.chain();
-    let parts = BlockParts {
-        header: at_height(chain, height),
-        transactions: vec![paying(chain, 10)],
-        stake_transactions: vec![],
-    };
-    let protocol = Protocol::new(chain, chain.advertised_version());
-    Message::Block(parts.encode(protocol).expect("a valid block"))
 }
 
 #[test]
@@ -44,12 +31,14 @@ fn the_last_block_follows_what_the_remote_sends() {
         assert_eq!(after(headers(chain, &[99, 100])), 100);
         assert_eq!(after(headers(chain, &[101])), 101);
         assert_eq!(after(headers(chain, &[102, 103, 104])), 104);
-        assert_eq!(after(a_block(network, 90)), 104);
-        assert_eq!(after(a_block(network, 105)), 105);
+        assert_eq!(after(block_message(network, at_height(chain, 90)).0), 104);
+        assert_eq!(after(block_message(network, at_height(chain, 105)).0), 105);
         // Its height is no part of what announces a block by its hash.
         assert_eq!(after(Message::Inv([block(1)].into())), 105);
-        peer.state.update_last_block(peer.now, 104);
-        assert_eq!(peer.state.last_block(), Some(105));
+        for height in [104, 105] {
+            peer.state.update_last_block(peer.now, height);
+            assert_eq!(peer.state.last_block(), Some(105));
+        }
         peer.state.update_last_block(peer.now, 110);
         assert_eq!(peer.state.last_block(), Some(110));
         assert_eq!(peer.state.stats().start_height, Some(100));

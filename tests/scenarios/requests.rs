@@ -1,22 +1,15 @@
-//! Requests of ours: when their answers are due, and what counts as one.
+//! Requests and their stall timeouts (`docs/protocol.md`, 7.2 and 7.3).
+
+use std::time::Duration;
 
 use bytes::Buf;
 use excc_peer::wire::{
-    BlockHeader, BlockParts, Command, EncodedMessage, GetInitState, Headers, InitState, InvType,
-    InvVect, List, LocatorRequest, Message, MixFactPoly, Protocol,
+    BlockHeader, Command, EncodedMessage, GetInitState, Headers, InitState, InvType, InvVect, List,
+    LocatorRequest, Message,
 };
-use excc_peer::{Chain, CloseReason, ConfigBuilder, Network, Overflow, SendErrorKind, Timer};
+use excc_peer::{Chain, CloseReason, Overflow, SendErrorKind, Timer};
 
 use crate::common::*;
-
-/// A peer that does nothing by itself but wait for answers.
-fn peer(config: ConfigBuilder) -> Peer {
-    Peer::established(config.idle_timeout(None).ping_interval(None))
-}
-
-fn getdata(vectors: impl IntoIterator<Item = InvVect>) -> Message {
-    Message::GetData(vectors.into_iter().collect())
-}
 
 fn locator() -> LocatorRequest {
     LocatorRequest::new([hash(1)])
@@ -30,49 +23,11 @@ fn stalled_on(vector: InvVect) -> CloseReason {
     CloseReason::Stall { request: Command::GetData, vector: Some(vector) }
 }
 
-impl Peer {
-    /// Sends a message and sees it leave.
-    fn ask(&mut self, message: impl Into<Message>) {
-        self.state.send(self.now, message).expect("may be sent");
-        self.sent();
-    }
-}
-
-/// A `block` and what names it.
-pub(super) fn a_block(network: Network) -> (Message, InvVect) {
-    let chain = network.chain();
-    let header = header(chain);
-    let vector = InvVect::block(header.block_hash());
-    let (transactions, stake_transactions) = (vec![paying(chain, 10)], vec![]);
-    let parts = BlockParts { header, transactions, stake_transactions };
-    let block = parts.encode(Protocol::new(chain, chain.advertised_version()));
-    (Message::Block(block.expect("a valid block")), vector)
-}
-
-pub(super) fn a_tx(network: Network) -> (Message, InvVect) {
-    let tx = paying(network.chain(), 20);
-    let vector = InvVect::tx(tx.tx_hash());
-    (Message::Tx(tx), vector)
-}
-
-pub(super) fn a_mix() -> (Message, InvVect) {
-    let message = Message::from(MixFactPoly {
-        signature: [1; 64],
-        identity: [2; 33],
-        session_id: [3; 32],
-        run: 0,
-        roots: std::iter::once(&[7_u8; 5][..]).collect(),
-        seen_slot_reserves: List::new(),
-    });
-    let hash = message.as_mix().and_then(|mix| mix.message_hash().ok()).expect("a mix message");
-    (message, InvVect::mix(hash))
-}
-
 #[test]
 fn a_vector_that_is_not_answered_in_time_closes() {
     for network in [EXCC, DCR] {
-        let mut peer = peer(config(network));
-        peer.ask(getdata([tx(1)]));
+        let mut peer = Peer::established(quiet(network));
+        peer.send_now(getdata([tx(1)]));
         assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
         let reason = peer.closed_after(secs(30));
         assert_eq!(reason, stalled_on(tx(1)));
@@ -87,12 +42,10 @@ fn a_vector_that_is_not_answered_in_time_closes() {
 #[test]
 fn the_thing_itself_or_a_notfound_answers_for_its_vector() {
     for network in [EXCC, DCR] {
-        let mut things = vec![a_block(network), a_tx(network)];
-        things.extend((network == DCR).then(a_mix));
-        for (thing, vector) in things {
-            for answer in [thing, Message::NotFound([vector].into())] {
-                let mut peer = peer(config(network));
-                peer.ask(getdata([vector]));
+        for (object, vector) in objects(network) {
+            for answer in [object, Message::NotFound([vector].into())] {
+                let mut peer = Peer::established(quiet(network));
+                peer.send_now(getdata([vector]));
                 assert_eq!(peer.state.stats().requested, 1);
                 peer.advance(secs(29));
                 peer.receive(answer).unwrap();
@@ -106,11 +59,13 @@ fn the_thing_itself_or_a_notfound_answers_for_its_vector() {
 #[test]
 fn each_vector_needs_an_answer_of_its_own() {
     for network in [EXCC, DCR] {
-        let ((block, block_vector), (tx_message, tx_vector)) = (a_block(network), a_tx(network));
-        let mut peer = peer(config(network));
-        peer.ask(getdata([block_vector, tx_vector, tx(1)]));
-        peer.receive(block).unwrap();
-        peer.receive(tx_message).unwrap();
+        let [(block, block_vector), (tx_message, tx_vector)] = &objects(network)[..2] else {
+            unreachable!()
+        };
+        let mut peer = Peer::established(quiet(network));
+        peer.send_now(getdata([*block_vector, *tx_vector, tx(1)]));
+        peer.receive(block.clone()).unwrap();
+        peer.receive(tx_message.clone()).unwrap();
         peer.receive(Message::NotFound([tx(2)].into())).unwrap();
         assert_eq!(peer.closed_after(secs(30)), stalled_on(tx(1)));
     }
@@ -118,12 +73,12 @@ fn each_vector_needs_an_answer_of_its_own() {
 
 #[test]
 fn what_is_asked_for_more_often_is_not_due_later() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..3 {
-        peer.ask(getdata([tx(1)]));
+        peer.send_now(getdata([tx(1)]));
         peer.advance(secs(9));
     }
-    peer.ask(getdata([tx(1), tx(2)]));
+    peer.send_now(getdata([tx(1), tx(2)]));
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(3))));
     assert_eq!(peer.state.stats().requested, 2);
     peer.receive(Message::NotFound([tx(1)].into())).unwrap();
@@ -132,15 +87,16 @@ fn what_is_asked_for_more_often_is_not_due_later() {
 
 #[test]
 fn what_nodes_say_nothing_to_is_not_waited_for() {
-    let mut peer = peer(config(EXCC).send_unwelcome(true));
-    peer.ask(getdata([InvType::FILTERED_BLOCK, InvType::new(9)].map(|k| InvVect::new(k, hash(1)))));
-    peer.ask(getdata([]));
+    let mut peer = Peer::established(quiet(EXCC).send_unwelcome(true));
+    let kinds = [InvType::ERROR, InvType::FILTERED_BLOCK, InvType::new(9)];
+    peer.send_now(getdata(kinds.map(|kind| InvVect::new(kind, hash(1)))));
+    peer.send_now(getdata([]));
     assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 0));
 }
 
 #[test]
 fn the_time_of_a_request_begins_when_it_has_left() {
-    let mut peer = peer(config(EXCC).write_timeout(None));
+    let mut peer = Peer::established(quiet(EXCC).write_timeout(None));
     peer.state.send(peer.now, getdata([tx(1)])).unwrap();
     peer.transmit(60);
     peer.advance(secs(100));
@@ -152,36 +108,26 @@ fn the_time_of_a_request_begins_when_it_has_left() {
 /// An adapter that writes shared frames tells of it afterwards, and may read in between.
 #[test]
 fn an_answer_may_overtake_the_count_of_its_request() {
-    let (thing, vector) = a_tx(EXCC);
-    let mut peer = peer(config(EXCC));
+    let (object, vector) = objects(EXCC).swap_remove(1);
+    let mut peer = Peer::established(quiet(EXCC));
     peer.state.send(peer.now, getdata([vector])).unwrap();
     peer.state.send(peer.now, Message::GetInitState(GetInitState::default())).unwrap();
     assert_eq!(peer.state.transmit(peer.now).batch(2).remaining(), 61 + 25);
-    peer.receive(thing).unwrap();
+    peer.receive(object).unwrap();
     peer.receive(InitState::default()).unwrap();
     peer.transmit(usize::MAX);
     assert_eq!(peer.due_in(), None);
 }
 
 #[test]
-fn what_comes_before_a_request_was_offered_does_not_answer_it() {
-    let mut peer = peer(config(EXCC));
-    peer.state.send(peer.now, Message::GetInitState(GetInitState::default())).unwrap();
-    peer.receive(InitState::default()).unwrap();
-    assert_eq!(peer.events(), [unasked(InitState::default())]);
-    peer.transmit(usize::MAX);
-    assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
-}
-
-#[test]
 fn an_initial_state_is_due_in_30_seconds() {
     for network in [EXCC, DCR] {
-        let mut peer = peer(config(network).send_unwelcome(true));
-        peer.ask(Message::GetInitState(GetInitState::default()));
+        let mut peer = Peer::established(quiet(network).send_unwelcome(true));
+        peer.send_now(Message::GetInitState(GetInitState::default()));
         peer.advance(secs(29));
         peer.receive(InitState::default()).unwrap();
         assert_eq!(peer.due_in(), None);
-        peer.ask(Message::GetInitState(GetInitState::default()));
+        peer.send_now(Message::GetInitState(GetInitState::default()));
         peer.receive(Message::GetAddr).unwrap();
         let request = Command::GetInitState;
         assert_eq!(peer.closed_after(secs(30)), CloseReason::Stall { request, vector: None });
@@ -190,7 +136,7 @@ fn an_initial_state_is_due_in_30_seconds() {
 
 #[test]
 fn what_nodes_may_leave_unanswered_has_no_deadline_of_its_own() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     for message in [
         Message::GetHeaders(locator()),
         Message::GetBlocks(locator()),
@@ -198,7 +144,7 @@ fn what_nodes_may_leave_unanswered_has_no_deadline_of_its_own() {
         Message::GetAddr,
         Message::GetMinings,
     ] {
-        peer.ask(message);
+        peer.send_now(message);
     }
     assert_eq!(peer.due_in(), None);
 }
@@ -213,15 +159,15 @@ fn any_request_can_be_given_a_deadline() {
     ];
     for (request, answer) in requests {
         let command = request.command();
-        let config = || config(EXCC).response_timeout(command, Some(secs(900)));
-        let mut answered = peer(config());
-        answered.ask(request.clone());
+        let config = || quiet(EXCC).response_timeout(command, Some(secs(900)));
+        let mut answered = Peer::established(config());
+        answered.send_now(request.clone());
         assert_eq!(answered.due_in(), Some((Timer::Stall, secs(900))));
         answered.receive(answer).unwrap();
         assert_eq!(answered.due_in(), None);
 
-        let mut silent = peer(config());
-        silent.ask(request);
+        let mut silent = Peer::established(config());
+        silent.send_now(request);
         let stall = CloseReason::Stall { request: command, vector: None };
         assert_eq!(silent.closed_after(secs(900)), stall);
         assert_eq!(stall.to_string(), format!("response timeout: no answer to {command}"));
@@ -230,33 +176,35 @@ fn any_request_can_be_given_a_deadline() {
 
 #[test]
 fn a_deadline_can_be_switched_off() {
-    let mut peer = peer(config(EXCC).response_timeout(Command::GetData, None).max_requested(2));
-    peer.ask(getdata([tx(1), tx(2)]));
+    let mut peer =
+        Peer::established(quiet(EXCC).response_timeout(Command::GetData, None).max_requested(2));
+    peer.send_now(getdata([tx(1), tx(2)]));
     // What is asked for is known all the same.
     assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 2));
     let refused = peer.state.send(peer.now, getdata([tx(3)])).unwrap_err();
     assert_eq!(refused.kind, SendErrorKind::TooManyRequested { requested: 3, limit: 2 });
     let answer = Message::NotFound([tx(1)].into());
     peer.receive(answer.clone()).unwrap();
-    assert_eq!(peer.events()[1..], [asked(answer)]);
+    assert_eq!(peer.events()[1..], [solicited(answer)]);
     assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 1));
 }
 
 #[test]
 fn a_later_request_gives_an_earlier_one_no_more_time() {
     let timeout = Some(secs(60));
-    let mut peer = peer(config(EXCC).response_timeout(Command::GetHeaders, timeout));
-    peer.ask(Message::GetHeaders(locator()));
+    let mut peer = Peer::established(quiet(EXCC).response_timeout(Command::GetHeaders, timeout));
+    peer.send_now(Message::GetHeaders(locator()));
     peer.advance(secs(40));
-    peer.ask(Message::GetHeaders(locator()));
+    peer.send_now(Message::GetHeaders(locator()));
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(20))));
 }
 
 #[test]
 fn the_earliest_of_all_requests_is_due_first() {
-    let mut peer = peer(config(EXCC).response_timeout(Command::GetHeaders, Some(secs(10))));
-    peer.ask(getdata([tx(1)]));
-    peer.ask(Message::GetHeaders(locator()));
+    let mut peer =
+        Peer::established(quiet(EXCC).response_timeout(Command::GetHeaders, Some(secs(10))));
+    peer.send_now(getdata([tx(1)]));
+    peer.send_now(Message::GetHeaders(locator()));
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(10))));
     peer.receive(no_headers(Chain::Exchangecoin)).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
@@ -264,8 +212,8 @@ fn the_earliest_of_all_requests_is_due_first() {
 
 #[test]
 fn the_time_in_which_the_application_holds_the_remote_back_does_not_count() {
-    let mut peer = peer(config(EXCC).max_waiting_events(2, usize::MAX));
-    peer.ask(getdata([tx(1)]));
+    let mut peer = Peer::established(quiet(EXCC).max_waiting_events(2, usize::MAX));
+    peer.send_now(getdata([tx(1)]));
     peer.events();
     peer.advance(secs(10));
     peer.receive(Message::GetAddr).unwrap();
@@ -282,8 +230,8 @@ fn the_time_in_which_the_application_holds_the_remote_back_does_not_count() {
 
 #[test]
 fn what_is_left_of_its_time_is_the_remotes_afterwards() {
-    let mut peer = peer(config(EXCC).max_waiting_events(1, usize::MAX));
-    peer.ask(getdata([tx(1)]));
+    let mut peer = Peer::established(quiet(EXCC).max_waiting_events(1, usize::MAX));
+    peer.send_now(getdata([tx(1)]));
     peer.events();
     peer.sent();
     for _ in 0..3 {
@@ -302,23 +250,23 @@ fn what_is_left_of_its_time_is_the_remotes_afterwards() {
 #[test]
 fn only_so_much_may_be_asked_for_at_a_time() {
     for network in [EXCC, DCR] {
-        let mut peer = peer(config(network));
-        peer.ask(getdata((0..50_000).map(tx)));
+        let mut peer = Peer::established(quiet(network));
+        peer.send_now(getdata((0..50_000).map(tx)));
         let many = getdata((50_000..75_001).map(tx));
         let error = peer.state.send(peer.now, many.clone()).unwrap_err();
         let kind = SendErrorKind::TooManyRequested { requested: 75_001, limit: 75_000 };
         assert_eq!((&error.kind, &error.message), (&kind, &many));
-        peer.ask(getdata((50_000..75_000).map(tx)));
+        peer.send_now(getdata((50_000..75_000).map(tx)));
         assert_eq!(peer.state.stats().requested, 75_000);
         peer.receive(Message::NotFound((0..50_000).map(tx).collect())).unwrap();
-        peer.ask(getdata((75_000..125_000).map(tx)));
+        peer.send_now(getdata((75_000..125_000).map(tx)));
         assert_eq!(peer.state.stats().requested, 75_000);
     }
 }
 
 #[test]
 fn an_encoded_request_is_waited_for_too() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     let encoded = |message: &Message| EncodedMessage::new(&EXCC, 8, message).unwrap();
     peer.state.send_encoded(peer.now, encoded(&getdata([tx(1)]))).unwrap();
     peer.sent();
@@ -331,65 +279,85 @@ fn an_encoded_request_is_waited_for_too() {
 
 #[test]
 fn a_request_that_is_refused_is_not_waited_for() {
-    let config = config(EXCC).max_queued_bytes(200).overflow(Overflow::Refuse);
-    let mut peer = peer(config);
+    let config = quiet(EXCC).max_queued_bytes(200).overflow(Overflow::Refuse);
+    let mut peer = Peer::established(config);
     let refused = peer.state.send(peer.now, getdata((0..10).map(tx))).unwrap_err();
     assert!(matches!(refused.kind, SendErrorKind::QueueFull { .. }));
     assert_eq!(peer.state.stats().requested, 0);
 }
 
-#[test]
-fn what_nodes_do_not_put_up_with_is_given_back() {
-    let bad_kind = getdata([tx(1), InvVect::new(InvType::new(9), hash(1))]);
-    let mix = getdata([InvVect::mix(hash(1))]);
-    let empty = [Message::Inv(List::new()), getdata([]), Message::Addr(List::new())];
-    let unwelcome = |network| {
-        let mut messages = vec![Message::GetCFTypes, bad_kind.clone()];
-        messages.extend_from_slice(&empty[..2]);
-        match network {
-            EXCC => messages.extend([empty[2].clone(), mix.clone()]),
-            _ => messages.push(Message::GetMinings),
-        }
-        messages
-    };
-    for network in [EXCC, DCR] {
-        for message in unwelcome(network) {
-            let mut careful = peer(config(network));
-            let error = careful.state.send(careful.now, message.clone()).unwrap_err();
-            assert_eq!(error.kind, SendErrorKind::Unwelcome(message.command()));
-            assert_eq!(error.message, message);
-            assert_eq!(careful.state.close_reason(), None);
-            let encoded = EncodedMessage::new(&network, newest(network), &message).unwrap();
-            let error = careful.state.send_encoded(careful.now, encoded).unwrap_err();
-            assert_eq!(error.kind, SendErrorKind::Unwelcome(message.command()));
+/// The timeout of every deadline of these tests.
+const TIMEOUT: Duration = secs(20);
 
-            let mut bold = peer(config(network).send_unwelcome(true));
-            bold.state.send(bold.now, message.clone()).unwrap();
-            assert_eq!(bold.sent(), [message]);
-        }
-        let mut peer = peer(config(network));
-        peer.state
-            .send(peer.now, if network == EXCC { Message::GetMinings } else { mix.clone() })
-            .unwrap();
-    }
-}
-
-fn newest(network: Network) -> u32 {
-    network.chain().advertised_version()
+/// Requests, and what answers them.
+fn requests() -> [(Message, Message); 5] {
+    let headers = excc_peer::wire::Headers::new(EXCC.chain(), &[header(EXCC.chain())]);
+    [
+        (
+            Message::GetHeaders(LocatorRequest::new([hash(1)])),
+            Message::Headers(headers.expect("of the chain")),
+        ),
+        (Message::GetBlocks(LocatorRequest::new([hash(1)])), Message::Inv([block(1)].into())),
+        (GetInitState::default().into(), InitState::default().into()),
+        (Message::MemPool, Message::Inv([tx(1)].into())),
+        (Message::GetData([tx(1)].into()), Message::NotFound([tx(1)].into())),
+    ]
 }
 
 #[test]
-fn what_the_remote_sends_is_known_from_then_on() {
-    for network in [EXCC, DCR] {
-        let mut things = vec![a_block(network), a_tx(network)];
-        things.extend((network == DCR).then(a_mix));
-        for (thing, vector) in things {
-            let mut peer = peer(config(network));
-            assert!(!peer.state.is_known_inventory(peer.now, &vector));
-            peer.receive(thing.clone()).unwrap();
-            assert_eq!(peer.events(), [unasked(thing)]);
-            assert!(peer.state.is_known_inventory(peer.now, &vector));
-            assert_eq!(peer.state.stats().known_inventory, 1);
+fn what_came_before_a_request_was_offered_pays_nothing() {
+    for (request, answer) in requests() {
+        let command = request.command();
+        let config = || quiet(EXCC).response_timeout(command, Some(TIMEOUT));
+        let mut peer = Peer::established(config());
+        peer.receive(answer.clone()).unwrap();
+        peer.state.send(peer.now, request.clone()).unwrap();
+        if command != Command::GetData {
+            // Queued, and not offered to the socket. A vector is answered by what names it.
+            peer.receive(answer.clone()).unwrap();
+        }
+        peer.sent();
+        assert_eq!(peer.due_in(), Some((Timer::Stall, TIMEOUT)), "{command}");
+        peer.events();
+
+        // The same answer after it is one.
+        peer.receive(answer.clone()).unwrap();
+        assert_eq!(peer.due_in(), None, "{command}");
+        assert_eq!(peer.events(), [solicited(answer)]);
+    }
+}
+
+#[test]
+fn an_answer_to_one_request_is_none_to_another() {
+    for (request, _) in requests() {
+        let command = request.command();
+        let is_inv = |message: &Message| message.command() == Command::Inv;
+        for (other, answer) in requests() {
+            let answers_both = matches!(command, Command::GetBlocks | Command::MemPool);
+            if other.command() == command || (is_inv(&answer) && answers_both) {
+                continue;
+            }
+            let mut peer = Peer::requesting(quiet(EXCC), request.clone(), TIMEOUT);
+            peer.receive(answer).unwrap();
+            assert!(matches!(peer.due_in(), Some((Timer::Stall, _))), "{command}");
         }
     }
+}
+
+#[test]
+fn each_answer_to_a_getdata_starts_the_time_of_the_others_anew() {
+    let mut peer =
+        Peer::requesting(quiet(EXCC), Message::GetData((0..40).map(block).collect()), TIMEOUT);
+    for n in 0..39 {
+        peer.advance_until_closed(secs(19));
+        peer.receive(Message::NotFound([block(n)].into())).unwrap();
+        assert_eq!(peer.due_in(), Some((Timer::Stall, TIMEOUT)));
+    }
+    // What is no answer starts nothing: 61 bytes are worth 6 ms.
+    peer.advance_until_closed(secs(19));
+    peer.receive(Message::NotFound([block(0)].into())).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Stall, secs(1) + worth(61))));
+    let vector = Some(block(39));
+    let reason = CloseReason::Stall { request: Command::GetData, vector };
+    assert_eq!(peer.closed_after(secs(1) + worth(61)), reason);
 }

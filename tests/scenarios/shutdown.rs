@@ -1,30 +1,24 @@
-//! The end that waits until all that is queued has left.
+//! Shutdown and close (`docs/protocol.md`, 12.3 and 12.4).
 
 use std::time::Duration;
 
 use bytes::Buf;
 use excc_peer::wire::{
-    Command, EncodedMessage, InvVect, Message, NetAddressV2, Ping, Pong, Reject, RejectCode,
+    Command, EncodedMessage, InvVect, Message, NetAddressV2, Pong, Reject, RejectCode,
 };
 use excc_peer::{
-    Announced, CloseReason, ConfigBuilder, Event, Hash, Instant, Overflow, PeerState, Relay,
-    SendErrorKind, Timer,
+    Announced, CloseReason, Event, Hash, Instant, Overflow, PeerState, Relay, SendErrorKind, Timer,
 };
 
 use crate::common::*;
-
-/// A peer that does nothing by itself but trickle.
-fn peer(config: ConfigBuilder) -> Peer {
-    Peer::established(config.idle_timeout(None).ping_interval(None))
-}
 
 fn shut_down(peer: &mut Peer, timeout: Duration) {
     peer.state.shutdown(peer.now, timeout);
 }
 
 /// A peer that has ten seconds to send one message of 24 bytes.
-fn shutting_down(config: ConfigBuilder) -> Peer {
-    let mut peer = peer(config);
+fn shutting_down() -> Peer {
+    let mut peer = Peer::established(quiet(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, secs(10));
     assert!(peer.state.is_shutting_down());
@@ -36,14 +30,6 @@ fn wait_to_announce(peer: &mut Peer, vectors: impl IntoIterator<Item = InvVect>)
         let announced = peer.state.announce(peer.now, vector, Relay::Trickle);
         assert_eq!(announced, Announced::Batched);
     }
-}
-
-fn inv(vectors: impl IntoIterator<Item = InvVect>) -> Message {
-    Message::Inv(vectors.into_iter().collect())
-}
-
-fn ping(nonce: u64) -> Message {
-    Message::Ping(Ping { nonce })
 }
 
 fn lingers_for(peer: &Peer) -> Option<Duration> {
@@ -62,7 +48,7 @@ fn assert_over(peer: &mut Peer, has_sent_all: bool) {
 
 #[test]
 fn where_nothing_is_queued_it_closes_at_once() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     shut_down(&mut peer, secs(10));
     assert_eq!(lingers_for(&peer), Some(secs(10)));
     assert_over(&mut peer, true);
@@ -71,7 +57,7 @@ fn where_nothing_is_queued_it_closes_at_once() {
 
 #[test]
 fn what_is_queued_leaves_and_is_told_before_the_end() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     let first = peer.state.send(peer.now, Message::GetAddr).unwrap();
     let nonce = peer.state.ping(peer.now).unwrap();
     let last = peer.state.send(peer.now, Message::MemPool).unwrap();
@@ -90,7 +76,7 @@ fn what_is_queued_leaves_and_is_told_before_the_end() {
 
 #[test]
 fn the_last_byte_closes() {
-    let mut peer = shutting_down(config(EXCC));
+    let mut peer = shutting_down();
     for _ in 0..23 {
         assert_eq!(peer.transmit(1).len(), 1);
         assert!(peer.state.is_shutting_down());
@@ -102,7 +88,7 @@ fn the_last_byte_closes() {
 
 #[test]
 fn what_lends_the_last_bytes_is_empty_then() {
-    let mut peer = shutting_down(config(EXCC));
+    let mut peer = shutting_down();
     let mut out = peer.state.transmit(peer.now);
     out.advance(24);
     assert!(!out.has_remaining() && out.chunk().is_empty());
@@ -113,7 +99,7 @@ fn what_lends_the_last_bytes_is_empty_then() {
 
 #[test]
 fn what_has_not_left_in_time_is_not_sent() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     let ids: Vec<_> =
         (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
     wait_to_announce(&mut peer, [tx(1)]);
@@ -137,7 +123,7 @@ fn what_has_not_left_in_time_is_not_sent() {
 #[test]
 fn nothing_new_is_taken() {
     let address = NetAddressV2::new(1, version(8).services, remote());
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.state.push_getheaders(peer.now, [hash(1)], Hash::ZERO).unwrap();
     shut_down(&mut peer, secs(10));
 
@@ -178,7 +164,7 @@ fn nothing_new_is_taken() {
 
 #[test]
 fn waiting_announcements_do_not_wait_for_company_any_more() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     wait_to_announce(&mut peer, (0..1_500).map(tx));
     shut_down(&mut peer, secs(10));
@@ -191,7 +177,7 @@ fn waiting_announcements_do_not_wait_for_company_any_more() {
 
 #[test]
 fn what_the_remote_knows_by_then_is_not_announced() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     wait_to_announce(&mut peer, (1..=3).map(tx));
     peer.receive(inv([tx(2)])).unwrap();
     shut_down(&mut peer, secs(10));
@@ -201,7 +187,7 @@ fn what_the_remote_knows_by_then_is_not_announced() {
 
 #[test]
 fn where_the_remote_knows_all_it_closes_at_once() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     wait_to_announce(&mut peer, [tx(1)]);
     peer.receive(inv([tx(1)])).unwrap();
     shut_down(&mut peer, secs(10));
@@ -210,7 +196,7 @@ fn where_the_remote_knows_all_it_closes_at_once() {
 
 /// A peer whose queue is full, and which has something to announce.
 fn full() -> Peer {
-    let mut peer = peer(config(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
+    let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
@@ -234,7 +220,7 @@ fn announcements_that_find_the_queue_full_leave_once_it_is_not() {
 
 #[test]
 fn announcements_leave_through_the_narrowest_queue() {
-    let mut peer = peer(config(EXCC).max_queued_bytes(191));
+    let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(191));
     wait_to_announce(&mut peer, (0..20).map(tx));
     shut_down(&mut peer, secs(10));
     for n in 0..20 {
@@ -259,7 +245,7 @@ fn announcements_that_the_remote_learns_of_while_the_queue_is_full_are_done_with
 
 #[test]
 fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
-    let mut peer = peer(config(EXCC).max_queued_bytes(191).overflow(Overflow::Close));
+    let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(191).overflow(Overflow::Close));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     wait_to_announce(&mut peer, [tx(1)]);
     shut_down(&mut peer, secs(10));
@@ -351,7 +337,7 @@ fn a_close_ends_what_is_left_of_a_shutdown() {
     let ends: [fn(&mut PeerState); 2] =
         [|peer| peer.close(Instant::ZERO), |peer| peer.shutdown(Instant::ZERO, Duration::ZERO)];
     for end in ends {
-        let mut peer = peer(config(EXCC));
+        let mut peer = Peer::established(quiet(EXCC));
         shut_down(&mut peer, secs(10));
         assert_eq!(lingers_for(&peer), Some(secs(10)));
         end(&mut peer.state);
@@ -361,7 +347,7 @@ fn a_close_ends_what_is_left_of_a_shutdown() {
 
 #[test]
 fn no_time_is_a_close() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, Duration::ZERO);
     assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(CloseReason::Local)]);
@@ -374,7 +360,7 @@ fn no_time_is_a_close() {
 
 #[test]
 fn all_the_time_there_is_can_be_given() {
-    let mut peer = peer(config(EXCC).write_timeout(None));
+    let mut peer = Peer::established(quiet(EXCC).write_timeout(None));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, Duration::MAX);
     peer.advance(secs(1_000_000_000));
@@ -386,7 +372,7 @@ fn all_the_time_there_is_can_be_given() {
 
 #[test]
 fn at_the_end_of_time_it_is_due() {
-    let mut peer = peer(config(EXCC).write_timeout(None));
+    let mut peer = Peer::established(quiet(EXCC).write_timeout(None));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.now = Instant::MAX;
     shut_down(&mut peer, Duration::MAX);
@@ -398,7 +384,7 @@ fn at_the_end_of_time_it_is_due() {
 #[test]
 fn called_again_it_sets_the_time_anew() {
     for (after, anew, left) in [(secs(1), secs(2), secs(2)), (secs(9), secs(100), secs(100))] {
-        let mut peer = shutting_down(config(EXCC));
+        let mut peer = shutting_down();
         peer.advance(after);
         shut_down(&mut peer, anew);
         assert_eq!(peer.due_in(), Some((Timer::Shutdown, left)));
@@ -414,7 +400,7 @@ fn it_can_be_cut_short() {
     let by: [fn(&mut Peer); 2] =
         [|peer| shut_down(peer, Duration::ZERO), |peer| peer.state.close(peer.now)];
     for cut_short in by {
-        let mut peer = shutting_down(config(EXCC));
+        let mut peer = shutting_down();
         cut_short(&mut peer);
         assert!(matches!(
             peer.events()[..],
@@ -426,7 +412,7 @@ fn it_can_be_cut_short() {
 
 #[test]
 fn what_is_over_stays_as_it_is() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.eof();
     shut_down(&mut peer, secs(10));
     assert_eq!((peer.closed(), peer.state.linger_until()), (CloseReason::RemoteClosed, None));
@@ -470,16 +456,16 @@ fn another_end_has_its_own_reason() {
 
 #[test]
 fn garbage_is_told_as_such() {
-    let mut peer = shutting_down(config(EXCC));
+    let mut peer = shutting_down();
     let reason = peer.feed(&[b'\n'; 30]).unwrap_err();
-    assert_eq!(refusal(&reason), "PayloadTooLarge");
+    assert_eq!(decode_error(&reason), "PayloadTooLarge");
     assert_eq!(peer.sent(), [Message::GetAddr], "it may leave once more");
     assert_eq!((peer.closed(), lingers_for(&peer)), (reason, Some(secs(1))));
 }
 
 #[test]
 fn the_remote_is_heard_meanwhile() {
-    let mut peer = shutting_down(config(EXCC));
+    let mut peer = shutting_down();
     peer.receive(ping(7)).unwrap();
     assert!(peer.state.wants_read());
     assert_eq!(peer.transmit(32), frame(EXCC, 8, Message::Pong(Pong { nonce: 7 })));
@@ -487,14 +473,14 @@ fn the_remote_is_heard_meanwhile() {
     peer.receive(ping(8)).unwrap();
     assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 8 }), Message::GetAddr]);
     let events = peer.events();
-    assert_eq!(events[..2], [unasked(ping(7)), unasked(ping(8))]);
+    assert_eq!(events[..2], [unsolicited(ping(7)), unsolicited(ping(8))]);
     assert!(matches!(events[2..], [Event::Sent(_), Event::Closed(CloseReason::Local)]));
     assert!(peer.state.linger_until().is_some());
 }
 
 #[test]
 fn a_remote_that_pings_for_ever_does_not_keep_it_open() {
-    let mut peer = shutting_down(config(EXCC));
+    let mut peer = shutting_down();
     for nonce in 0..99 {
         peer.receive(ping(nonce)).unwrap();
         peer.advance(millis(100));
@@ -508,90 +494,43 @@ fn a_remote_that_pings_for_ever_does_not_keep_it_open() {
 
 #[test]
 fn it_goes_by_its_name_in_a_log() {
-    let peer = shutting_down(config(EXCC));
+    let peer = shutting_down();
     let (timer, _) = peer.state.next_deadline().unwrap();
     assert_eq!(timer.to_string(), "shutdown");
     assert_eq!(SendErrorKind::ShuttingDown.to_string(), "the peer is shutting down");
 }
 
-/// What was told last to each side.
-fn ends(pair: &Pair) -> [(Instant, CloseReason); 2] {
-    [&pair.caller_events, &pair.listener_events].map(|events| match events.last() {
-        Some((at, Event::Closed(reason))) => (*at, reason.clone()),
-        other => panic!("not closed: {other:?}"),
-    })
-}
-
-fn received(events: &[(Instant, Event)]) -> Vec<Message> {
-    let message = |(_, event): &(Instant, Event)| match event {
-        Event::Message { message, .. } => Some(message.clone()),
-        _ => None,
-    };
-    events.iter().filter_map(message).collect()
+#[test]
+fn what_had_not_left_at_the_end_is_told_before_it() {
+    let mut peer = Peer::established(config(EXCC));
+    let ids: Vec<_> =
+        (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
+    peer.state.ping(peer.now).unwrap();
+    // The first has left, the second in part.
+    peer.transmit(30);
+    peer.state.close(peer.now);
+    let expected = [
+        Event::Sent(ids[0]),
+        Event::NotSent(ids[1]),
+        Event::NotSent(ids[2]),
+        Event::Closed(CloseReason::Local),
+    ];
+    assert_eq!(peer.events(), expected);
+    assert_eq!(peer.transmit(usize::MAX).len(), 0);
 }
 
 #[test]
-fn everything_arrives_before_the_end_does() {
-    for network in [EXCC, DCR] {
-        let mut pair = Pair::established(config(network), millis(20));
-        let start = pair.caller.now;
-        let id = pair.caller.state.send(pair.caller.now, Message::SendHeaders).unwrap();
-        wait_to_announce(&mut pair.caller, (0..1_500).map(tx));
-        shut_down(&mut pair.caller, secs(10));
-        pair.run(secs(1));
-        let expected = [Message::SendHeaders, inv((0..1_000).map(tx)), inv((1_000..1_500).map(tx))];
-        assert_eq!(received(&pair.listener_events), expected);
-        assert_eq!(pair.caller_events[0], (start, Event::Sent(id)));
-        let arrival = start + millis(20);
-        let expected = [(start, CloseReason::Local), (arrival, CloseReason::RemoteClosed)];
-        assert_eq!(ends(&pair), expected);
-        assert_eq!(pair.caller.state.linger_until(), Some(start + secs(10)));
-    }
-}
-
-#[test]
-fn a_remote_that_has_room_again_in_time_gets_everything() {
-    let mut pair = Pair::established(config(EXCC), millis(20));
-    let start = pair.caller.now;
-    pair.to_listener.is_blocked = true;
-    pair.caller.state.send(pair.caller.now, Message::SendHeaders).unwrap();
-    shut_down(&mut pair.caller, secs(10));
-    pair.listener.state.ping(pair.listener.now).unwrap();
-    pair.run(secs(9));
-    assert!(pair.caller.state.is_shutting_down());
-    pair.to_listener.is_blocked = false;
-    pair.run(secs(9));
-    let messages = received(&pair.listener_events);
-    assert!(matches!(messages[..], [Message::Pong(_), Message::SendHeaders]), "{messages:?}");
-    let expected =
-        [(start + secs(9), CloseReason::Local), (start + millis(9_020), CloseReason::RemoteClosed)];
-    assert_eq!(ends(&pair), expected);
-}
-
-#[test]
-fn a_remote_that_has_no_room_in_time_gets_nothing() {
-    let mut pair = Pair::established(config(EXCC), millis(20));
-    let start = pair.caller.now;
-    pair.to_listener.is_blocked = true;
-    let id = pair.caller.state.send(pair.caller.now, Message::SendHeaders).unwrap();
-    shut_down(&mut pair.caller, secs(10));
-    pair.run(secs(11));
-    let end = start + secs(10);
-    let expected = [(end, Event::NotSent(id)), (end, Event::Closed(CloseReason::Local))];
-    assert_eq!(pair.caller_events, expected);
-    assert_eq!(received(&pair.listener_events), []);
-}
-
-#[test]
-fn both_sides_can_shut_down_at_once() {
-    let mut pair = Pair::established(config(DCR), millis(20));
-    for peer in [&mut pair.caller, &mut pair.listener] {
-        peer.state.send(peer.now, Message::SendHeaders).unwrap();
-        shut_down(peer, secs(10));
-    }
-    pair.run(secs(1));
-    assert!(ends(&pair).iter().all(|(_, reason)| *reason == CloseReason::Local));
-    for peer in [&pair.caller, &pair.listener] {
-        assert!(peer.state.linger_until().is_some());
-    }
+fn the_end_is_told_once_and_last() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.receive(Message::GetAddr).unwrap();
+    peer.state.close(peer.now);
+    peer.state.close(peer.now);
+    peer.eof();
+    assert_eq!(peer.receive(Message::GetAddr), Err(CloseReason::Local));
+    let end = [unsolicited(Message::GetAddr), Event::Closed(CloseReason::Local)];
+    assert_eq!(peer.events(), end);
+    peer.state.close(peer.now);
+    peer.state.refuse_version(peer.now);
+    peer.advance(secs(1_000));
+    assert_eq!(peer.events(), []);
 }

@@ -1,4 +1,4 @@
-//! What a snapshot tells.
+//! Statistics of a peer.
 
 use excc_peer::wire::{Command, FeeFilter, Message, Ping, Services, Version};
 use excc_peer::{Direction, Instant, Relay, Stats};
@@ -46,20 +46,6 @@ fn what_the_remote_says_of_itself_is_told() {
     assert_eq!((stats.start_height, stats.last_block), (Some(-5), Some(0)));
     assert_eq!((stats.time_offset, stats.relay), (Some(-30), Some(false)));
     assert_eq!(stats.waiting_events, 2);
-}
-
-#[test]
-fn the_last_block_only_rises() {
-    let mut peer = Peer::inbound(config(EXCC));
-    peer.state.update_last_block(peer.now, 1_000);
-    assert_eq!(peer.state.stats().last_block, None);
-    peer.shake_hands(version(8));
-    assert_eq!(peer.state.stats().last_block, Some(100));
-    for (height, last) in [(50, 100), (100, 100), (500, 500), (499, 500)] {
-        peer.state.update_last_block(peer.now, height);
-        assert_eq!(peer.state.stats().last_block, Some(last));
-    }
-    assert_eq!(peer.state.stats().start_height, Some(100));
 }
 
 #[test]

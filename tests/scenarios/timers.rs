@@ -1,201 +1,502 @@
-//! What happens because of nothing but time.
+//! Deadlines of the remote: every one under every kind of slowness, with the exact time at which
+//! the peer closes (`docs/protocol.md`, 10).
+//!
+//! [`ConfigBuilder::read_rate`] has the rule: `n` bytes extend a deadline by `n / rate` seconds, counted
+//! from the deadline or, if it has passed, from now. The extended deadline is at most one timeout away.
 
 use std::time::Duration;
 
-use bytes::Buf;
-use excc_peer::wire::{Message, Ping, Pong};
-use excc_peer::{CloseReason, Event, Instant, Relay, Timer};
+use excc_peer::wire::{
+    Command, GetInitState, HEADER_LEN, InitState, LocatorRequest, Message, Ping, Pong,
+};
+use excc_peer::{CloseReason, ConfigBuilder, Event, Instant, Relay, Timer};
 
 use crate::common::*;
 
-/// A peer that is not kept alive by anything but what the test does.
-fn quiet(config: excc_peer::ConfigBuilder) -> Peer {
-    Peer::established(config.ping_interval(None))
+/// A deadline of something that the remote owes.
+struct Owed {
+    name: &'static str,
+    timer: Timer,
+    reason: CloseReason,
+    /// A peer with this deadline and no other, set at time zero and with nothing to poll or send.
+    armed: fn(ConfigBuilder) -> Peer,
+    /// The remote does what it owes.
+    pay: fn(&mut Peer),
 }
 
-#[test]
-fn a_remote_that_says_nothing_times_out() {
-    let mut peer = quiet(config(EXCC));
-    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
-    assert_eq!(peer.closed_after(secs(120)), CloseReason::IdleTimeout);
+impl Owed {
+    fn armed(&self) -> Peer {
+        let peer = (self.armed)(no_deadlines());
+        assert_eq!(peer.due_in(), Some((self.timer, TIMEOUT)), "{}", self.name);
+        peer
+    }
+
+    /// The peer closes at `at` precisely, which is when the deadline was found passed twice.
+    fn closes_at(&self, peer: &mut Peer, at: Duration) {
+        peer.advance_until_closed(secs(10_000));
+        let expected = (Some(&self.reason), Instant::ZERO + at + GRACE);
+        assert_eq!((peer.state.close_reason(), peer.now), expected, "{}", self.name);
+    }
+
+    fn is_open(&self, peer: &Peer) {
+        assert_eq!(peer.state.close_reason(), None, "{} at {:?}", self.name, peer.now);
+    }
 }
 
-#[test]
-fn every_complete_message_keeps_the_remote_alive() {
-    let mut peer = quiet(config(EXCC));
-    for nonce in 0..5 {
-        peer.advance(secs(119));
-        peer.receive(Message::Pong(Pong { nonce })).unwrap();
-        assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+/// The timeout of every deadline in these tests.
+const TIMEOUT: Duration = secs(20);
+
+/// A configuration without any deadline but the one of a `verack`.
+fn no_deadlines() -> ConfigBuilder {
+    quiet(EXCC).write_timeout(None)
+}
+
+fn stall(request: Command) -> CloseReason {
+    let vector = (request == Command::GetData).then(|| block(1));
+    CloseReason::Stall { request, vector }
+}
+
+/// Everything that a remote owes on its own clock.
+fn owed() -> [Owed; 8] {
+    [
+        Owed {
+            name: "any message",
+            timer: Timer::Idle,
+            reason: CloseReason::IdleTimeout,
+            armed: |config| Peer::established(config.idle_timeout(Some(TIMEOUT))),
+            pay: |peer| peer.receive(Message::GetAddr).unwrap(),
+        },
+        Owed {
+            name: "a pong for our ping",
+            timer: Timer::Pong,
+            reason: CloseReason::PongTimeout,
+            armed: |config| {
+                let mut peer = Peer::established(config.pong_timeout(Some(TIMEOUT)));
+                peer.state.ping(peer.now).unwrap();
+                peer.sent_ping();
+                peer
+            },
+            pay: |peer| {
+                let nonce = peer.state.stats().outstanding_ping.unwrap();
+                peer.receive(Message::Pong(Pong { nonce })).unwrap();
+            },
+        },
+        Owed {
+            name: "a pong for a ping of the application's",
+            timer: Timer::Pong,
+            reason: CloseReason::PongTimeout,
+            armed: |config| {
+                let mut peer = Peer::established(config.pong_timeout(Some(TIMEOUT)));
+                peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
+                peer.sent_ping();
+                peer.events();
+                peer
+            },
+            pay: |peer| peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap(),
+        },
+        Owed {
+            name: "a block",
+            timer: Timer::Stall,
+            reason: stall(Command::GetData),
+            armed: |config| Peer::requesting(config, Message::GetData([block(1)].into()), TIMEOUT),
+            pay: |peer| peer.receive(Message::NotFound([block(1)].into())).unwrap(),
+        },
+        Owed {
+            name: "one of two blocks",
+            timer: Timer::Stall,
+            reason: stall(Command::GetData),
+            armed: |config| {
+                let mut peer = Peer::requesting(
+                    config,
+                    Message::GetData([block(1), block(2)].into()),
+                    TIMEOUT,
+                );
+                // Asking again gives no more time.
+                peer.state.send(peer.now, Message::GetData([block(1)].into())).unwrap();
+                peer.sent();
+                peer.events();
+                peer
+            },
+            pay: |peer| {
+                peer.receive(Message::NotFound([block(1), block(2)].into())).unwrap();
+            },
+        },
+        Owed {
+            name: "an initial state",
+            timer: Timer::Stall,
+            reason: stall(Command::GetInitState),
+            armed: |config| Peer::requesting(config, GetInitState::default().into(), TIMEOUT),
+            pay: |peer| peer.receive(InitState::default()).unwrap(),
+        },
+        Owed {
+            name: "inventory",
+            timer: Timer::Stall,
+            reason: stall(Command::GetBlocks),
+            armed: |config| {
+                Peer::requesting(
+                    config,
+                    Message::GetBlocks(LocatorRequest::new([hash(1)])),
+                    TIMEOUT,
+                )
+            },
+            pay: |peer| peer.receive(Message::Inv([block(1)].into())).unwrap(),
+        },
+        Owed {
+            name: "a verack",
+            timer: Timer::VerAck,
+            reason: CloseReason::VerAckTimeout,
+            armed: |config| {
+                let mut peer = Peer::inbound(config.verack_timeout(Some(TIMEOUT)));
+                peer.receive(version(8)).unwrap();
+                peer.events();
+                peer.sent();
+                peer
+            },
+            pay: |peer| peer.receive(Message::VerAck).unwrap(),
+        },
+    ]
+}
+
+/// The remote begins an `inv` that it will not complete. Returns what these bytes are worth.
+fn begin_long_message(peer: &mut Peer) -> Duration {
+    peer.feed(&raw_header(EXCC, b"inv", 1_800_003, [0; 4])).unwrap();
+    worth(HEADER_LEN as u64)
+}
+
+/// Feeds a piece of a long message each second, as long as the peer is open.
+fn feed_each_second(peer: &mut Peer, piece: u64, seconds: u64) {
+    for _ in 0..seconds {
+        peer.advance_until_closed(secs(1));
+        if peer.state.close_reason().is_some() {
+            return;
+        }
+        peer.feed(&vec![0; piece as usize]).unwrap();
     }
 }
 
 #[test]
-fn the_idle_timeout_can_be_switched_off() {
-    let mut peer = quiet(config(EXCC).idle_timeout(None));
-    assert_eq!(peer.state.poll_timeout(), None);
-    peer.advance(secs(1_000_000));
-    assert!(peer.state.is_established());
-}
-
-#[test]
-fn pings_are_sent_every_107_seconds_whatever_else_is() {
-    let mut peer = Peer::established(config(EXCC).idle_timeout(None));
-    let mut nonces = Vec::new();
-    for _ in 0..3 {
-        peer.advance(secs(100));
-        peer.receive(Message::GetAddr).unwrap();
-        peer.state.send(peer.now, Message::GetAddr).unwrap();
-        assert_eq!(peer.sent(), [Message::GetAddr]);
-        assert_eq!(peer.due_in(), Some((Timer::Ping, secs(7))));
-        assert_eq!(peer.skip_to_deadline(), Timer::Ping);
-        nonces.push(peer.sent_ping());
+fn silence_ends_with_the_timeout() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        owed.closes_at(&mut peer, TIMEOUT);
     }
-    assert_eq!(peer.now, Instant::from_secs(321));
-    assert!(!nonces.contains(&0));
-    nonces.dedup();
-    assert_eq!(nonces.len(), 3);
-}
-
-/// In the reference nodes the interval stays what it is, so that two of them with a short
-/// idle timeout lose each other.
-#[test]
-fn pings_come_more_often_where_the_idle_timeout_is_shorter() {
-    let mut peer = Peer::established(config(EXCC).idle_timeout(Some(secs(15))));
-    peer.advance(secs(6));
-    peer.sent_ping();
 }
 
 #[test]
-fn pings_begin_with_the_handshake_done() {
-    let mut peer = Peer::inbound(config(EXCC).ping_interval(Some(secs(5))));
-    peer.advance(secs(20));
+fn what_is_paid_is_owed_no_more() {
+    for owed in owed() {
+        // In the last moment, between both steps of the judgement.
+        let mut peer = owed.armed();
+        peer.advance_until_closed(TIMEOUT + GRACE - nanos(1));
+        (owed.pay)(&mut peer);
+        let idle = Some((Timer::Idle, TIMEOUT));
+        let next = if owed.timer == Timer::Idle { idle } else { None };
+        assert_eq!(peer.due_in(), next, "{}", owed.name);
+    }
+}
+
+/// At a tenth of the rate, each second puts the deadline off by a tenth of a second, until after
+/// 22 s it is at 22.2 s and nothing comes before: about `TIMEOUT / (1 - 1 / 10)`.
+#[test]
+fn a_dribble_is_cut_off_by_the_formula() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        // No more time than the timeout can be gained at once.
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, RATE / 10, 1_000);
+        owed.closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
+    }
+}
+
+#[test]
+fn a_dribble_at_any_part_of_the_rate_is_cut_off_by_the_formula() {
+    for owed in owed() {
+        for tenths in 1..=8 {
+            let mut peer = owed.armed();
+            begin_long_message(&mut peer);
+            // So that no piece comes just when the deadline passes.
+            let offset = millis(750);
+            peer.advance_until_closed(offset);
+            feed_each_second(&mut peer, RATE * tenths / 10, 1_000);
+            // The first piece that does not put the deadline off beyond the next.
+            let gained = |pieces| millis(100 * tenths * pieces);
+            let end = (0..).find(|&n| TIMEOUT + gained(n) < offset + secs(n + 1)).unwrap();
+            owed.closes_at(&mut peer, TIMEOUT + gained(end));
+        }
+    }
+}
+
+#[test]
+fn a_byte_a_second_gains_nothing_to_speak_of() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 1, 1_000);
+        owed.closes_at(&mut peer, TIMEOUT + 20 * worth(1));
+    }
+}
+
+#[test]
+fn a_line_that_keeps_the_rate_is_never_cut_off() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, RATE, 170);
+        owed.is_open(&peer);
+        // Nor has it gained anything in store.
+        owed.closes_at(&mut peer, secs(170) + TIMEOUT);
+    }
+}
+
+#[test]
+fn a_line_that_is_faster_than_the_rate_gains_no_more_than_the_timeout() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 10 * RATE, 17);
+        owed.is_open(&peer);
+        owed.closes_at(&mut peer, secs(17) + TIMEOUT);
+    }
+}
+
+/// 15 s for each `inv` of 1.8 MB, all of them before what is owed.
+#[test]
+fn a_queue_of_bulk_before_the_answer_is_progress() {
+    let inv = frame(EXCC, 8, Message::Inv(vec![tx(1); 50_000].into()));
+    for owed in owed() {
+        // What answers a `getblocks` is an `inv`.
+        let is_inventory = owed.reason == stall(Command::GetBlocks);
+        let mut peer = owed.armed();
+        for _ in 0..4 {
+            for piece in inv.chunks(inv.len().div_ceil(15)) {
+                peer.advance_until_closed(secs(1));
+                owed.is_open(&peer);
+                peer.feed(piece).unwrap();
+            }
+            peer.events();
+        }
+        assert!(peer.now > Instant::ZERO + 2 * TIMEOUT);
+        let next = if is_inventory { None } else { Some((owed.timer, TIMEOUT)) };
+        assert_eq!(peer.due_in(), next, "{}", owed.name);
+        (owed.pay)(&mut peer);
+        let paid = peer.due_in().filter(|_| owed.timer != Timer::Idle);
+        assert_eq!(paid, None, "{}", owed.name);
+    }
+}
+
+#[test]
+fn the_time_in_which_the_application_holds_the_remote_back_is_added() {
+    const HELD: Duration = secs(1_000);
+    for owed in owed() {
+        let mut peer = (owed.armed)(no_deadlines().max_waiting_events(2, usize::MAX));
+        peer.advance_until_closed(secs(5));
+        // Two messages that nobody takes. Their bytes are worth something as well.
+        peer.feed(&frame(EXCC, 8, Message::MemPool).repeat(2)).unwrap();
+        assert!(!peer.state.wants_read(), "{}", owed.name);
+        peer.advance_until_closed(HELD);
+        owed.is_open(&peer);
+        peer.events();
+        peer.sent();
+        let deadline = match owed.timer {
+            Timer::Idle => secs(5) + TIMEOUT,
+            _ => TIMEOUT + worth(2 * HEADER_LEN as u64),
+        };
+        owed.closes_at(&mut peer, HELD + deadline);
+    }
+}
+
+#[test]
+fn what_waits_in_the_socket_of_a_suspended_process_is_read_before_the_judgement() {
+    for owed in owed() {
+        for suspended in [TIMEOUT, secs(21), secs(100_000)] {
+            let mut peer = owed.armed();
+            peer.now = Instant::ZERO + suspended;
+            peer.state.handle_timeout(peer.now);
+            owed.is_open(&peer);
+            (owed.pay)(&mut peer);
+            peer.advance_until_closed(TIMEOUT - nanos(1));
+            owed.is_open(&peer);
+        }
+    }
+}
+
+#[test]
+fn what_waits_in_the_socket_may_be_bulk_before_the_answer() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        peer.now = Instant::from_secs(1_000);
+        peer.state.handle_timeout(peer.now);
+        begin_long_message(&mut peer);
+        // A second's worth of bytes puts the judgement off by a second, from when it would be.
+        peer.feed(&[0; RATE as usize]).unwrap();
+        let deadline = GRACE + worth(HEADER_LEN as u64) + secs(1);
+        assert_eq!(peer.due_in(), Some((owed.timer, deadline)), "{}", owed.name);
+        owed.closes_at(&mut peer, secs(1_000) + deadline);
+    }
+}
+
+#[test]
+fn where_nothing_waits_after_a_suspension_the_end_follows() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        peer.now = Instant::from_secs(1_000);
+        peer.state.handle_timeout(peer.now);
+        owed.is_open(&peer);
+        // Looking again at once, or reading nothing, changes nothing.
+        peer.state.handle_timeout(peer.now);
+        peer.feed(&[]).unwrap();
+        owed.is_open(&peer);
+        owed.closes_at(&mut peer, secs(1_000));
+    }
+}
+
+/// A driver that reads first, as it should, is not judged in two steps for what it has read.
+#[test]
+fn bytes_that_are_read_late_count_from_when_they_are_read() {
+    for owed in owed() {
+        let mut peer = owed.armed();
+        peer.now = Instant::from_secs(1_000);
+        begin_long_message(&mut peer);
+        let deadline = worth(HEADER_LEN as u64);
+        assert_eq!(peer.due_in(), Some((owed.timer, deadline)), "{}", owed.name);
+        owed.closes_at(&mut peer, secs(1_000) + deadline);
+    }
+}
+
+#[test]
+fn the_rate_can_be_configured() {
+    for owed in owed() {
+        let mut peer = (owed.armed)(no_deadlines().read_rate(100));
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 100, 50);
+        owed.is_open(&peer);
+        owed.closes_at(&mut peer, secs(50) + TIMEOUT);
+
+        let mut peer = (owed.armed)(no_deadlines().read_rate(u32::MAX));
+        begin_long_message(&mut peer);
+        feed_each_second(&mut peer, 5 * RATE, 19);
+        let gained = nanos(19 * (5 * RATE * 1_000_000_000 / u64::from(u32::MAX)));
+        owed.closes_at(&mut peer, TIMEOUT + gained);
+    }
+}
+
+#[test]
+fn a_handshake_has_its_time_and_no_more() {
+    let armed = || Peer::inbound(no_deadlines().handshake_timeout(TIMEOUT));
+    let end = Instant::ZERO + TIMEOUT + GRACE;
+    let closes = |mut peer: Peer| {
+        peer.advance_until_closed(secs(100));
+        assert_eq!((peer.closed(), peer.now), (CloseReason::HandshakeTimeout, end));
+    };
+    closes(armed());
+
+    // Bytes do not put it off.
+    let mut peer = armed();
+    let bytes = frame(EXCC, 8, version(8));
+    for byte in &bytes[..19] {
+        peer.advance_until_closed(secs(1));
+        peer.feed(&[*byte]).unwrap();
+    }
+    closes(peer);
+
+    // Nor does a review, while which the remote's own clock stands still.
+    let mut peer = Peer::inbound(no_deadlines().handshake_timeout(TIMEOUT).review_version(true));
+    peer.receive(version(8)).unwrap();
+    peer.advance_until_closed(secs(5));
+    closes(peer);
+
+    // What waits in the socket after a suspension may finish it.
+    let mut peer = armed();
+    peer.now = Instant::from_secs(1_000);
+    peer.state.handle_timeout(peer.now);
     peer.shake_hands(version(8));
-    assert_eq!(peer.due_in(), Some((Timer::Ping, secs(5))));
+
+    let mut peer = armed();
+    peer.now = Instant::from_secs(1_000);
+    peer.state.handle_timeout(peer.now);
+    peer.advance_until_closed(secs(100));
+    assert_eq!(peer.now, Instant::from_secs(1_000) + GRACE);
+    assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
 }
 
+/// Two deadlines that pass at once are both judged in two steps.
 #[test]
-fn a_ping_that_has_not_left_is_not_joined_by_another() {
-    let mut peer = Peer::established(config(EXCC).idle_timeout(None));
-    peer.advance(secs(1_000));
-    peer.sent_ping();
-}
-
-#[test]
-fn the_round_trip_begins_when_the_last_byte_of_the_ping_has_left() {
-    let mut peer = Peer::established(config(EXCC));
-    let nonce = peer.state.ping(peer.now).unwrap();
-    peer.advance(secs(3));
-    assert_eq!(peer.transmit(31).len(), 31);
-    peer.advance(secs(5));
-    assert_eq!(peer.state.stats().outstanding_ping, None);
-    assert_eq!(peer.transmit(1).len(), 1);
-    assert_eq!(peer.state.stats().outstanding_ping, Some(nonce));
-    peer.advance(millis(250));
-    let pong = Message::Pong(Pong { nonce });
-    peer.receive(pong.clone()).unwrap();
-    let time = millis(250);
-    assert_eq!(peer.events(), [unasked(pong), Event::RoundTrip { nonce, time }]);
-    let stats = peer.state.stats();
-    assert_eq!((stats.outstanding_ping, stats.round_trip), (None, Some(time)));
-    assert_eq!(stats.last_ping, Some(Instant::from_secs(8)));
-}
-
-#[test]
-fn a_pong_with_another_nonce_is_passed_over() {
-    let mut peer = Peer::established(config(EXCC));
-    let nonce = peer.state.ping(peer.now).unwrap();
-    assert_eq!(peer.sent_ping(), nonce);
-    peer.advance(secs(1));
-    peer.receive(Message::Pong(Pong { nonce: nonce ^ 1 })).unwrap();
-    assert_eq!(peer.state.stats().outstanding_ping, Some(nonce));
-    assert_eq!(peer.state.stats().round_trip, None);
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
-    assert_eq!(peer.state.stats().outstanding_ping, None);
-    assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
-    // Nor does the same one count twice.
-    peer.advance(secs(1));
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
-    assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
-}
-
-#[test]
-fn a_pong_counts_until_the_next_ping_has_left() {
-    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(10))));
-    let first = peer.state.ping(peer.now).unwrap();
-    peer.sent();
-    peer.advance(secs(1));
+fn deadlines_that_pass_together_are_judged_together() {
+    let config = no_deadlines().idle_timeout(Some(TIMEOUT)).pong_timeout(Some(TIMEOUT));
+    let mut peer = Peer::established(config);
     peer.state.ping(peer.now).unwrap();
-    peer.receive(Message::Pong(Pong { nonce: first })).unwrap();
-    assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
-    // The second one's deadline has not begun, and the first one's is over.
-    peer.advance(secs(60));
-    assert_eq!(peer.state.close_reason(), None);
+    let nonce = peer.sent_ping();
+    peer.now = Instant::from_secs(1_000);
+    peer.state.handle_timeout(peer.now);
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, TIMEOUT)));
 }
 
 #[test]
-fn pings_of_the_application_do_not_grow_the_queue_without_bounds() {
-    let mut peer = Peer::established(config(EXCC).max_queued_bytes(10 * (32 + QUEUED)));
-    for _ in 0..1_000 {
-        // Whether it is given another or told that there is no room.
-        _ = peer.state.ping(peer.now);
+fn a_remote_that_pinged_all_the_while_is_not_idle_when_the_process_wakes() {
+    let mut peer = Peer::established(no_deadlines().idle_timeout(Some(secs(1))));
+    for nonce in 0..10 {
+        peer.advance(millis(100));
+        peer.receive(Message::Ping(Ping { nonce })).unwrap();
     }
-    assert!(peer.state.stats().queued_frames <= 10);
+    peer.events();
+    // Nothing is handled for three seconds, in which thirty pings come.
+    let pings: Vec<u8> =
+        (0..30).flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect();
+    peer.now += secs(3);
+    peer.state.handle_timeout(peer.now);
+    assert_eq!(peer.state.close_reason(), None);
+    peer.feed(&pings).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(1))));
+    assert_eq!(peer.messages().len(), 30);
 }
 
 #[test]
-fn a_pong_has_no_deadline_unless_it_is_given_one() {
-    let mut peer = Peer::established(config(EXCC).idle_timeout(None).ping_interval(None));
+fn pings_of_the_application_do_not_put_off_the_pong_of_the_first() {
+    let mut peer = Peer::established(no_deadlines().pong_timeout(Some(secs(5))));
     peer.state.ping(peer.now).unwrap();
     peer.sent();
+    peer.advance_until_closed(secs(3));
+    peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    peer.advance_until_closed(secs(3));
+    assert_eq!(peer.now, Instant::from_secs(5) + GRACE);
+    assert_eq!(peer.closed(), CloseReason::PongTimeout);
+}
+
+/// All that was sent, and the end.
+#[test]
+fn a_close_in_the_second_step_comes_once() {
+    let mut peer = Peer::established(no_deadlines().idle_timeout(Some(TIMEOUT)));
+    peer.advance_until_closed(secs(1_000));
+    for _ in 0..3 {
+        peer.state.handle_timeout(peer.now);
+        peer.now += GRACE;
+    }
+    assert_eq!(peer.events(), [Event::Closed(CloseReason::IdleTimeout)]);
     assert_eq!(peer.state.poll_timeout(), None);
 }
 
 #[test]
-fn a_pong_deadline_begins_when_the_ping_has_left() {
-    let config = config(EXCC).pong_timeout(Some(secs(10))).ping_interval(None);
-    let mut peer = Peer::established(config);
-    peer.state.ping(peer.now).unwrap();
-    peer.advance(secs(60));
-    peer.sent();
-    assert_eq!(peer.due_in(), Some((Timer::Pong, secs(10))));
-    // Other messages do not stand in for it.
-    peer.receive(Message::GetAddr).unwrap();
-    assert_eq!(peer.closed_after(secs(10)), CloseReason::PongTimeout);
-}
-
-#[test]
-fn a_pong_in_time_ends_its_deadline() {
-    let config = config(EXCC).pong_timeout(Some(secs(10))).ping_interval(None);
-    let mut peer = Peer::established(config);
-    let nonce = peer.state.ping(peer.now).unwrap();
-    peer.sent();
-    peer.advance(secs(9));
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
-    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
-}
-
-#[test]
-fn the_write_timeout_can_be_switched_off() {
-    let mut peer = quiet(config(EXCC).write_timeout(None));
-    peer.state.send(peer.now, Message::GetAddr).unwrap();
-    peer.transmit(1);
-    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
-}
-
-#[test]
-fn nothing_to_write_is_no_stall() {
-    let mut peer = quiet(config(EXCC));
-    peer.transmit(usize::MAX);
-    peer.state.send(peer.now, Message::GetAddr).unwrap();
-    peer.transmit(usize::MAX);
-    peer.transmit(usize::MAX);
-    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+fn a_long_message_that_dribbles_ends_with_the_idle_timeout() {
+    let mut peer = Peer::established(config(EXCC));
+    let bytes = frame(EXCC, 8, inv((0..50_000).map(tx)));
+    // A tenth of the rate that is asked for, so that it has a ninth more than its time.
+    let mut pieces = bytes.chunks(1_024);
+    for _ in 0..=133 {
+        peer.feed(pieces.next().unwrap()).unwrap();
+        assert_eq!(peer.state.close_reason(), None);
+        assert_eq!(peer.state.stats().waiting_events, 0);
+        peer.sent();
+        peer.advance(secs(1).min(Instant::from_millis(133_300) - peer.now));
+    }
+    assert_eq!(peer.now, Instant::from_millis(133_300));
+    assert_eq!(peer.closed_after(secs(0)), CloseReason::IdleTimeout);
 }
 
 #[test]
 fn time_that_goes_backwards_stands_still() {
-    let mut peer = quiet(config(EXCC));
+    let mut peer = Peer::established(config(EXCC).ping_interval(None));
     peer.advance(secs(100));
     peer.receive(Message::GetAddr).unwrap();
     peer.state.handle_timeout(Instant::from_secs(3));
@@ -234,45 +535,4 @@ fn nothing_is_due_after_the_end_of_time() {
     peer.state.handle_timeout(Instant::MAX);
     assert_eq!(peer.state.close_reason(), None);
     assert_eq!(peer.state.poll_timeout(), None);
-}
-
-#[test]
-fn a_ping_of_the_remotes_is_answered_at_once() {
-    let mut peer = Peer::established(config(EXCC));
-    let ping = Message::Ping(Ping { nonce: u64::MAX });
-    peer.receive(ping.clone()).unwrap();
-    let expected = frame(EXCC, 8, Message::Pong(Pong { nonce: u64::MAX }));
-    assert_eq!(peer.transmit(usize::MAX), expected);
-    assert_eq!(peer.events(), [unasked(ping)]);
-}
-
-/// As in the reference nodes, which look at whatever is written.
-#[test]
-fn a_ping_that_the_application_sends_as_a_message_is_measured_too() {
-    let mut peer = Peer::established(config(EXCC));
-    let id = peer.state.send(peer.now, Message::Ping(Ping { nonce: 77 })).unwrap();
-    peer.sent();
-    assert_eq!(peer.events(), [Event::Sent(id)]);
-    peer.advance(secs(2));
-    let pong = Message::Pong(Pong { nonce: 77 });
-    peer.receive(pong.clone()).unwrap();
-    let round_trip = Event::RoundTrip { nonce: 77, time: secs(2) };
-    assert_eq!(peer.events(), [unasked(pong), round_trip]);
-}
-
-/// An adapter that writes shared frames tells of it afterwards, and may read in between.
-#[test]
-fn a_pong_may_overtake_the_count_of_its_ping() {
-    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(5))));
-    let nonce = peer.state.ping(peer.now).unwrap();
-    peer.advance(millis(10));
-    let written = peer.state.transmit(peer.now).batch(8).remaining();
-    peer.advance(millis(2));
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
-    peer.advance(millis(1));
-    peer.transmit(written);
-    assert_eq!(peer.state.stats().outstanding_ping, None);
-    assert!(peer.events().contains(&Event::RoundTrip { nonce, time: Duration::ZERO }));
-    peer.advance(millis(5_100));
-    assert_eq!(peer.state.close_reason(), None, "answered in time");
 }

@@ -1,7 +1,7 @@
-//! What nodes ban the sender for, never answer or hang on: each item of the list "never send" of
-//! the protocol document, Appendix D, and of the pacing below it.
+//! Messages for which nodes ban the sender, which they never answer, or which block them
+//! (`docs/protocol.md`, 14).
 //!
-//! Each is given back, or is harmless and the test says why it may be sent.
+//! Each is returned to the application, or the test states why it is harmless.
 
 use excc_peer::wire::{
     Command, EncodedMessage, GetInitState, HostAddress, InitState, InvType, InvVect, List, Message,
@@ -87,19 +87,6 @@ fn what_the_version_in_force_lacks() {
                 assert_eq!((addr, addr_v2), (number < 12, number >= 12));
             }
             assert_eq!((peer.sent(), peer.events()), (vec![], vec![]));
-        }
-    }
-}
-
-/// The handshake is the peer's own: a second `version` or `verack` ends the connection.
-#[test]
-fn messages_of_the_handshake() {
-    for network in [EXCC, DCR] {
-        let mut peer = Peer::established(quiet(network));
-        for message in [version(8).into(), Message::VerAck] {
-            let command = message.command();
-            let error = peer.state.send(peer.now, message).unwrap_err();
-            assert_eq!(error.kind, SendErrorKind::Handshake(command));
         }
     }
 }

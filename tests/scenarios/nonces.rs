@@ -1,8 +1,7 @@
-//! Connections of a process to itself, found by the nonces of its `version`s, and nothing more
-//! that anybody could find out by these.
+//! Self-connections, found by the nonces of `version` messages (`docs/protocol.md`, 5.4).
 
 use excc_peer::wire::{Message, Version};
-use excc_peer::{CloseReason, ConfigBuilder, Direction, Network, SentNonces};
+use excc_peer::{CloseReason, ConfigBuilder, Direction, Event, Network, SentNonces};
 
 use crate::common::*;
 
@@ -159,4 +158,30 @@ fn processes_do_not_take_each_other_for_themselves() {
     let (mut one, mut other) = (Process::new(EXCC), Process::new(EXCC));
     let (_caller, nonce) = one.call();
     assert!(one.is_ourselves(nonce) && !other.is_ourselves(nonce));
+}
+
+#[test]
+fn a_version_from_ourselves_closes_and_leaves_nothing_behind() {
+    let nonces = SentNonces::new();
+    let config = config(EXCC).sent_nonces(nonces);
+    let mut caller = Peer::new(config.clone(), excc_peer::Direction::Outbound, 1);
+    let mut listener = Peer::new(config, excc_peer::Direction::Inbound, 2);
+    let bytes = caller.transmit(usize::MAX);
+    assert_eq!(listener.feed(&bytes), Err(CloseReason::SelfConnection));
+    assert_eq!(listener.sent(), []);
+    assert_eq!(listener.events(), [Event::Closed(CloseReason::SelfConnection)]);
+    let stats = listener.state.stats();
+    assert_eq!((stats.advertised_version, stats.user_agent, stats.last_block), (None, None, None));
+}
+
+/// In the reference nodes inbound nonces are remembered too, so that enough inbound
+/// connections push out the one nonce that matters.
+#[test]
+fn nonces_of_inbound_peers_are_not_remembered() {
+    let config = config(EXCC);
+    let mut first = Peer::new(config.clone(), excc_peer::Direction::Inbound, 1);
+    first.receive(version(8)).unwrap();
+    let Message::Version(ours) = first.sent().swap_remove(0) else { panic!("no version") };
+    let mut second = Peer::new(config, excc_peer::Direction::Inbound, 2);
+    assert_eq!(second.receive(Version { nonce: ours.nonce, ..version(8) }), Ok(()));
 }

@@ -1,9 +1,9 @@
-//! Why a peer ended: whose fault it was, whether nodes ban for it, and what was cut.
+//! Reasons for a close: their blame and whether nodes ban for them (`docs/protocol.md`, 12.1).
 
 use std::error::Error;
 
-use excc_peer::wire::{Command, EncodedMessage, Message, Ping, Services};
-use excc_peer::{Blame, Budget, Chain, CloseReason, Event, Network, Overflow, SendErrorKind};
+use excc_peer::wire::{Command, EncodedMessage, Message, Services};
+use excc_peer::{Blame, Budget, Chain, CloseReason, Network, Overflow, SendErrorKind};
 
 use crate::common::*;
 
@@ -123,87 +123,6 @@ fn reasons_are_told_as_they_come_up() {
     let header = raw_header(EXCC, b"inv", 101, [0; 4]);
     let over = CloseReason::Unsolicited { command: Command::Inv, len: 101, limit: 100 };
     assert_eq!(peer.feed(&header), Err(over));
-}
-
-/// A node that bans us closes after the header of its `version`, or with a reset.
-#[test]
-fn a_stream_that_ends_inside_a_frame_is_cut_and_no_violation() {
-    let bytes = frame(EXCC, 8, version(8));
-    for len in 1..bytes.len() {
-        for slowly in [false, true] {
-            let mut peer = Peer::inbound(config(EXCC));
-            for piece in bytes[..len].chunks(if slowly { 1 } else { len }) {
-                peer.feed(piece).unwrap();
-            }
-            peer.eof();
-            let Some(CloseReason::Cut(cut)) = peer.state.close_reason().cloned() else {
-                panic!("cut at {len}: {:?}", peer.state.close_reason());
-            };
-            let expected = match len {
-                0..24 => (None, len, 24),
-                _ => (Some(Command::Version), len - 24, bytes.len() - 24),
-            };
-            assert_eq!((cut.command, cut.received, cut.needed), expected);
-            let reason = CloseReason::Cut(cut);
-            let of = if len < 24 { "frame header" } else { "version" };
-            let expected = format!(
-                "stream ended inside a frame: {} of {} bytes of a {of} received",
-                cut.received, cut.needed
-            );
-            assert_eq!(reason.to_string(), expected);
-            assert_eq!(peer.events(), [Event::Closed(reason)]);
-        }
-    }
-}
-
-#[test]
-fn every_message_can_be_cut_anywhere() {
-    let frames = [
-        (EXCC, frame(EXCC, 8, Message::GetAddr)),
-        (EXCC, frame(EXCC, 8, Message::Ping(Ping { nonce: 1 }))),
-        (EXCC, frame(EXCC, 8, Message::Inv((0..9).map(tx).collect()))),
-        (DCR, frame(DCR, 12, Message::Tx(paying(Chain::Decred, 100)))),
-    ];
-    for (network, bytes) in &frames {
-        for len in 1..bytes.len() {
-            let mut peer = Peer::established(config(*network));
-            peer.feed(&bytes[..len]).unwrap();
-            peer.eof();
-            let CloseReason::Cut(cut) = peer.closed() else { panic!("cut at {len}") };
-            assert_eq!(cut.received, if len < 24 { len } else { len - 24 });
-        }
-        // A whole frame is no cut one, and neither is none.
-        let mut peer = Peer::established(config(*network));
-        peer.feed(bytes).unwrap();
-        peer.eof();
-        peer.sent();
-        assert_eq!(peer.closed(), CloseReason::RemoteClosed);
-    }
-}
-
-#[test]
-fn frames_that_wait_for_the_application_are_not_cut() {
-    let mut peer = Peer::established(config(EXCC).max_waiting_events(1, usize::MAX));
-    let bytes = frame(EXCC, 8, Message::Ping(Ping { nonce: 1 }));
-    peer.feed(&bytes.repeat(3)).unwrap();
-    peer.feed(&bytes[..30]).unwrap();
-    peer.eof();
-    let mut pings = 0;
-    while peer.state.close_reason().is_none() {
-        pings += peer.messages().len();
-        _ = peer.resume();
-    }
-    assert_eq!(pings + peer.messages().len(), 3);
-    let Some(CloseReason::Cut(cut)) = peer.state.close_reason() else { panic!("not cut") };
-    assert_eq!((cut.command, cut.received, cut.needed), (Some(Command::Ping), 6, 8));
-}
-
-/// A payload that is complete and too short was not cut.
-#[test]
-fn a_short_payload_is_malformed() {
-    let bytes = raw_frame(EXCC, b"ping", &[0; 7]);
-    let mut peer = Peer::established(config(EXCC));
-    assert_eq!(refusal(&peer.feed(&bytes).unwrap_err()), "Truncated");
 }
 
 /// The causes of an error, as a log would print them.

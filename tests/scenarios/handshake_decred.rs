@@ -1,18 +1,10 @@
-//! The handshake on Decred: the remote's verack comes first, but for what older versions
-//! let precede it.
+//! The handshake on Decred: only a few messages may precede the remote's `verack`
+//! (`docs/protocol.md`, 5.1 and 5.6).
 
-use excc_peer::wire::{Command, Message, Ping, Pong};
+use excc_peer::wire::{Command, Message};
 use excc_peer::{CloseReason, Event};
 
 use crate::common::*;
-
-fn ping(nonce: u64) -> Message {
-    Message::Ping(Ping { nonce })
-}
-
-fn pong(nonce: u64) -> Message {
-    Message::Pong(Pong { nonce })
-}
 
 /// An inbound peer that has a version and has answered it.
 fn awaits_verack(protocol_version: i32) -> Peer {
@@ -73,7 +65,7 @@ fn two_messages_may_precede_the_verack_before_version_12() {
     assert_eq!(peer.sent(), [pong(1), pong(2)]);
     let events = peer.events();
     assert!(matches!(events[..2], [Event::VerAckReceived, Event::Established(_)]));
-    assert_eq!(events[2..], [unasked(ping(1)), unasked(ping(2))]);
+    assert_eq!(events[2..], [unsolicited(ping(1)), unsolicited(ping(2))]);
 }
 
 #[test]

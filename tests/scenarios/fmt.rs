@@ -1,5 +1,4 @@
-//! What goes into a log: one line, short, and of nothing that a remote could choose to
-//! mislead its readers.
+//! Texts for logs: one short line each, without control characters from the remote.
 
 use std::error::Error;
 use std::fmt::Display;

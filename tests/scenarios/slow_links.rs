@@ -1,4 +1,5 @@
-//! Remotes on slow and busy lines, as they were seen to be closed though nothing was wrong.
+//! Slow and busy links, on which earlier versions closed peers without cause
+//! (`docs/protocol.md`, 10.2).
 
 use excc_peer::wire::{BlockHeader, BlockParts, Command, InvVect, Message, Ping, Pong, Protocol};
 use excc_peer::{Event, Instant};

@@ -1,4 +1,4 @@
-//! What is in a `version`, ours and the remote's.
+//! The fields of our `version` message and of the remote's (`docs/protocol.md`, 5.3).
 
 use std::net::IpAddr;
 
@@ -101,7 +101,7 @@ fn a_version_may_end_after_any_of_its_later_fields() {
             match judged(network, &whole[..len]) {
                 Ok(()) => assert!(allowed.contains(&len), "{len}"),
                 Err(reason) => {
-                    assert_eq!(refusal(&reason), "Truncated");
+                    assert_eq!(decode_error(&reason), "Truncated");
                     assert!(!allowed.contains(&len), "{len}");
                     assert!(!reason.is_violation(EXCC.chain()));
                 }
@@ -128,7 +128,7 @@ fn user_agents_are_bounded_and_printable() {
         payload
     };
     for network in [EXCC, DCR] {
-        let refused = |payload: &[u8]| refusal(&judged(network, payload).unwrap_err());
+        let refused = |payload: &[u8]| decode_error(&judged(network, payload).unwrap_err());
         assert_eq!(judged(network, &with_agent(&[0xfd, 0, 1], &[b'a'; 256])), Ok(()));
         assert_eq!(refused(&with_agent(&[0xfd, 1, 1], &[b'a'; 257])), "UserAgentTooLong");
         assert_eq!(refused(&with_agent(&[2], &[b'a', 0x80])), "MalformedStrictString");
@@ -141,7 +141,7 @@ fn bytes_after_a_version_are_passed_over_or_refused_as_on_the_chain() {
     let mut payload = whole();
     payload.extend_from_slice(&[1, 2, 3]);
     assert_eq!(judged(EXCC, &payload), Ok(()));
-    assert_eq!(refusal(&judged(DCR, &payload).unwrap_err()), "TrailingBytes");
+    assert_eq!(decode_error(&judged(DCR, &payload).unwrap_err()), "TrailingBytes");
 }
 
 #[test]
@@ -149,5 +149,14 @@ fn a_clock_that_decred_cannot_represent_is_refused_there() {
     let mut payload = whole();
     payload[12..20].copy_from_slice(&i64::MAX.to_le_bytes());
     assert_eq!(judged(EXCC, &payload), Ok(()));
-    assert_eq!(refusal(&judged(DCR, &payload).unwrap_err()), "InvalidTimestamp");
+    assert_eq!(decode_error(&judged(DCR, &payload).unwrap_err()), "InvalidTimestamp");
+}
+
+#[test]
+fn a_version_larger_than_any_can_be_is_refused_by_its_header() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.feed(&raw_header(EXCC, b"version", 358, [0; 4])).unwrap();
+    let mut peer = Peer::inbound(config(EXCC));
+    let reason = peer.feed(&raw_header(EXCC, b"version", 359, [0; 4])).unwrap_err();
+    assert_eq!(decode_error(&reason), "PayloadTooLarge");
 }

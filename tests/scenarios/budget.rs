@@ -1,13 +1,9 @@
-//! How much of a command a remote may send, where the application limits it.
+//! Budgets: how much of each command a remote may send (`docs/protocol.md`, 11.3).
 
-use excc_peer::wire::{Command, Message, Ping};
+use excc_peer::wire::{Command, Message};
 use excc_peer::{Blame, Budget, CloseReason, Event, Timer};
 
 use crate::common::*;
-
-fn ping(nonce: u64) -> Message {
-    Message::Ping(Ping { nonce })
-}
 
 /// The numbers of the pings that exceed a budget, of those that come at these times.
 fn over_budget(budget: Budget, seconds: &[u64]) -> Vec<u64> {
@@ -19,7 +15,7 @@ fn over_budget(budget: Budget, seconds: &[u64]) -> Vec<u64> {
         peer.receive(ping(nonce)).unwrap();
         let events = peer.events();
         // The message comes all the same, after the event.
-        assert_eq!(events.last(), Some(&unasked(ping(nonce))));
+        assert_eq!(events.last(), Some(&unsolicited(ping(nonce))));
         if events[0] == (Event::OverBudget { command: Command::Ping }) {
             over.push(nonce);
         } else {
@@ -90,7 +86,7 @@ fn a_budget_may_close_the_peer() {
     assert_eq!(peer.receive(Message::MemPool), Err(reason.clone()));
     // What exceeded it is counted and not handed on.
     let events = peer.events();
-    assert_eq!(events[..2], [unasked(Message::MemPool), unasked(Message::MemPool)]);
+    assert_eq!(events[..2], [unsolicited(Message::MemPool), unsolicited(Message::MemPool)]);
     assert_eq!(events[2..], [Event::Closed(reason.clone())]);
     assert_eq!(reason.blame(), Blame::Misbehaviour);
     assert!(!reason.is_violation(EXCC.chain()) && !reason.is_violation(DCR.chain()));
@@ -104,7 +100,7 @@ fn there_is_no_budget_by_default() {
     let mut peer = Peer::established(config(EXCC));
     for nonce in 0..10_000 {
         peer.receive(ping(nonce)).unwrap();
-        assert_eq!(peer.events(), [unasked(ping(nonce))]);
+        assert_eq!(peer.events(), [unsolicited(ping(nonce))]);
     }
     assert!(peer.state.stats().commands.iter().all(|row| row.over_budget == 0));
 }

@@ -1,33 +1,79 @@
-//! When a remote takes too little of what is queued for it: the mirror of what it owes.
+//! Writes to the socket: partial writes, receipts and the write timeout
+//! (`docs/protocol.md`, 9.3, 9.4 and 10.2).
 //!
-//! The rule is that of [`ConfigBuilder::write_rate`]: `n` bytes that were taken put the deadline
-//! off by `n / rate` seconds, from when it is or from now if it has passed, to no later than the
-//! timeout from now. It is one rule for the queue as a whole, whatever frames it has.
+//! [`ConfigBuilder::write_rate`] has the rule of the timeout: `n` written bytes extend the deadline by
+//! `n / rate` seconds, counted from the deadline or, if it has passed, from now. The extended deadline
+//! is at most one timeout away.
 
 use std::time::Duration;
 
 use bytes::Buf;
-use excc_peer::wire::{EncodedMessage, InvVect, Message, Ping};
+use excc_peer::wire::{EncodedMessage, Message, Ping};
 use excc_peer::{CloseReason, ConfigBuilder, Event, Instant, Timer};
 
 use crate::common::*;
 
-/// The default of the timeout, and of the rate in bytes a second.
+#[test]
+fn a_receipt_follows_the_last_byte() {
+    let mut peer = Peer::established(config(EXCC));
+    let first = peer.state.send(peer.now, Message::GetAddr).unwrap();
+    let second = peer.state.send(peer.now, Message::MemPool).unwrap();
+    assert!(first < second);
+    peer.transmit(23);
+    assert_eq!(peer.events(), []);
+    peer.transmit(1);
+    assert_eq!(peer.events(), [Event::Sent(first)]);
+    peer.transmit(24);
+    assert_eq!(peer.events(), [Event::Sent(second)]);
+}
+
+#[test]
+fn partial_writes_of_any_size_lose_nothing() {
+    let inv = Message::Inv((0..300).map(tx).collect());
+    let expected = [frame(EXCC, 8, Message::GetAddr), frame(EXCC, 8, inv.clone())].concat();
+    for size in [1, 7, 24, 25, 1_000] {
+        let mut peer = Peer::established(config(EXCC));
+        let before = peer.state.stats().bytes_sent;
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+        peer.state.send(peer.now, inv.clone()).unwrap();
+        let mut written = Vec::new();
+        while written.len() < expected.len() {
+            written.extend_from_slice(&peer.transmit(size));
+        }
+        assert_eq!(written, expected);
+        assert_eq!(peer.state.stats().bytes_sent - before, expected.len() as u64);
+    }
+}
+
+#[test]
+fn advancing_beyond_the_end_stops_there() {
+    let mut peer = Peer::established(config(EXCC));
+    let before = peer.state.stats().bytes_sent;
+    let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.state.transmit(peer.now).advance(1_000_000);
+    peer.state.transmit(peer.now).advance(1);
+    assert_eq!(peer.events(), [Event::Sent(id)]);
+    assert_eq!(peer.state.stats().bytes_sent - before, 24);
+}
+
+#[test]
+fn shared_frames_are_the_bytes_that_would_be_written() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::Inv((0..300).map(tx).collect())).unwrap();
+    peer.transmit(5);
+    let mut shared = peer.state.transmit(peer.now).batch(usize::MAX);
+    let bytes = shared.copy_to_bytes(shared.remaining());
+    assert_eq!(peer.state.transmit(peer.now).batch(1).remaining(), 19);
+    assert_eq!(peer.transmit(usize::MAX), bytes);
+}
+
+/// The default of `write_timeout`.
 const TIMEOUT: Duration = secs(20);
-const RATE: u64 = 10_240;
-
-/// The time that so many bytes are worth.
-const fn worth(bytes: u64) -> Duration {
-    nanos(bytes * 1_000_000_000 / RATE)
-}
-
-fn quiet() -> ConfigBuilder {
-    config(EXCC).idle_timeout(None).ping_interval(None)
-}
 
 /// An `inv` of 1.8 MB.
 fn bulk() -> Message {
-    Message::Inv(vec![InvVect::tx(hash(1)); 50_000].into())
+    inv(vec![tx(1); 50_000])
 }
 
 /// A peer that has offered 4 MB at time zero, of which nothing was taken.
@@ -41,21 +87,6 @@ fn offering(config: ConfigBuilder) -> Peer {
     peer
 }
 
-/// Time passes, up to the end of the peer.
-fn pass(peer: &mut Peer, time: Duration) {
-    let end = peer.now + time;
-    while peer.state.close_reason().is_none() {
-        match peer.state.poll_timeout().filter(|&at| at <= end) {
-            Some(at) => peer.now = peer.now.max(at),
-            None => {
-                peer.now = end;
-                return;
-            }
-        }
-        peer.state.handle_timeout(peer.now);
-    }
-}
-
 /// The remote takes so many bytes in one write.
 fn take(peer: &mut Peer, bytes: u64) {
     let mut out = peer.state.transmit(peer.now);
@@ -66,7 +97,7 @@ fn take(peer: &mut Peer, bytes: u64) {
 /// The remote takes so many bytes each `pause`, as long as the peer is open.
 fn take_each(peer: &mut Peer, pause: Duration, bytes: u64, times: u64) {
     for _ in 0..times {
-        pass(peer, pause);
+        peer.advance_until_closed(pause);
         if peer.state.close_reason().is_some() {
             return;
         }
@@ -76,22 +107,22 @@ fn take_each(peer: &mut Peer, pause: Duration, bytes: u64, times: u64) {
 
 #[track_caller]
 fn assert_closes_at(peer: &mut Peer, at: Duration) {
-    pass(peer, secs(10_000));
+    peer.advance_until_closed(secs(10_000));
     let expected = (Some(&CloseReason::WriteStall), Instant::ZERO + at + GRACE);
     assert_eq!((peer.state.close_reason(), peer.now), expected);
 }
 
 #[test]
 fn a_remote_that_takes_nothing_has_the_timeout() {
-    assert_closes_at(&mut offering(quiet()), TIMEOUT);
+    assert_closes_at(&mut offering(quiet(EXCC)), TIMEOUT);
     // However small or large what is offered, and by which call it was queued.
     let encoded = EncodedMessage::new(&EXCC, 8, &bulk()).unwrap();
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     peer.state.send_encoded(peer.now, encoded).unwrap();
     peer.transmit(0);
     assert_closes_at(&mut peer, TIMEOUT);
 
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
     peer.transmit(0);
     assert_closes_at(&mut peer, TIMEOUT);
@@ -99,9 +130,9 @@ fn a_remote_that_takes_nothing_has_the_timeout() {
 
 #[test]
 fn the_time_begins_with_the_first_try_to_write() {
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
-    pass(&mut peer, secs(1_000));
+    peer.advance_until_closed(secs(1_000));
     assert_eq!(peer.due_in(), None);
     assert_eq!(peer.transmit(1).len(), 1);
     assert_eq!(peer.due_in(), Some((Timer::Write, TIMEOUT)));
@@ -111,11 +142,11 @@ fn the_time_begins_with_the_first_try_to_write() {
 
 #[test]
 fn an_empty_queue_ends_the_time_and_the_next_message_begins_it_anew() {
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..10 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
         peer.transmit(23);
-        pass(&mut peer, secs(19));
+        peer.advance_until_closed(secs(19));
         assert_eq!(peer.transmit(1).len(), 1);
         assert_eq!(peer.due_in(), None);
     }
@@ -125,14 +156,14 @@ fn an_empty_queue_ends_the_time_and_the_next_message_begins_it_anew() {
 /// At a tenth of the rate the deadline is at 22.2 s after 22 s, and nothing is taken before.
 #[test]
 fn a_slow_reader_is_given_up_by_the_formula() {
-    let mut peer = offering(quiet());
+    let mut peer = offering(quiet(EXCC));
     take_each(&mut peer, secs(1), RATE / 10, 1_000);
     assert_closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
 
     for tenths in 1..=8 {
-        let mut peer = offering(quiet());
+        let mut peer = offering(quiet(EXCC));
         let offset = millis(750);
-        pass(&mut peer, offset);
+        peer.advance_until_closed(offset);
         take_each(&mut peer, secs(1), RATE * tenths / 10, 1_000);
         let gained = |times| millis(100 * tenths * times);
         let end = (0..).find(|&n| TIMEOUT + gained(n) < offset + secs(n + 1)).unwrap();
@@ -142,7 +173,7 @@ fn a_slow_reader_is_given_up_by_the_formula() {
 
 #[test]
 fn a_reader_that_keeps_the_rate_is_never_given_up() {
-    let mut peer = offering(quiet());
+    let mut peer = offering(quiet(EXCC));
     take_each(&mut peer, secs(1), RATE, 300);
     assert_eq!(peer.state.close_reason(), None);
     // Nor has it gained anything in store, however fast it was.
@@ -153,7 +184,7 @@ fn a_reader_that_keeps_the_rate_is_never_given_up() {
 /// Each frame leaves in less than the timeout, and 4 MiB of them would take years.
 #[test]
 fn small_frames_that_trickle_out_are_no_progress() {
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..1_000 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
@@ -164,24 +195,24 @@ fn small_frames_that_trickle_out_are_no_progress() {
 
 #[test]
 fn a_queue_that_is_never_empty_has_one_deadline() {
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     while peer.state.close_reason().is_none() {
         // One frame more than is taken.
         peer.state.send(peer.now, Message::GetAddr).unwrap();
         peer.state.send(peer.now, Message::GetAddr).unwrap();
         take(&mut peer, 24);
-        pass(&mut peer, secs(1));
+        peer.advance_until_closed(secs(1));
     }
     assert_eq!(peer.now, Instant::ZERO + TIMEOUT + 20 * worth(24) + GRACE);
 }
 
 #[test]
 fn the_rate_and_the_timeout_can_be_configured() {
-    let mut peer = offering(quiet().write_rate(100));
+    let mut peer = offering(quiet(EXCC).write_rate(100));
     take_each(&mut peer, secs(1), 100, 100);
     assert_closes_at(&mut peer, secs(100) + TIMEOUT);
 
-    let mut peer = Peer::established(quiet().write_timeout(Some(secs(1))));
+    let mut peer = Peer::established(quiet(EXCC).write_timeout(Some(secs(1))));
     peer.state.send(peer.now, bulk()).unwrap();
     peer.transmit(0);
     assert_closes_at(&mut peer, secs(1));
@@ -189,18 +220,18 @@ fn the_rate_and_the_timeout_can_be_configured() {
 
 #[test]
 fn what_the_remote_sends_is_no_progress_of_what_it_takes() {
-    let mut peer = offering(quiet());
+    let mut peer = offering(quiet(EXCC));
     for nonce in 0..20 {
         peer.receive(Message::Pong(excc_peer::wire::Pong { nonce })).unwrap();
         peer.events();
-        pass(&mut peer, secs(1));
+        peer.advance_until_closed(secs(1));
     }
     assert_closes_at(&mut peer, TIMEOUT);
 }
 
 #[test]
 fn an_application_that_takes_no_events_gives_no_time() {
-    let mut peer = offering(quiet().max_waiting_events(2, usize::MAX));
+    let mut peer = offering(quiet(EXCC).max_waiting_events(2, usize::MAX));
     peer.feed(&frame(EXCC, 8, Message::MemPool).repeat(2)).unwrap();
     assert!(!peer.state.wants_read());
     assert_closes_at(&mut peer, TIMEOUT);
@@ -208,7 +239,7 @@ fn an_application_that_takes_no_events_gives_no_time() {
 
 #[test]
 fn room_that_waited_for_a_suspended_process_is_used_before_the_judgement() {
-    let mut peer = offering(quiet());
+    let mut peer = offering(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
     assert_eq!(peer.state.close_reason(), None);
@@ -216,12 +247,12 @@ fn room_that_waited_for_a_suspended_process_is_used_before_the_judgement() {
     assert_closes_at(&mut peer, secs(1_000) + GRACE + secs(1));
 
     // Written before the clock was looked at.
-    let mut peer = offering(quiet());
+    let mut peer = offering(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
     take(&mut peer, RATE);
     assert_closes_at(&mut peer, secs(1_000) + secs(1));
 
-    let mut peer = offering(quiet());
+    let mut peer = offering(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
     assert!(peer.transmit(0).is_empty());
@@ -231,13 +262,13 @@ fn room_that_waited_for_a_suspended_process_is_used_before_the_judgement() {
 /// A driver reads the clock before a write that may block, and other calls have come meanwhile.
 #[test]
 fn a_write_that_took_long_counts_from_before_it() {
-    let mut peer = Peer::established(quiet());
+    let mut peer = Peer::established(quiet(EXCC));
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.state.send(peer.now, bulk()).unwrap();
     let before = peer.now;
     let written = peer.state.transmit(before).batch(1).remaining();
     // The write blocks for a second, in which another thread sends.
-    pass(&mut peer, secs(1));
+    peer.advance_until_closed(secs(1));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.transmit(before).advance(written);
     assert_eq!(peer.state.stats().last_ping, Some(before));
@@ -250,11 +281,46 @@ fn a_write_that_took_long_counts_from_before_it() {
 /// Nor can a driver that mixes its clocks up make time run backwards.
 #[test]
 fn a_write_never_counts_before_the_one_before_it() {
-    let mut peer = Peer::established(quiet());
-    pass(&mut peer, secs(5));
+    let mut peer = Peer::established(quiet(EXCC));
+    peer.advance_until_closed(secs(5));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.transmit(24);
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.transmit(Instant::ZERO).advance(24);
     assert_eq!(peer.state.stats().last_send, Some(Instant::from_secs(5)));
+}
+
+#[test]
+fn the_write_timeout_can_be_switched_off() {
+    let mut peer = Peer::established(config(EXCC).ping_interval(None).write_timeout(None));
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.transmit(1);
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+}
+
+#[test]
+fn nothing_to_write_is_no_stall() {
+    let mut peer = Peer::established(config(EXCC).ping_interval(None));
+    peer.transmit(usize::MAX);
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.transmit(usize::MAX);
+    peer.transmit(usize::MAX);
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+}
+
+#[test]
+fn a_remote_that_reads_a_byte_a_second_stalls() {
+    let mut peer = Peer::established(quiet(EXCC));
+    let message = Message::Tx(paying(EXCC.chain(), 1_000_000));
+    peer.state.send(peer.now, message).unwrap();
+    peer.transmit(0);
+    assert_eq!(peer.due_in(), Some((Timer::Write, secs(20))));
+    for _ in 0..20 {
+        assert_eq!(peer.transmit(1).len(), 1);
+        peer.advance(secs(1));
+    }
+    assert_eq!(peer.state.close_reason(), None);
+    // Each byte after the first was worth a tenth of a millisecond.
+    peer.advance(GRACE + millis(2));
+    assert_eq!(peer.closed(), CloseReason::WriteStall);
 }

@@ -1,6 +1,6 @@
-//! What a remote must not send, and that it costs nothing but the connection.
+//! Received frames that are refused, and the cost of refusing them (`docs/protocol.md`, 2.3).
 
-use excc_peer::wire::{Command, MAX_PAYLOAD, Message, Ping, Reject, RejectCode, TrailingBytes};
+use excc_peer::wire::{Command, MAX_PAYLOAD, Message, Ping, TrailingBytes};
 use excc_peer::{CloseReason, Event, Network};
 use rand_core::Rng;
 
@@ -28,7 +28,7 @@ fn refused_at(network: Network, protocol_version: i32, bytes: &[u8]) -> &'static
     let reason = peer.feed(bytes).unwrap_err();
     assert_eq!(peer.events(), [Event::Closed(reason.clone())]);
     assert_eq!(peer.sent(), []);
-    refusal(&reason)
+    decode_error(&reason)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn surplus_bytes_are_passed_over_or_refused_as_on_the_chain() {
     assert_eq!(refused(DCR, &surplus(DCR)), "TrailingBytes");
 
     let mut strict = Peer::established(config(EXCC).trailing_bytes(TrailingBytes::Reject));
-    assert_eq!(refusal(&strict.feed(&surplus(EXCC)).unwrap_err()), "TrailingBytes");
+    assert_eq!(decode_error(&strict.feed(&surplus(EXCC)).unwrap_err()), "TrailingBytes");
     let mut lenient = Peer::established(config(DCR).trailing_bytes(TrailingBytes::Ignore));
     lenient.feed(&surplus(DCR)).unwrap();
 }
@@ -99,7 +99,7 @@ fn a_ping_that_is_too_short_closes_and_is_no_violation() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(config(network));
         let reason = peer.feed(&raw_frame(network, b"ping", &[0; 7])).unwrap_err();
-        assert_eq!(refusal(&reason), "Truncated");
+        assert_eq!(decode_error(&reason), "Truncated");
         assert!(!reason.is_violation(EXCC.chain()));
     }
 }
@@ -194,43 +194,7 @@ fn the_version_in_force_is_the_one_negotiated_from_the_next_frame_on() {
     let mut peer = Peer::inbound(config(EXCC));
     let mut bytes = frame(EXCC, 8, version(4)).to_vec();
     bytes.extend_from_slice(&raw_frame(EXCC, b"feefilter", &[0; 8]));
-    assert_eq!(refusal(&peer.feed(&bytes).unwrap_err()), "MsgInvalidForPVer");
-}
-
-#[test]
-fn a_reject_is_bounded_more_tightly_than_on_the_wire() {
-    let reject = |len| Reject {
-        command: "tx".into(),
-        code: RejectCode::DUST,
-        reason: "r".repeat(len),
-        hash: Some(hash(1)),
-    };
-    let mut peer = Peer::established(config(EXCC));
-    peer.receive(reject(4_000)).unwrap();
-    assert_eq!(peer.messages(), [reject(4_000).into()]);
-    let bytes = frame(EXCC, 8, reject(5_000));
-    let (command, len) = (Command::Reject, bytes.len() - 24);
-    let reason = CloseReason::PayloadTooLarge { command, len, limit: 4_096 };
-    assert_eq!(peer.feed(&bytes[..24]), Err(reason));
-
-    let mut lenient = Peer::established(config(EXCC).max_payload(Command::Reject, 10_000));
-    lenient.receive(reject(5_000)).unwrap();
-}
-
-#[test]
-fn a_version_larger_than_any_can_be_is_refused_by_its_header() {
-    let mut peer = Peer::inbound(config(EXCC));
-    peer.feed(&raw_header(EXCC, b"version", 358, [0; 4])).unwrap();
-    let mut peer = Peer::inbound(config(EXCC));
-    let reason = peer.feed(&raw_header(EXCC, b"version", 359, [0; 4])).unwrap_err();
-    assert_eq!(refusal(&reason), "PayloadTooLarge");
-}
-
-#[test]
-fn before_the_version_nothing_else_is_received() {
-    let mut peer = Peer::inbound(config(EXCC));
-    let header = raw_header(EXCC, b"block", 1_000_000, [0; 4]);
-    assert_eq!(peer.feed(&header), Err(CloseReason::NotVersion(Command::Block)));
+    assert_eq!(decode_error(&peer.feed(&bytes).unwrap_err()), "MsgInvalidForPVer");
 }
 
 #[test]
@@ -255,7 +219,8 @@ fn what_came_before_the_error_is_told_first() {
     bytes.extend_from_slice(&raw_frame(EXCC, b"hello", b""));
     bytes.extend_from_slice(&frame(EXCC, 8, Message::SendHeaders));
     let reason = peer.feed(&bytes).unwrap_err();
-    let expected = [unasked(Message::GetAddr), unasked(Message::MemPool), Event::Closed(reason)];
+    let expected =
+        [unsolicited(Message::GetAddr), unsolicited(Message::MemPool), Event::Closed(reason)];
     assert_eq!(peer.events(), expected);
 }
 
@@ -277,21 +242,6 @@ fn the_first_error_is_the_one_that_stays() {
 }
 
 #[test]
-fn breaches_of_protocol_are_told_from_bad_luck() {
-    let mut peer = Peer::established(config(EXCC));
-    assert!(peer.feed(&raw_frame(EXCC, b"hello", b"")).unwrap_err().is_violation(EXCC.chain()));
-    let mut peer = Peer::established(config(EXCC));
-    assert!(
-        !peer.receive(version(8)).unwrap_err().is_violation(EXCC.chain()),
-        "no node bans for it"
-    );
-    let mut peer = Peer::established(config(EXCC));
-    peer.feed(&[0xe1]).unwrap();
-    peer.eof();
-    assert!(!peer.closed().is_violation(EXCC.chain()));
-}
-
-#[test]
 fn garbage_closes() {
     for seed in 0..100 {
         let mut garbage = [0; 200];
@@ -302,4 +252,54 @@ fn garbage_closes() {
             assert_eq!(peer.sent(), []);
         }
     }
+}
+
+#[test]
+fn commands_that_do_not_exist_leave_no_trace() {
+    let mut peer = Peer::established(quiet(EXCC));
+    let before = peer.state.stats().commands;
+    let reason = peer.feed(&raw_frame(EXCC, b"trace", &[])).unwrap_err();
+    assert_eq!(decode_error(&reason), "UnknownCmd");
+    assert_eq!(peer.state.stats().commands, before);
+}
+
+#[test]
+fn a_message_that_is_only_claimed_ends_with_the_idle_timeout() {
+    for (network, command, len) in
+        [(EXCC, Command::Block, 1_310_720), (DCR, Command::CFiltersV2, 26_321_001)]
+    {
+        let mut peer = Peer::established(config(network));
+        let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
+        peer.feed(&header).unwrap();
+        peer.feed(&[0; 1_000]).unwrap();
+        assert!(peer.state.wants_read());
+        assert!(peer.buffer.reserve().capacity() <= 1_000 + 64 * 1024);
+        assert_eq!(peer.closed_after(secs(120)), CloseReason::IdleTimeout);
+    }
+}
+
+#[test]
+fn the_largest_message_that_is_claimed_is_refused_where_no_command_has_it() {
+    for network in [EXCC, DCR] {
+        let mut peer = Peer::established(config(network));
+        let header = raw_header(network, b"block", 32 * 1024 * 1024, [0; 4]);
+        assert_eq!(decode_error(&peer.feed(&header).unwrap_err()), "PayloadTooLarge");
+    }
+}
+
+/// What a buffer lends is to be appended to. A driver that does otherwise breaks its stream, and
+/// nothing else.
+#[test]
+fn a_driver_may_spoil_its_buffer() {
+    let mut peer = Peer::established(config(EXCC));
+    let frame = frame(EXCC, 8, Message::GetAddr);
+    peer.feed(&frame[..20]).unwrap();
+    peer.buffer.reserve().clear();
+    peer.feed(&[]).unwrap();
+    peer.feed(&frame.repeat(2)).unwrap();
+    assert_eq!(peer.messages(), [Message::GetAddr, Message::GetAddr]);
+    peer.buffer.reserve().extend_from_slice(&frame[..20]);
+    peer.buffer = Default::default();
+    peer.feed(&frame).unwrap();
+    assert_eq!(peer.messages(), [Message::GetAddr]);
 }

@@ -1,16 +1,11 @@
-//! Announcements: what goes out, when, and what does not.
+//! Relay: announcements, trickling and known inventory (`docs/protocol.md`, 8).
 
 use std::time::Duration;
 
 use excc_peer::wire::{InvType, InvVect, Message, Version};
-use excc_peer::{Announced, CloseReason, ConfigBuilder, Event, Overflow, Relay, Timer};
+use excc_peer::{Announced, CloseReason, Event, Overflow, Relay, Timer};
 
 use crate::common::*;
-
-/// A peer that does nothing by itself but trickle.
-fn peer(config: ConfigBuilder) -> Peer {
-    Peer::established(config.idle_timeout(None).ping_interval(None))
-}
 
 impl Peer {
     fn announce(&mut self, vector: InvVect, relay: Relay) -> Announced {
@@ -29,7 +24,7 @@ impl Peer {
 
 #[test]
 fn announcements_go_out_together_in_their_order_within_half_a_second() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     for n in 0..2_500 {
         assert_eq!(peer.announce(tx(n), Relay::Trickle), Announced::Batched);
     }
@@ -51,7 +46,7 @@ fn announcements_go_out_together_in_their_order_within_half_a_second() {
 
 #[test]
 fn batches_are_as_large_as_configured() {
-    let mut peer = peer(config(EXCC).inv_batch(3));
+    let mut peer = Peer::established(quiet(EXCC).inv_batch(3));
     for n in 0..7 {
         _ = peer.announce(tx(n), Relay::Trickle);
     }
@@ -61,7 +56,7 @@ fn batches_are_as_large_as_configured() {
 
 #[test]
 fn the_wait_is_drawn_anew_each_time() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     let waits: Vec<_> = (0..10)
         .map(|n| {
             _ = peer.announce(tx(n), Relay::Trickle);
@@ -76,7 +71,7 @@ fn the_wait_is_drawn_anew_each_time() {
 
 #[test]
 fn later_announcements_do_not_put_off_earlier_ones() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     let due = peer.state.poll_timeout();
     peer.advance(millis(50));
@@ -88,7 +83,7 @@ fn later_announcements_do_not_put_off_earlier_ones() {
 
 #[test]
 fn an_interval_of_zero_is_due_at_once() {
-    let mut peer = peer(config(EXCC).trickle_interval(Duration::ZERO..=Duration::ZERO));
+    let mut peer = Peer::established(quiet(EXCC).trickle_interval(Duration::ZERO..=Duration::ZERO));
     _ = peer.announce(tx(1), Relay::Trickle);
     assert_eq!(peer.due_in(), Some((Timer::Trickle, Duration::ZERO)));
     peer.state.handle_timeout(peer.now);
@@ -97,7 +92,7 @@ fn an_interval_of_zero_is_due_at_once() {
 
 #[test]
 fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     let Announced::Queued(id) = peer.announce(block(2), Relay::Immediate) else { panic!() };
     assert_eq!(peer.sent_invs(), [vec![block(2)]]);
@@ -109,7 +104,7 @@ fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
 /// The reference node tells vectors by where they lie in memory, and sends each again.
 #[test]
 fn what_was_announced_once_is_known() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     peer.skip_to_deadline();
@@ -122,7 +117,7 @@ fn what_was_announced_once_is_known() {
 
 #[test]
 fn what_the_remote_announces_is_not_announced_back() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Inv([tx(1), block(2)].into())).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     assert_eq!(peer.announce(block(2), Relay::Immediate), Announced::Known);
@@ -131,7 +126,7 @@ fn what_the_remote_announces_is_not_announced_back() {
 
 #[test]
 fn what_the_remote_announces_meanwhile_is_not_announced_back() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     (1..=3).for_each(|n| _ = peer.announce(tx(n), Relay::Trickle));
     peer.receive(Message::Inv([tx(2)].into())).unwrap();
     peer.skip_to_deadline();
@@ -140,7 +135,7 @@ fn what_the_remote_announces_meanwhile_is_not_announced_back() {
 
 #[test]
 fn no_empty_inv_is_sent() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     peer.receive(Message::Inv([tx(1)].into())).unwrap();
     assert_eq!(peer.skip_to_deadline(), Timer::Trickle);
@@ -149,7 +144,7 @@ fn no_empty_inv_is_sent() {
 
 #[test]
 fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(block(1), Relay::Trickle);
     assert!(matches!(peer.announce(block(1), Relay::Immediate), Announced::Queued(_)));
     assert_eq!(peer.sent_invs(), [vec![block(1)]]);
@@ -159,7 +154,7 @@ fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
 
 #[test]
 fn what_the_application_says_is_known_is_known() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.state.add_known_inventory(peer.now, tx(1));
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     assert_eq!(peer.state.stats().known_inventory, 1);
@@ -167,7 +162,7 @@ fn what_the_application_says_is_known_is_known() {
 
 #[test]
 fn what_is_known_is_forgotten_after_a_quarter_of_an_hour() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Inv([tx(1)].into())).unwrap();
     peer.advance(secs(15 * 60) - Duration::from_nanos(1));
     assert_eq!(peer.announce(tx(1), Relay::Immediate), Announced::Known);
@@ -178,7 +173,7 @@ fn what_is_known_is_forgotten_after_a_quarter_of_an_hour() {
 
 #[test]
 fn a_repeated_announcement_of_the_remotes_is_remembered_anew() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..3 {
         peer.receive(Message::Inv([tx(1)].into())).unwrap();
         peer.advance(secs(14 * 60));
@@ -188,7 +183,7 @@ fn a_repeated_announcement_of_the_remotes_is_remembered_anew() {
 
 #[test]
 fn the_least_recently_used_is_forgotten_first() {
-    let mut peer = peer(config(EXCC).known_inventory(3, secs(900)));
+    let mut peer = Peer::established(quiet(EXCC).known_inventory(3, secs(900)));
     peer.receive(Message::Inv([tx(1), tx(2), tx(3)].into())).unwrap();
     assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
     peer.receive(Message::Inv([tx(4)].into())).unwrap();
@@ -199,7 +194,7 @@ fn the_least_recently_used_is_forgotten_first() {
 
 #[test]
 fn of_a_long_announcement_the_end_is_remembered() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Inv((0..5_000).map(tx).collect())).unwrap();
     assert_eq!(peer.state.stats().known_inventory, 1_000);
     assert_eq!(peer.announce(tx(4_000), Relay::Trickle), Announced::Known);
@@ -218,8 +213,8 @@ fn transactions_are_not_announced_to_a_remote_that_wants_none() {
 #[test]
 fn mixes_are_announced_only_where_they_exist() {
     let mix = InvVect::new(InvType::MIX, hash(1));
-    assert_eq!(peer(config(EXCC)).announce(mix, Relay::Trickle), Announced::Unwanted);
-    assert_eq!(peer(config(DCR)).announce(mix, Relay::Trickle), Announced::Batched);
+    assert_eq!(Peer::established(quiet(EXCC)).announce(mix, Relay::Trickle), Announced::Unwanted);
+    assert_eq!(Peer::established(quiet(DCR)).announce(mix, Relay::Trickle), Announced::Batched);
     let mut old = Peer::inbound(config(DCR));
     old.shake_hands(version(9));
     assert_eq!(old.announce(mix, Relay::Trickle), Announced::Unwanted);
@@ -239,7 +234,7 @@ fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
 
 #[test]
 fn only_so_many_announcements_wait() {
-    let mut peer = peer(config(EXCC).max_waiting_announcements(2));
+    let mut peer = Peer::established(quiet(EXCC).max_waiting_announcements(2));
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
     assert_eq!(peer.announce(tx(3), Relay::Trickle), Announced::Full);
@@ -248,7 +243,7 @@ fn only_so_many_announcements_wait() {
 
 #[test]
 fn announcements_wait_while_the_queue_is_full() {
-    let mut peer = peer(config(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
+    let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
@@ -264,7 +259,7 @@ fn announcements_wait_while_the_queue_is_full() {
 
 #[test]
 fn a_small_queue_takes_announcements_in_small_batches() {
-    let mut peer = peer(config(EXCC).max_queued_bytes(1_000));
+    let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(1_000));
     (0..100).for_each(|n| _ = peer.announce(tx(n), Relay::Trickle));
     let mut sent = Vec::new();
     for _ in 0..100 {
@@ -278,7 +273,7 @@ fn a_small_queue_takes_announcements_in_small_batches() {
 #[test]
 fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
     const LIMIT: usize = 3 * (24 + QUEUED) + 10;
-    let mut peer = peer(config(DCR).max_queued_bytes(LIMIT).overflow(Overflow::Close));
+    let mut peer = Peer::established(quiet(DCR).max_queued_bytes(LIMIT).overflow(Overflow::Close));
     for _ in 0..3 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
@@ -290,7 +285,7 @@ fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
 
 #[test]
 fn a_vector_that_waits_already_takes_no_further_place() {
-    let mut peer = peer(config(EXCC).max_waiting_announcements(2));
+    let mut peer = Peer::established(quiet(EXCC).max_waiting_announcements(2));
     for _ in 0..60_000 {
         assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     }
@@ -307,7 +302,7 @@ fn a_vector_that_waits_already_takes_no_further_place() {
 
 #[test]
 fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
-    let mut peer = peer(config(EXCC));
+    let mut peer = Peer::established(quiet(EXCC));
     for kind in [InvType::TX, InvType::BLOCK, InvType::new(9)] {
         let vector = InvVect::new(kind, hash(1));
         assert_eq!(peer.announce(vector, Relay::Trickle), Announced::Batched);
@@ -316,11 +311,15 @@ fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
 }
 
 #[test]
-fn a_vector_that_is_announced_at_once_leaves_the_waiting_ones() {
-    let mut peer = peer(config(EXCC));
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
-    assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Queued(_)));
-    assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
-    peer.advance(millis(500));
-    assert_eq!(peer.sent_invs(), [[tx(1)]], "it is told once");
+fn what_the_remote_sends_is_known_from_then_on() {
+    for network in [EXCC, DCR] {
+        for (thing, vector) in objects(network) {
+            let mut peer = Peer::established(quiet(network));
+            assert!(!peer.state.is_known_inventory(peer.now, &vector));
+            peer.receive(thing.clone()).unwrap();
+            assert_eq!(peer.events(), [unsolicited(thing)]);
+            assert!(peer.state.is_known_inventory(peer.now, &vector));
+            assert_eq!(peer.state.stats().known_inventory, 1);
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! How large a message may be: by the configuration, and by whether it was asked for. Both are
-//! judged at the header.
+//! Limits on the length of a payload, checked at its header (`docs/protocol.md`, 11.1 and 11.2).
 
 use excc_peer::wire::{
-    Command, GetCFilterV2, GetCFsV2, GetInitState, LocatorRequest, Message, Protocol,
+    Command, GetCFilterV2, GetCFsV2, GetInitState, LocatorRequest, Message, Protocol, Reject,
+    RejectCode,
 };
 use excc_peer::{Chain, CloseReason, Config, ConfigBuilder, Network};
 
@@ -61,7 +61,7 @@ fn the_largest_payload_of_each_command_can_be_lowered() {
             // It is never raised.
             let (mut peer, _) = peer_with(network, command, limits(usize::MAX)).unwrap();
             let reason = peer.feed(&header_of(network, command, largest + 1)).unwrap_err();
-            assert_eq!(refusal(&reason), "PayloadTooLarge");
+            assert_eq!(decode_error(&reason), "PayloadTooLarge");
         }
     }
 }
@@ -241,4 +241,24 @@ fn what_was_asked_for_is_limited_as_well() {
     peer.state.send(peer.now, Message::GetData([block(1)].into())).unwrap();
     let reason = peer.feed(&header_of(EXCC, Command::Block, 1_001)).unwrap_err();
     assert!(matches!(reason, CloseReason::PayloadTooLarge { limit: 1_000, .. }));
+}
+
+#[test]
+fn a_reject_is_bounded_more_tightly_than_on_the_wire() {
+    let reject = |len| Reject {
+        command: "tx".into(),
+        code: RejectCode::DUST,
+        reason: "r".repeat(len),
+        hash: Some(hash(1)),
+    };
+    let mut peer = Peer::established(config(EXCC));
+    peer.receive(reject(4_000)).unwrap();
+    assert_eq!(peer.messages(), [reject(4_000).into()]);
+    let bytes = frame(EXCC, 8, reject(5_000));
+    let (command, len) = (Command::Reject, bytes.len() - 24);
+    let reason = CloseReason::PayloadTooLarge { command, len, limit: 4_096 };
+    assert_eq!(peer.feed(&bytes[..24]), Err(reason));
+
+    let mut lenient = Peer::established(config(EXCC).max_payload(Command::Reject, 10_000));
+    lenient.receive(reject(5_000)).unwrap();
 }

@@ -1,0 +1,151 @@
+//! Back-pressure: limits on waiting events, and deadlines while input is not taken
+//! (`docs/protocol.md`, 10.1 and 11.4).
+
+use excc_peer::wire::{Message, Pong};
+use excc_peer::{CloseReason, Event, Timer};
+
+use crate::common::*;
+
+/// Frames of 24 bytes each.
+fn frames(count: usize) -> Vec<u8> {
+    frame(EXCC, 8, Message::GetAddr).repeat(count)
+}
+
+#[test]
+fn input_is_taken_only_while_events_have_room() {
+    let mut peer = Peer::established(config(EXCC).max_waiting_events(4, usize::MAX));
+    assert!(peer.state.wants_read());
+    peer.feed(&frames(10)).unwrap();
+    assert!(!peer.state.wants_read() && !peer.state.can_resume());
+    assert_eq!(peer.buffer.len(), 6 * 24);
+    assert_eq!(peer.state.stats().waiting_events, 4);
+
+    assert!(peer.state.poll_event().is_some());
+    assert!(peer.state.wants_read() && peer.state.can_resume());
+    peer.resume().unwrap();
+    assert_eq!(peer.buffer.len(), 5 * 24);
+    assert!(!peer.state.can_resume());
+}
+
+#[test]
+fn everything_that_was_held_back_comes_in_the_end() {
+    let mut peer = Peer::established(config(EXCC).max_waiting_events(3, usize::MAX));
+    let mut bytes = Vec::new();
+    (0..20).for_each(|nonce| bytes.extend_from_slice(&frame(EXCC, 8, ping(nonce))));
+    peer.feed(&bytes).unwrap();
+    let mut seen = peer.messages();
+    while peer.state.can_resume() {
+        peer.resume().unwrap();
+        seen.extend(peer.messages());
+    }
+    assert_eq!(seen, (0..20).map(ping).collect::<Vec<_>>());
+    assert!(peer.buffer.is_empty());
+}
+
+#[test]
+fn the_bytes_in_events_are_bounded_too() {
+    let inv = Message::Inv([tx(1); 100].into());
+    let len = frame(EXCC, 8, inv.clone()).len();
+    let mut peer = Peer::established(config(EXCC).max_waiting_events(1_000, 2 * len));
+    for _ in 0..4 {
+        peer.receive(inv.clone()).unwrap();
+    }
+    assert_eq!(peer.buffer.len(), 2 * len);
+    peer.state.poll_event();
+    peer.resume().unwrap();
+    assert_eq!(peer.buffer.len(), len);
+}
+
+#[test]
+fn one_message_is_let_in_however_large() {
+    let mut peer = Peer::established(config(EXCC).max_waiting_events(1_000, 0));
+    let inv = Message::Inv([tx(1); 100].into());
+    peer.receive(inv.clone()).unwrap();
+    peer.receive(inv.clone()).unwrap();
+    assert_eq!(peer.messages(), std::slice::from_ref(&inv));
+    peer.resume().unwrap();
+    assert_eq!(peer.messages(), [inv]);
+}
+
+#[test]
+fn an_application_that_takes_no_events_does_not_cost_the_remote_its_connection() {
+    let mut peer =
+        Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
+    peer.feed(&frames(10)).unwrap();
+    peer.advance(secs(1_000));
+    assert_eq!(peer.state.close_reason(), None);
+    // It has its whole time again once it is heard.
+    while peer.state.poll_event().is_some() {}
+    peer.resume().unwrap();
+    while peer.state.poll_event().is_some() {}
+    peer.resume().unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+}
+
+#[test]
+fn an_application_that_lets_go_at_the_last_moment_gives_the_remote_time() {
+    let mut peer =
+        Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
+    peer.feed(&frames(4)).unwrap();
+    peer.advance(secs(119));
+    while peer.state.poll_event().is_some() {}
+    assert!(peer.state.wants_read());
+    // What is asked of the peer next tells it that the remote's clock runs again.
+    peer.sent();
+    peer.advance(secs(2));
+    assert_eq!(peer.closed_after(secs(118)), CloseReason::IdleTimeout);
+}
+
+#[test]
+fn the_time_in_which_events_wait_is_the_remotes_but_not_for_ever() {
+    let mut peer =
+        Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
+    peer.advance(secs(10));
+    peer.feed(&frames(4)).unwrap();
+    peer.advance(secs(50));
+    while peer.state.poll_event().is_some() {}
+    // As any loop does after taking events; it is how the peer learns the time of that.
+    peer.sent();
+    assert_eq!(peer.closed_after(secs(120)), CloseReason::IdleTimeout);
+}
+
+#[test]
+fn a_verack_that_the_application_keeps_waiting_is_not_late() {
+    let mut peer = Peer::inbound(config(EXCC).max_waiting_events(2, usize::MAX));
+    let mut bytes = frame(EXCC, 8, version(8)).to_vec();
+    bytes.extend_from_slice(&frame(EXCC, 8, Message::VerAck));
+    peer.feed(&bytes).unwrap();
+    peer.advance(secs(100));
+    assert_eq!(peer.events().len(), 2);
+    peer.resume().unwrap();
+    assert_eq!(peer.events(), [Event::VerAckReceived]);
+}
+
+#[test]
+fn a_pong_that_the_application_keeps_waiting_is_not_late() {
+    let config = config(EXCC).max_waiting_events(4, usize::MAX).pong_timeout(Some(secs(10)));
+    let mut peer = Peer::established(config);
+    let nonce = peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    peer.feed(&frames(4)).unwrap();
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.advance(secs(60));
+    assert_eq!(peer.events().len(), 4);
+    peer.resume().unwrap();
+    assert_eq!(peer.state.stats().round_trip, Some(secs(60)));
+    peer.advance(secs(20));
+    assert_eq!(peer.state.close_reason(), None);
+}
+
+#[test]
+fn receipts_that_are_not_taken_do_not_cost_the_remote_its_connection() {
+    let mut peer =
+        Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
+    for _ in 0..4 {
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+    }
+    peer.sent();
+    assert!(!peer.state.wants_read());
+    peer.advance(secs(1_000));
+    assert_eq!(peer.state.close_reason(), None);
+}

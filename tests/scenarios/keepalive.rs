@@ -1,0 +1,261 @@
+//! Keep-alive: pings, pongs, round trips and the idle deadline (`docs/protocol.md`, 6).
+
+use std::time::Duration;
+
+use bytes::Buf;
+use excc_peer::wire::{Message, Ping, Pong};
+use excc_peer::{CloseReason, Event, Instant, Timer};
+
+use crate::common::*;
+
+const TIMEOUT: Duration = secs(1_000);
+
+/// A peer that is not kept alive by anything but what the test does.
+fn without_pings(config: excc_peer::ConfigBuilder) -> Peer {
+    Peer::established(config.ping_interval(None))
+}
+
+#[test]
+fn a_remote_that_says_nothing_times_out() {
+    let mut peer = without_pings(config(EXCC));
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+    assert_eq!(peer.closed_after(secs(120)), CloseReason::IdleTimeout);
+}
+
+#[test]
+fn every_complete_message_keeps_the_remote_alive() {
+    let mut peer = without_pings(config(EXCC));
+    for nonce in 0..5 {
+        peer.advance(secs(119));
+        peer.receive(Message::Pong(Pong { nonce })).unwrap();
+        assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+    }
+}
+
+#[test]
+fn the_idle_timeout_can_be_switched_off() {
+    let mut peer = without_pings(config(EXCC).idle_timeout(None));
+    assert_eq!(peer.state.poll_timeout(), None);
+    peer.advance(secs(1_000_000));
+    assert!(peer.state.is_established());
+}
+
+#[test]
+fn pings_are_sent_every_107_seconds_whatever_else_is() {
+    let mut peer = Peer::established(config(EXCC).idle_timeout(None));
+    let mut nonces = Vec::new();
+    for _ in 0..3 {
+        peer.advance(secs(100));
+        peer.receive(Message::GetAddr).unwrap();
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+        assert_eq!(peer.sent(), [Message::GetAddr]);
+        assert_eq!(peer.due_in(), Some((Timer::Ping, secs(7))));
+        assert_eq!(peer.skip_to_deadline(), Timer::Ping);
+        nonces.push(peer.sent_ping());
+    }
+    assert_eq!(peer.now, Instant::from_secs(321));
+    assert!(!nonces.contains(&0));
+    nonces.dedup();
+    assert_eq!(nonces.len(), 3);
+}
+
+/// In the reference nodes the interval stays what it is, so that two of them with a short
+/// idle timeout lose each other.
+#[test]
+fn pings_come_more_often_where_the_idle_timeout_is_shorter() {
+    let mut peer = Peer::established(config(EXCC).idle_timeout(Some(secs(15))));
+    peer.advance(secs(6));
+    peer.sent_ping();
+}
+
+#[test]
+fn pings_begin_with_the_handshake_done() {
+    let mut peer = Peer::inbound(config(EXCC).ping_interval(Some(secs(5))));
+    peer.advance(secs(20));
+    peer.shake_hands(version(8));
+    assert_eq!(peer.due_in(), Some((Timer::Ping, secs(5))));
+}
+
+#[test]
+fn a_ping_that_has_not_left_is_not_joined_by_another() {
+    let mut peer = Peer::established(config(EXCC).idle_timeout(None));
+    peer.advance(secs(1_000));
+    peer.sent_ping();
+}
+
+#[test]
+fn the_round_trip_begins_when_the_last_byte_of_the_ping_has_left() {
+    let mut peer = Peer::established(config(EXCC));
+    let nonce = peer.state.ping(peer.now).unwrap();
+    peer.advance(secs(3));
+    assert_eq!(peer.transmit(31).len(), 31);
+    peer.advance(secs(5));
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+    assert_eq!(peer.transmit(1).len(), 1);
+    assert_eq!(peer.state.stats().outstanding_ping, Some(nonce));
+    peer.advance(millis(250));
+    let pong = Message::Pong(Pong { nonce });
+    peer.receive(pong.clone()).unwrap();
+    let time = millis(250);
+    assert_eq!(peer.events(), [unsolicited(pong), Event::RoundTrip { nonce, time }]);
+    let stats = peer.state.stats();
+    assert_eq!((stats.outstanding_ping, stats.round_trip), (None, Some(time)));
+    assert_eq!(stats.last_ping, Some(Instant::from_secs(8)));
+}
+
+#[test]
+fn a_pong_with_another_nonce_is_passed_over() {
+    let mut peer = Peer::established(config(EXCC));
+    let nonce = peer.state.ping(peer.now).unwrap();
+    assert_eq!(peer.sent_ping(), nonce);
+    peer.advance(secs(1));
+    peer.receive(Message::Pong(Pong { nonce: nonce ^ 1 })).unwrap();
+    assert_eq!(peer.state.stats().outstanding_ping, Some(nonce));
+    assert_eq!(peer.state.stats().round_trip, None);
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+    assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
+    // Nor does the same one count twice.
+    peer.advance(secs(1));
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
+}
+
+#[test]
+fn a_pong_counts_until_the_next_ping_has_left() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(10))));
+    let first = peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    peer.advance(secs(1));
+    peer.state.ping(peer.now).unwrap();
+    peer.receive(Message::Pong(Pong { nonce: first })).unwrap();
+    assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
+    // The second one's deadline has not begun, and the first one's is over.
+    peer.advance(secs(60));
+    assert_eq!(peer.state.close_reason(), None);
+}
+
+#[test]
+fn pings_of_the_application_do_not_grow_the_queue_without_bounds() {
+    let mut peer = Peer::established(config(EXCC).max_queued_bytes(10 * (32 + QUEUED)));
+    for _ in 0..1_000 {
+        // Whether it is given another or told that there is no room.
+        _ = peer.state.ping(peer.now);
+    }
+    assert!(peer.state.stats().queued_frames <= 10);
+}
+
+#[test]
+fn a_pong_has_no_deadline_unless_it_is_given_one() {
+    let mut peer = Peer::established(config(EXCC).idle_timeout(None).ping_interval(None));
+    peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    assert_eq!(peer.state.poll_timeout(), None);
+}
+
+#[test]
+fn a_pong_deadline_begins_when_the_ping_has_left() {
+    let config = config(EXCC).pong_timeout(Some(secs(10))).ping_interval(None);
+    let mut peer = Peer::established(config);
+    peer.state.ping(peer.now).unwrap();
+    peer.advance(secs(60));
+    peer.sent();
+    assert_eq!(peer.due_in(), Some((Timer::Pong, secs(10))));
+    // Other messages do not stand in for it.
+    peer.receive(Message::GetAddr).unwrap();
+    assert_eq!(peer.closed_after(secs(10)), CloseReason::PongTimeout);
+}
+
+#[test]
+fn a_pong_in_time_ends_its_deadline() {
+    let config = config(EXCC).pong_timeout(Some(secs(10))).ping_interval(None);
+    let mut peer = Peer::established(config);
+    let nonce = peer.state.ping(peer.now).unwrap();
+    peer.sent();
+    peer.advance(secs(9));
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
+}
+
+#[test]
+fn a_ping_of_the_remotes_is_answered_at_once() {
+    let mut peer = Peer::established(config(EXCC));
+    let ping = Message::Ping(Ping { nonce: u64::MAX });
+    peer.receive(ping.clone()).unwrap();
+    let expected = frame(EXCC, 8, Message::Pong(Pong { nonce: u64::MAX }));
+    assert_eq!(peer.transmit(usize::MAX), expected);
+    assert_eq!(peer.events(), [unsolicited(ping)]);
+}
+
+/// As in the reference nodes, which look at whatever is written.
+#[test]
+fn a_ping_that_the_application_sends_as_a_message_is_measured_too() {
+    let mut peer = Peer::established(config(EXCC));
+    let id = peer.state.send(peer.now, Message::Ping(Ping { nonce: 77 })).unwrap();
+    peer.sent();
+    assert_eq!(peer.events(), [Event::Sent(id)]);
+    peer.advance(secs(2));
+    let pong = Message::Pong(Pong { nonce: 77 });
+    peer.receive(pong.clone()).unwrap();
+    let round_trip = Event::RoundTrip { nonce: 77, time: secs(2) };
+    assert_eq!(peer.events(), [unsolicited(pong), round_trip]);
+}
+
+/// An adapter that writes shared frames tells of it afterwards, and may read in between.
+#[test]
+fn a_pong_may_overtake_the_count_of_its_ping() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(5))));
+    let nonce = peer.state.ping(peer.now).unwrap();
+    peer.advance(millis(10));
+    let written = peer.state.transmit(peer.now).batch(8).remaining();
+    peer.advance(millis(2));
+    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.advance(millis(1));
+    peer.transmit(written);
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+    assert!(peer.events().contains(&Event::RoundTrip { nonce, time: Duration::ZERO }));
+    peer.advance(millis(5_100));
+    assert_eq!(peer.state.close_reason(), None, "answered in time");
+}
+
+#[test]
+fn a_pong_that_comes_before_its_ping_was_offered_answers_nothing() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
+    peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
+    peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap();
+    peer.sent();
+    assert_eq!(peer.state.stats().outstanding_ping, Some(7));
+    assert!(peer.events().iter().all(|event| !matches!(event, Event::RoundTrip { .. })));
+}
+
+#[test]
+fn each_of_several_pings_is_measured() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
+    for nonce in 0..16 {
+        peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
+        peer.sent();
+        peer.advance(secs(1));
+    }
+    peer.events();
+    for nonce in 0..16 {
+        peer.receive(Message::Pong(Pong { nonce })).unwrap();
+        let round_trip = Event::RoundTrip { nonce, time: secs(16 - nonce) };
+        assert_eq!(peer.events(), [unsolicited(Message::Pong(Pong { nonce })), round_trip]);
+    }
+    assert_eq!(peer.state.stats().outstanding_ping, None);
+}
+
+#[test]
+fn a_pong_answers_older_pings_as_well() {
+    let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)).idle_timeout(None));
+    for nonce in 0..3 {
+        peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
+    }
+    peer.sent();
+    peer.advance(secs(1));
+    peer.receive(Message::Pong(Pong { nonce: 1 })).unwrap();
+    assert_eq!(peer.state.stats().outstanding_ping, Some(2));
+    peer.events();
+    peer.receive(Message::Pong(Pong { nonce: 0 })).unwrap();
+    assert_eq!(peer.events(), [unsolicited(Message::Pong(Pong { nonce: 0 }))]);
+}

@@ -1,0 +1,140 @@
+//! The output queue: order, overtaking pongs, bounds (`docs/protocol.md`, 9.1 and 9.2).
+
+use std::io::IoSlice;
+
+use bytes::Buf;
+use excc_peer::wire::{Command, EncodedMessage, Message, Ping, Pong};
+use excc_peer::{CloseReason, Event, Network, Overflow, SendErrorKind, Transmit};
+
+use crate::common::*;
+
+#[test]
+fn messages_leave_in_the_order_of_their_commands() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    let nonce = peer.state.ping(peer.now).unwrap();
+    peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
+    peer.state.send(peer.now, Message::SendHeaders).unwrap();
+    // A pong has the way, so that none waits behind a block.
+    let expected = [
+        Message::Pong(Pong { nonce: 7 }),
+        Message::GetAddr,
+        Message::Ping(Ping { nonce }),
+        Message::SendHeaders,
+    ];
+    assert_eq!(peer.sent(), expected);
+}
+
+/// 24 + 1,800,003 bytes, encoded once.
+fn largest_inv(network: Network) -> EncodedMessage {
+    let inv = Message::Inv(vec![tx(1); 50_000].into());
+    let encoded = EncodedMessage::new(&network, 8, &inv).unwrap();
+    assert_eq!(encoded.len(), 1_800_027);
+    encoded
+}
+
+#[test]
+fn a_full_queue_gives_messages_back() {
+    let inv = largest_inv(EXCC);
+    let mut peer = Peer::established(config(EXCC));
+    for _ in 0..23 {
+        peer.state.send_encoded(peer.now, inv.clone()).unwrap();
+    }
+    let (queued, limit) = (24 * (1_800_027 + QUEUED), 40 * 1024 * 1024);
+    let error = peer.state.send_encoded(peer.now, inv.clone()).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::QueueFull { queued, limit });
+    assert_eq!(peer.state.stats().queued_bytes, 23 * (1_800_027 + QUEUED));
+    // What the peer itself has to say is not kept back.
+    peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
+    assert_eq!(peer.state.stats().queued_frames, 24);
+    // A frame takes its room until it has left wholly. The pong goes first.
+    peer.transmit(32 + 1_800_026);
+    assert!(peer.state.send_encoded(peer.now, inv.clone()).is_err());
+    peer.transmit(1);
+    peer.state.send_encoded(peer.now, inv).unwrap();
+}
+
+#[test]
+fn a_full_queue_closes_where_that_is_the_policy() {
+    let inv = largest_inv(DCR);
+    let mut peer = Peer::established(config(DCR).overflow(Overflow::Close));
+    for _ in 0..23 {
+        peer.state.send_encoded(peer.now, inv.clone()).unwrap();
+    }
+    let queued = 24 * (1_800_027 + QUEUED);
+    let reason = CloseReason::OutputOverflow { queued, limit: 40 * 1024 * 1024 };
+    let error = peer.state.send_encoded(peer.now, inv.clone()).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::Closed(reason.clone()));
+    assert_eq!(error.message, inv);
+    let events = peer.events();
+    assert_eq!(events.len(), 24);
+    assert!(events[..23].iter().all(|event| matches!(event, Event::NotSent(_))));
+    assert_eq!(events[23], Event::Closed(reason));
+}
+
+#[test]
+fn a_queue_takes_exactly_what_is_allowed() {
+    let limit = 3 * (24 + QUEUED);
+    let mut peer = Peer::established(config(EXCC).max_queued_bytes(limit));
+    for _ in 0..3 {
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+    }
+    let error = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::QueueFull { queued: 4 * (24 + QUEUED), limit });
+}
+
+#[test]
+fn pongs_overtake_all_but_what_the_driver_has_seen() {
+    let mut peer = Peer::established(config(EXCC));
+    for _ in 0..3 {
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+    }
+    peer.state.send(peer.now, Message::MemPool).unwrap();
+    assert_eq!(peer.state.transmit(peer.now).batch(2).remaining(), 48);
+    peer.receive(ping(1)).unwrap();
+    peer.receive(ping(2)).unwrap();
+    let expected =
+        [Message::GetAddr, Message::GetAddr, pong(1), pong(2), Message::GetAddr, Message::MemPool];
+    assert_eq!(peer.sent(), expected);
+}
+
+#[test]
+fn pongs_do_not_break_a_frame_of_which_a_part_has_left() {
+    let mut peer = Peer::established(config(EXCC));
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    peer.state.send(peer.now, Message::MemPool).unwrap();
+    let mut bytes = peer.transmit(10).to_vec();
+    // Two more tries that give nothing: the frame stays the first all the same.
+    assert!(peer.transmit(0).is_empty());
+    peer.receive(ping(1)).unwrap();
+    bytes.extend_from_slice(&peer.transmit(usize::MAX));
+    let order = [Message::GetAddr, Message::Pong(Pong { nonce: 1 }), Message::MemPool];
+    let order: Vec<_> = order.map(|message| frame(EXCC, 8, message)).concat();
+    assert_eq!(bytes, order);
+}
+
+#[test]
+fn pongs_do_not_overtake_the_handshake() {
+    let mut peer = Peer::inbound(config(EXCC));
+    peer.receive(version(8)).unwrap();
+    peer.receive(ping(1)).unwrap();
+    peer.state.send(peer.now, Message::GetAddr).unwrap();
+    let expected = [Command::Version, Command::VerAck, Command::Pong, Command::GetAddr];
+    assert_eq!(peer.sent_commands(), expected);
+}
+
+#[test]
+fn a_driver_may_ask_for_more_frames_than_there_are() {
+    let lend: [fn(&Transmit<'_>); 3] = [
+        |transmit| _ = transmit.batch(usize::MAX),
+        |transmit| _ = transmit.chunk(),
+        |transmit| _ = transmit.chunks_vectored(&mut [IoSlice::new(&[]); 4]),
+    ];
+    for lend in lend {
+        let mut peer = Peer::established(config(EXCC));
+        lend(&peer.state.transmit(peer.now));
+        peer.state.send(peer.now, Message::GetAddr).unwrap();
+        peer.receive(ping(1)).unwrap();
+        assert_eq!(peer.sent_commands(), [Command::Pong, Command::GetAddr]);
+    }
+}
