@@ -30,7 +30,7 @@ fn is_solicited(peer: &mut Peer, message: impl Into<Message>) -> bool {
 }
 
 #[test]
-fn an_object_is_marked_once_for_each_vector_asked_for() {
+fn an_object_is_solicited_once_for_each_outstanding_vector() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
             let mut peer = peer(network);
@@ -46,7 +46,7 @@ fn an_object_is_marked_once_for_each_vector_asked_for() {
 }
 
 #[test]
-fn an_object_is_marked_without_any_memory_of_inventory() {
+fn an_object_is_solicited_even_if_no_inventory_is_remembered() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
             let mut peer = Peer::established(quiet(network).known_inventory(0, secs(1)));
@@ -58,7 +58,7 @@ fn an_object_is_marked_without_any_memory_of_inventory() {
 }
 
 #[test]
-fn what_was_not_found_is_marked_if_any_of_it_was_asked_for() {
+fn a_notfound_is_solicited_if_any_of_its_vectors_is_outstanding() {
     for network in [EXCC, DCR] {
         let mut peer = peer(network);
         assert!(!is_solicited(&mut peer, not_found([tx(1)])));
@@ -102,7 +102,7 @@ fn get_headers(locator: impl Into<List<Hash>>, stop: Hash) -> Message {
 }
 
 #[test]
-fn headers_are_marked_if_they_continue_a_locator() {
+fn headers_are_solicited_if_they_continue_a_locator() {
     for network in [EXCC, DCR] {
         let chain = network.chain();
         let after = |prev| headers(chain, &[header_after(chain, prev)]);
@@ -126,7 +126,7 @@ fn headers_are_marked_if_they_continue_a_locator() {
 
 /// What hung a client: it took the announcement for the last answer.
 #[test]
-fn a_block_that_is_announced_during_a_synchronisation_is_no_answer() {
+fn an_announced_block_does_not_answer_a_getheaders() {
     for network in [EXCC, DCR] {
         let chain = network.chain();
         let config = quiet(network).response_timeout(Command::GetHeaders, Some(secs(30)));
@@ -147,7 +147,7 @@ fn a_block_that_is_announced_during_a_synchronisation_is_no_answer() {
 }
 
 #[test]
-fn an_announcement_before_the_request_was_offered_does_not_use_it_up() {
+fn headers_before_their_request_is_lent_leave_it_outstanding() {
     let chain = EXCC.chain();
     let mut peer = peer(EXCC);
     peer.state.send(peer.now, get_headers([hash(1)], Hash::ZERO)).unwrap();
@@ -160,7 +160,7 @@ fn an_announcement_before_the_request_was_offered_does_not_use_it_up() {
 }
 
 #[test]
-fn headers_answer_the_request_that_they_continue_and_all_before_it() {
+fn headers_answer_the_request_that_they_continue_and_all_earlier_ones() {
     let chain = EXCC.chain();
     let mut peer = peer(EXCC);
     for n in 1..=3 {
@@ -203,7 +203,7 @@ fn by_command(network: Network) -> Vec<(Message, Message)> {
 }
 
 #[test]
-fn other_answers_are_marked_one_for_each_request() {
+fn other_answers_are_solicited_once_for_each_request() {
     for network in [EXCC, DCR] {
         for (request, answer) in by_command(network) {
             let command = request.command();
@@ -219,7 +219,7 @@ fn other_answers_are_marked_one_for_each_request() {
 }
 
 #[test]
-fn messages_that_answer_nothing_are_never_marked() {
+fn messages_that_answer_no_command_are_never_solicited() {
     let mut peer = peer(EXCC);
     for (request, _) in by_command(EXCC) {
         send_request(&mut peer, request);
@@ -231,7 +231,7 @@ fn messages_that_answer_nothing_are_never_marked() {
 }
 
 #[test]
-fn an_answer_may_overtake_the_report_that_its_request_was_written() {
+fn an_answer_to_a_lent_request_is_solicited() {
     for network in [EXCC, DCR] {
         for (request, answer) in by_command(network) {
             let command = request.command();

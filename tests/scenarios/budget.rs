@@ -31,7 +31,7 @@ fn over_budget(budget: Budget, seconds: &[u64]) -> Vec<u64> {
 }
 
 #[test]
-fn a_burst_may_come_at_once_and_then_as_much_as_the_rate_allows() {
+fn a_budget_allows_its_burst_and_then_its_rate() {
     let three_in_thirty_seconds = Budget::messages(3, secs(30));
     assert_eq!(over_budget(three_in_thirty_seconds, &[0, 0, 0]), []);
     assert_eq!(over_budget(three_in_thirty_seconds, &[0, 0, 0, 0, 9, 10, 10]), [3, 4, 6]);
@@ -41,7 +41,7 @@ fn a_burst_may_come_at_once_and_then_as_much_as_the_rate_allows() {
 }
 
 #[test]
-fn bytes_are_counted_with_their_headers() {
+fn a_byte_budget_counts_whole_frames() {
     let two_pings = Budget::bytes(64, secs(64));
     assert_eq!(over_budget(two_pings, &[0, 0, 0, 31, 32, 33]), [2, 3, 5]);
     assert_eq!(over_budget(Budget::bytes(31, secs(1)), &[0, 100]), [0, 1]);
@@ -52,7 +52,7 @@ fn bytes_are_counted_with_their_headers() {
 }
 
 #[test]
-fn a_budget_is_for_its_command() {
+fn a_budget_applies_to_its_command_only() {
     let budget = Budget::messages(1, secs(10));
     let mut peer = Peer::established(config(EXCC).budget(Command::MemPool, budget));
     for message in [ping(1), ping(2), Message::GetAddr, Message::GetAddr, Message::MemPool] {
@@ -62,7 +62,7 @@ fn a_budget_is_for_its_command() {
 }
 
 #[test]
-fn each_command_has_its_own_budget() {
+fn budgets_of_two_commands_are_independent() {
     let budget = || Budget::messages(1, secs(10));
     let config = config(EXCC).budget(Command::MemPool, budget());
     let mut peer = Peer::established(config.budget(Command::GetAddr, budget()));
@@ -77,7 +77,7 @@ fn each_command_has_its_own_budget() {
 }
 
 #[test]
-fn a_budget_may_close_the_peer() {
+fn a_budget_can_close_the_peer() {
     let budget = Budget::messages(2, secs(10)).close();
     let mut peer = Peer::established(config(EXCC).budget(Command::MemPool, budget));
     peer.receive(Message::MemPool).unwrap();
@@ -96,7 +96,7 @@ fn a_budget_may_close_the_peer() {
 }
 
 #[test]
-fn there_is_no_budget_by_default() {
+fn no_command_has_a_budget_by_default() {
     let mut peer = Peer::established(config(EXCC));
     for nonce in 0..10_000 {
         peer.receive(ping(nonce)).unwrap();
@@ -106,7 +106,7 @@ fn there_is_no_budget_by_default() {
 }
 
 #[test]
-fn a_message_that_exceeds_a_budget_does_what_it_does() {
+fn a_message_over_budget_is_handled_like_any_other() {
     let budget = Budget::messages(1, secs(1_000));
     let mut peer = Peer::established(config(EXCC).budget(Command::Ping, budget));
     for nonce in 0..3 {
@@ -120,7 +120,7 @@ fn a_message_that_exceeds_a_budget_does_what_it_does() {
 
 /// The events of a budget count towards what may wait.
 #[test]
-fn events_of_a_budget_do_not_escape_the_bounds() {
+fn over_budget_events_count_towards_the_event_limit() {
     let budget = Budget::messages(1, secs(1_000));
     let config = config(EXCC).budget(Command::Ping, budget).max_waiting_events(4, usize::MAX);
     let mut peer = Peer::established(config);

@@ -15,7 +15,7 @@ fn an_end_between_frames_closes() {
 }
 
 #[test]
-fn an_end_before_anything_came_closes() {
+fn an_end_before_the_first_byte_closes() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.eof();
     assert_eq!(peer.closed(), CloseReason::RemoteClosed);
@@ -23,7 +23,7 @@ fn an_end_before_anything_came_closes() {
 
 /// A node that bans us closes after the header of its `version`, or with a reset.
 #[test]
-fn a_stream_that_ends_inside_a_frame_is_cut_and_no_violation() {
+fn a_version_that_ends_early_is_cut_and_no_violation() {
     let bytes = frame(EXCC, 8, version(8));
     for len in 1..bytes.len() {
         for slowly in [false, true] {
@@ -53,7 +53,7 @@ fn a_stream_that_ends_inside_a_frame_is_cut_and_no_violation() {
 }
 
 #[test]
-fn every_message_can_be_cut_anywhere() {
+fn a_frame_that_ends_early_is_cut_at_any_length() {
     let frames = [
         (EXCC, Command::GetAddr, frame(EXCC, 8, Message::GetAddr)),
         (EXCC, Command::Ping, frame(EXCC, 8, ping(1))),
@@ -81,7 +81,7 @@ fn every_message_can_be_cut_anywhere() {
 }
 
 #[test]
-fn frames_that_were_held_back_come_before_the_end() {
+fn frames_under_back_pressure_are_emitted_before_the_end() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(4, usize::MAX));
     // Ten whole frames, and 6 of 8 bytes of a payload.
     let mut bytes = frame(EXCC, 8, Message::GetAddr).repeat(10);
@@ -113,7 +113,7 @@ fn frames_that_were_held_back_come_before_the_end() {
 }
 
 #[test]
-fn an_end_during_a_review_lets_the_application_finish_it() {
+fn an_end_during_a_review_waits_for_the_application() {
     let mut peer = Peer::inbound(config(EXCC).review_version(true));
     let mut bytes = frame(EXCC, 8, version(8)).to_vec();
     bytes.extend_from_slice(&frame(EXCC, 8, Message::VerAck));
@@ -126,7 +126,7 @@ fn an_end_during_a_review_lets_the_application_finish_it() {
 }
 
 #[test]
-fn a_broken_connection_closes_at_once() {
+fn a_lost_connection_closes_at_once() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(4, usize::MAX));
     peer.feed(&frame(EXCC, 8, Message::GetAddr).repeat(10)).unwrap();
     peer.state.handle_connection_lost(peer.now);

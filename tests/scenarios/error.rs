@@ -91,7 +91,7 @@ fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
 }
 
 #[test]
-fn each_reason_has_someone_to_blame_and_is_judged_by_chain() {
+fn each_close_reason_has_its_blame_and_its_verdict_by_chain() {
     for (reason, blame, banned) in reasons() {
         let judged = [Chain::Exchangecoin, Chain::Decred].map(|chain| reason.is_violation(chain));
         assert_eq!((reason.blame(), judged), (blame, banned), "{reason}");
@@ -101,7 +101,7 @@ fn each_reason_has_someone_to_blame_and_is_judged_by_chain() {
 }
 
 #[test]
-fn everyone_to_blame_has_a_name() {
+fn each_blame_has_a_name() {
     let names = [Blame::Local, Blame::Misbehaviour, Blame::Unsuitable, Blame::Network]
         .map(|blame| blame.to_string());
     assert_eq!(names, ["local", "misbehaviour", "unsuitable", "network"]);
@@ -109,7 +109,7 @@ fn everyone_to_blame_has_a_name() {
 
 /// The reasons that only come up in company of a peer.
 #[test]
-fn reasons_are_told_as_they_come_up() {
+fn close_reasons_have_the_exceeded_limit() {
     let mut peer = Peer::established(config(EXCC).max_queued_bytes(200).overflow(Overflow::Close));
     _ = peer.state.send(peer.now, Message::Inv((0..9).map(tx).collect())).unwrap_err();
     assert!(matches!(peer.closed(), CloseReason::OutputOverflow { .. }));
@@ -137,7 +137,7 @@ fn chain(error: &dyn Error) -> Vec<String> {
 }
 
 #[test]
-fn an_error_says_each_thing_once() {
+fn an_error_chain_repeats_no_text() {
     let mut peer = Peer::inbound(config(EXCC));
     let not_ready = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
     peer.shake_hands(version(8));

@@ -12,7 +12,7 @@ fn frames(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn input_is_taken_only_while_events_have_room() {
+fn input_is_taken_only_below_the_event_limit() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(4, usize::MAX));
     assert!(peer.state.wants_read());
     peer.feed(&frames(10)).unwrap();
@@ -28,7 +28,7 @@ fn input_is_taken_only_while_events_have_room() {
 }
 
 #[test]
-fn everything_that_was_held_back_comes_in_the_end() {
+fn all_input_under_back_pressure_is_emitted_later() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(3, usize::MAX));
     let mut bytes = Vec::new();
     (0..20).for_each(|nonce| bytes.extend_from_slice(&frame(EXCC, 8, ping(nonce))));
@@ -43,7 +43,7 @@ fn everything_that_was_held_back_comes_in_the_end() {
 }
 
 #[test]
-fn the_bytes_in_events_are_bounded_too() {
+fn the_bytes_of_waiting_messages_are_limited() {
     let inv = Message::Inv([tx(1); 100].into());
     let len = frame(EXCC, 8, inv.clone()).len();
     let mut peer = Peer::established(config(EXCC).max_waiting_events(1_000, 2 * len));
@@ -57,7 +57,7 @@ fn the_bytes_in_events_are_bounded_too() {
 }
 
 #[test]
-fn one_message_is_let_in_however_large() {
+fn one_message_of_any_size_is_taken() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(1_000, 0));
     let inv = Message::Inv([tx(1); 100].into());
     peer.receive(inv.clone()).unwrap();
@@ -68,7 +68,7 @@ fn one_message_is_let_in_however_large() {
 }
 
 #[test]
-fn an_application_that_takes_no_events_does_not_cost_the_remote_its_connection() {
+fn the_idle_deadline_stands_still_under_back_pressure() {
     let mut peer =
         Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
     peer.feed(&frames(10)).unwrap();
@@ -83,7 +83,7 @@ fn an_application_that_takes_no_events_does_not_cost_the_remote_its_connection()
 }
 
 #[test]
-fn an_application_that_lets_go_at_the_last_moment_gives_the_remote_time() {
+fn the_idle_deadline_keeps_its_remaining_time_after_back_pressure() {
     let mut peer =
         Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
     peer.feed(&frames(4)).unwrap();
@@ -97,7 +97,7 @@ fn an_application_that_lets_go_at_the_last_moment_gives_the_remote_time() {
 }
 
 #[test]
-fn the_time_in_which_events_wait_is_the_remotes_but_not_for_ever() {
+fn the_idle_deadline_runs_again_after_back_pressure() {
     let mut peer =
         Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
     peer.advance(secs(10));
@@ -110,7 +110,7 @@ fn the_time_in_which_events_wait_is_the_remotes_but_not_for_ever() {
 }
 
 #[test]
-fn a_verack_that_the_application_keeps_waiting_is_not_late() {
+fn a_verack_that_waits_under_back_pressure_is_in_time() {
     let mut peer = Peer::inbound(config(EXCC).max_waiting_events(2, usize::MAX));
     let mut bytes = frame(EXCC, 8, version(8)).to_vec();
     bytes.extend_from_slice(&frame(EXCC, 8, Message::VerAck));
@@ -122,7 +122,7 @@ fn a_verack_that_the_application_keeps_waiting_is_not_late() {
 }
 
 #[test]
-fn a_pong_that_the_application_keeps_waiting_is_not_late() {
+fn a_pong_that_waits_under_back_pressure_is_in_time() {
     let config = config(EXCC).max_waiting_events(4, usize::MAX).pong_timeout(Some(secs(10)));
     let mut peer = Peer::established(config);
     let nonce = peer.state.ping(peer.now).unwrap();
@@ -138,7 +138,7 @@ fn a_pong_that_the_application_keeps_waiting_is_not_late() {
 }
 
 #[test]
-fn receipts_that_are_not_taken_do_not_cost_the_remote_its_connection() {
+fn waiting_receipts_cause_back_pressure() {
     let mut peer =
         Peer::established(config(EXCC).max_waiting_events(4, usize::MAX).ping_interval(None));
     for _ in 0..4 {

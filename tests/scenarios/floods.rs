@@ -34,7 +34,7 @@ fn empty_frames() -> impl Iterator<Item = (Network, Vec<u8>)> {
 }
 
 #[test]
-fn pings_of_a_remote_that_does_not_read_do_not_grow_the_queue() {
+fn pongs_to_a_remote_that_does_not_read_are_bounded() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(usize::MAX, usize::MAX));
     for nonce in 0..10_000 {
         peer.receive(ping(nonce)).unwrap();
@@ -48,7 +48,7 @@ fn pings_of_a_remote_that_does_not_read_do_not_grow_the_queue() {
 }
 
 #[test]
-fn of_pings_that_come_faster_than_their_pongs_leave_the_latest_are_answered() {
+fn the_latest_of_too_many_pings_are_answered() {
     let mut peer = Peer::established(quiet(EXCC));
     let mut left = Vec::new();
     for round in 0..500 {
@@ -69,7 +69,7 @@ fn of_pings_that_come_faster_than_their_pongs_leave_the_latest_are_answered() {
 }
 
 #[test]
-fn a_ping_makes_us_send_no_more_than_itself() {
+fn a_ping_is_answered_with_as_many_bytes() {
     let mut peer = Peer::established(quiet(EXCC));
     let before = peer.state.stats();
     let mut frames = pings(0..10_000);
@@ -88,7 +88,7 @@ fn a_ping_makes_us_send_no_more_than_itself() {
 }
 
 #[test]
-fn pings_do_not_take_the_room_that_the_application_has_for_its_messages() {
+fn pongs_do_not_count_towards_the_queue_limit() {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(1_000));
     peer.feed(&pings(0..1_000)).unwrap();
     peer.events();
@@ -97,7 +97,7 @@ fn pings_do_not_take_the_room_that_the_application_has_for_its_messages() {
 }
 
 #[test]
-fn a_remote_that_pings_and_does_not_read_is_closed_in_the_end() {
+fn a_remote_that_pings_and_does_not_read_is_closed_by_the_write_timeout() {
     let mut peer = Peer::established(config(EXCC));
     for nonce in 0..100 {
         peer.receive(ping(nonce)).unwrap();
@@ -108,7 +108,7 @@ fn a_remote_that_pings_and_does_not_read_is_closed_in_the_end() {
 }
 
 #[test]
-fn empty_messages_that_nobody_takes_are_left_in_the_buffer() {
+fn messages_beyond_the_event_limit_stay_in_the_buffer() {
     for (network, empty) in empty_frames() {
         let mut peer = Peer::established(quiet(network));
         peer.feed(&empty.repeat(100_000)).unwrap();
@@ -123,7 +123,7 @@ fn empty_messages_that_nobody_takes_are_left_in_the_buffer() {
 }
 
 #[test]
-fn empty_messages_before_a_verack_are_bounded_alike() {
+fn messages_before_the_verack_do_not_move_its_deadline() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.receive(version(8)).unwrap();
     peer.feed(&frame(EXCC, 8, Message::GetAddr).repeat(10_000)).unwrap();
@@ -141,7 +141,7 @@ fn empty_messages_before_a_verack_are_bounded_alike() {
 }
 
 #[test]
-fn empty_messages_before_a_decred_verack_are_counted_and_refused() {
+fn a_flood_before_a_decred_verack_closes() {
     for (theirs, allowed) in [(12, 0), (11, 2)] {
         let mut peer = Peer::inbound(config(DCR));
         peer.receive(version(theirs)).unwrap();
@@ -155,7 +155,7 @@ fn empty_messages_before_a_decred_verack_are_counted_and_refused() {
 }
 
 #[test]
-fn what_waits_for_a_remote_that_does_not_read_is_bounded_in_bytes() {
+fn the_queue_for_a_remote_that_does_not_read_is_bounded() {
     const LIMIT: usize = 40 * 1024 * 1024;
     for (overflow, closes) in [(Overflow::Refuse, false), (Overflow::Close, true)] {
         let mut peer = Peer::established(quiet(EXCC).overflow(overflow));
@@ -175,7 +175,7 @@ fn what_waits_for_a_remote_that_does_not_read_is_bounded_in_bytes() {
 }
 
 #[test]
-fn new_announcements_without_end_push_the_old_ones_out() {
+fn new_announcements_evict_old_ones() {
     let mut peer = Peer::established(quiet(EXCC));
     for round in 0..10 {
         peer.receive(inv((round * 50_000..(round + 1) * 50_000).map(tx))).unwrap();
@@ -189,7 +189,7 @@ fn new_announcements_without_end_push_the_old_ones_out() {
 }
 
 #[test]
-fn the_same_announcements_over_and_over_are_known_once() {
+fn repeated_announcements_are_remembered_once() {
     let mut peer = Peer::established(quiet(EXCC));
     let mut vectors: Vec<InvVect> = vec![tx(1); 50_000];
     vectors.push(tx(2));
@@ -203,7 +203,7 @@ fn the_same_announcements_over_and_over_are_known_once() {
 }
 
 #[test]
-fn long_messages_that_nobody_takes_are_bounded_in_bytes() {
+fn waiting_messages_are_bounded_in_bytes() {
     const LIMIT: usize = 4 * 1024 * 1024;
     for message in [inv((0..50_000).map(tx)), Message::NotFound((0..50_000).map(tx).collect())] {
         let mut peer = Peer::established(quiet(EXCC));
@@ -219,7 +219,7 @@ fn long_messages_that_nobody_takes_are_bounded_in_bytes() {
 }
 
 #[test]
-fn what_was_not_found_is_not_taken_for_known() {
+fn a_notfound_adds_no_known_inventory() {
     let mut peer = Peer::established(quiet(EXCC));
     let message = Message::NotFound((0..50_000).map(tx).collect());
     for _ in 0..10 {
@@ -231,7 +231,7 @@ fn what_was_not_found_is_not_taken_for_known() {
 }
 
 #[test]
-fn statistics_have_a_row_for_a_command_and_not_for_a_message() {
+fn statistics_have_one_row_for_each_command() {
     let mut peer = Peer::established(quiet(DCR));
     let frames: Vec<_> = empty_frames().filter(|(network, _)| *network == DCR).collect();
     for round in 0..1_000 {
@@ -260,7 +260,7 @@ fn announce_for_an_hour(peer: &mut Peer, relay: Relay, mut each_second: impl FnM
 }
 
 #[test]
-fn announcements_to_a_remote_that_never_reads_are_bounded() {
+fn announcements_to_a_remote_that_does_not_read_are_bounded() {
     const LIMIT: usize = 1024 * 1024;
     for relay in [Relay::Trickle, Relay::Immediate] {
         let config = config(EXCC).idle_timeout(None).max_queued_bytes(LIMIT);
@@ -284,7 +284,7 @@ fn announcements_to_a_remote_that_never_reads_are_bounded() {
 }
 
 #[test]
-fn a_remote_that_never_reads_is_closed_once_a_write_is_tried() {
+fn a_remote_that_does_not_read_is_closed_after_the_first_try_to_write() {
     let mut peer = Peer::established(config(EXCC));
     _ = peer.state.announce(peer.now, tx(1), Relay::Immediate);
     for _ in 0..20 {
@@ -299,7 +299,7 @@ fn a_remote_that_never_reads_is_closed_once_a_write_is_tried() {
 }
 
 #[test]
-fn a_remote_that_floods_gains_no_time_from_an_application_that_keeps_up() {
+fn a_flood_without_back_pressure_does_not_stop_the_verack_deadline() {
     let mut peer = Peer::inbound(config(EXCC).max_waiting_events(4, usize::MAX));
     peer.receive(version(8)).unwrap();
     for _ in 0..32 {
@@ -318,7 +318,7 @@ fn a_remote_that_floods_gains_no_time_from_an_application_that_keeps_up() {
 }
 
 #[test]
-fn messages_that_precede_a_verack_do_not_escape_the_bounds() {
+fn messages_before_the_verack_count_towards_the_event_limit() {
     let mut peer = Peer::inbound(config(EXCC).max_waiting_events(4, usize::MAX));
     let mut bytes = frame(EXCC, 8, version(8)).to_vec();
     bytes.extend_from_slice(&frames(100));

@@ -58,12 +58,12 @@ fn close_reasons() -> Vec<CloseReason> {
 }
 
 #[test]
-fn every_reason_for_an_end_fits_a_log_line() {
+fn every_close_reason_fits_a_log_line() {
     close_reasons().iter().for_each(assert_fits);
 }
 
 #[test]
-fn every_reason_not_to_send_fits_a_log_line() {
+fn every_send_error_fits_a_log_line() {
     for reason in close_reasons() {
         assert_fits(SendErrorKind::Closed(reason));
     }
@@ -81,7 +81,7 @@ fn every_reason_not_to_send_fits_a_log_line() {
 }
 
 #[test]
-fn every_error_of_a_configuration_fits_a_log_line() {
+fn every_configuration_error_fits_a_log_line() {
     let long = secs(u64::MAX);
     let zero = secs(0);
     for error in [
@@ -101,7 +101,7 @@ fn every_error_of_a_configuration_fits_a_log_line() {
 }
 
 #[test]
-fn a_peer_and_what_belongs_to_it_fit_a_log_line() {
+fn a_peer_and_its_values_fit_a_log_line() {
     let mut peer = Peer::established(config(EXCC));
     assert_eq!(peer.state.to_string(), "203.0.113.7:9666 (inbound)");
     assert_eq!(Peer::outbound(config(EXCC)).state.to_string(), "203.0.113.7:9666 (outbound)");

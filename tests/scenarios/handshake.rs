@@ -17,7 +17,7 @@ fn names(events: &[Event]) -> Vec<String> {
 }
 
 #[test]
-fn an_inbound_peer_answers_a_version_with_its_own_and_a_verack() {
+fn an_inbound_peer_answers_a_version_with_a_version_and_a_verack() {
     let mut peer = Peer::inbound(config(EXCC));
     assert_eq!(peer.sent(), []);
     peer.receive(version(8)).unwrap();
@@ -49,7 +49,7 @@ fn a_ping_before_the_verack_is_answered() {
 }
 
 #[test]
-fn any_number_of_messages_before_the_verack_is_delivered_in_order() {
+fn messages_before_the_verack_are_emitted_in_order() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.receive(version(8)).unwrap();
     let early = [
@@ -83,7 +83,7 @@ fn a_second_version_closes() {
 }
 
 #[test]
-fn anything_else_than_a_version_first_closes() {
+fn a_first_message_other_than_a_version_closes() {
     for network in [EXCC, DCR] {
         for message in [Message::VerAck, Message::Ping(Ping { nonce: 1 }), Message::GetAddr] {
             let mut peer = Peer::inbound(config(network));
@@ -95,7 +95,7 @@ fn anything_else_than_a_version_first_closes() {
 }
 
 #[test]
-fn a_version_of_zero_is_told_and_refused_in_silence() {
+fn a_version_of_zero_is_emitted_and_refused_without_an_answer() {
     let mut peer = Peer::inbound(config(EXCC).min_remote_version(1));
     let reason = CloseReason::ProtocolVersionTooOld { advertised: 0, minimum: 1 };
     assert_eq!(peer.receive(version(0)), Err(reason.clone()));
@@ -128,7 +128,7 @@ fn told(network: Network, theirs: i32) -> (i32, u32) {
 }
 
 #[test]
-fn an_inbound_peer_tells_the_version_negotiated() {
+fn an_inbound_peer_sends_the_negotiated_version() {
     assert_eq!(told(EXCC, 1), (1, 1));
     assert_eq!(told(EXCC, 7), (7, 7));
     assert_eq!(told(EXCC, 9), (8, 8));
@@ -137,7 +137,7 @@ fn an_inbound_peer_tells_the_version_negotiated() {
 }
 
 #[test]
-fn an_outbound_peer_tells_its_highest_version_and_then_comes_down() {
+fn an_outbound_peer_sends_its_highest_version_and_negotiates_down() {
     let mut peer = Peer::outbound(config(EXCC));
     assert!(matches!(&peer.sent()[..], [Message::Version(ours)] if ours.protocol_version == 8));
     peer.receive(version(4)).unwrap();
@@ -148,7 +148,7 @@ fn an_outbound_peer_tells_its_highest_version_and_then_comes_down() {
 }
 
 #[test]
-fn the_event_tells_what_was_negotiated() {
+fn the_established_event_has_the_negotiated_version() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.receive(Version { timestamp: UNIX_TIME.as_secs() as i64 + 90, ..version(6) }).unwrap();
     let established = peer.events().into_iter().find_map(|event| match event {
@@ -169,7 +169,7 @@ fn the_time_offset_of_a_hostile_clock_saturates() {
 
 /// The reference node sends its verack last.
 #[test]
-fn our_verack_goes_before_what_the_application_queued_on_the_version() {
+fn our_verack_precedes_messages_queued_on_the_version() {
     let mut peer = Peer::outbound(config(EXCC).review_version(true));
     peer.receive(version(8)).unwrap();
     assert!(matches!(peer.events()[..], [Event::VersionReceived(_)]));
@@ -180,7 +180,7 @@ fn our_verack_goes_before_what_the_application_queued_on_the_version() {
 }
 
 #[test]
-fn a_reviewed_version_is_answered_only_when_accepted() {
+fn a_version_under_review_is_answered_once_accepted() {
     let mut peer = Peer::inbound(config(EXCC).review_version(true));
     peer.feed(&frame(EXCC, 8, version(8))).unwrap();
     // Accepting is for the application; input is not taken meanwhile.
@@ -200,7 +200,7 @@ fn a_reviewed_version_is_answered_only_when_accepted() {
 }
 
 #[test]
-fn a_review_without_end_is_ended_by_the_handshake_timeout() {
+fn a_review_ends_at_the_handshake_timeout() {
     let mut peer = Peer::inbound(config(EXCC).review_version(true));
     peer.receive(version(8)).unwrap();
     assert_eq!(peer.closed_after(secs(30)), CloseReason::HandshakeTimeout);
@@ -209,7 +209,7 @@ fn a_review_without_end_is_ended_by_the_handshake_timeout() {
 }
 
 #[test]
-fn a_refused_version_is_answered_with_nothing() {
+fn a_refused_version_gets_no_answer() {
     for review in [false, true] {
         let mut peer = Peer::inbound(config(EXCC).review_version(review));
         peer.receive(version(8)).unwrap();
@@ -224,7 +224,7 @@ fn a_refused_version_is_answered_with_nothing() {
 }
 
 #[test]
-fn a_handshake_that_takes_too_long_closes() {
+fn an_unfinished_handshake_closes_after_30_seconds() {
     for network in [EXCC, DCR] {
         for mut peer in [Peer::inbound(config(network)), Peer::outbound(config(network))] {
             assert_eq!(peer.due_in(), Some((Timer::Handshake, secs(30))));
@@ -235,7 +235,7 @@ fn a_handshake_that_takes_too_long_closes() {
 
 /// The reference node waits for ever.
 #[test]
-fn a_verack_must_come_in_its_own_time() {
+fn the_verack_is_due_30_seconds_after_the_version() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.advance(secs(10));
     peer.receive(version(8)).unwrap();
@@ -248,7 +248,7 @@ fn a_verack_must_come_in_its_own_time() {
 }
 
 #[test]
-fn a_verack_in_time_ends_its_deadline() {
+fn a_verack_clears_its_deadline() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.receive(version(8)).unwrap();
     peer.advance(secs(29));
@@ -258,7 +258,7 @@ fn a_verack_in_time_ends_its_deadline() {
 }
 
 #[test]
-fn a_verack_need_not_come_where_its_deadline_is_off() {
+fn the_verack_deadline_can_be_disabled() {
     let mut peer = Peer::inbound(config(EXCC).verack_timeout(None));
     peer.receive(version(8)).unwrap();
     for nonce in 0..10 {
@@ -269,7 +269,7 @@ fn a_verack_need_not_come_where_its_deadline_is_off() {
 }
 
 #[test]
-fn a_remote_must_offer_what_is_required_of_it() {
+fn a_remote_without_a_required_service_is_refused() {
     let required = Services::NODE_NETWORK | Services::NODE_CF;
     for network in [EXCC, DCR] {
         let newest = network.chain().advertised_version().cast_signed();
@@ -289,7 +289,7 @@ fn a_remote_must_offer_what_is_required_of_it() {
 }
 
 #[test]
-fn before_the_version_nothing_else_is_received() {
+fn before_the_version_other_messages_are_refused_at_their_headers() {
     let mut peer = Peer::inbound(config(EXCC));
     let header = raw_header(EXCC, b"block", 1_000_000, [0; 4]);
     assert_eq!(peer.feed(&header), Err(CloseReason::NotVersion(Command::Block)));
@@ -316,7 +316,7 @@ fn dribble(peer: &mut Peer, bytes: &[u8], pause: Duration) {
 }
 
 #[test]
-fn a_handshake_that_dribbles_ends_with_its_time() {
+fn a_version_byte_by_byte_does_not_extend_the_handshake() {
     for (network, mut peer) in strangers() {
         let bytes = frame(network, 8, version(8));
         dribble(&mut peer, &bytes[..12], millis(2_500));
@@ -328,7 +328,7 @@ fn a_handshake_that_dribbles_ends_with_its_time() {
 }
 
 #[test]
-fn a_version_that_is_whole_a_moment_too_late_is_not_heard() {
+fn a_version_completed_after_the_grace_period_is_ignored() {
     for (network, mut peer) in strangers() {
         let bytes = frame(network, 12, version(12));
         let (last, rest) = bytes.split_last().unwrap();
@@ -344,7 +344,7 @@ fn a_version_that_is_whole_a_moment_too_late_is_not_heard() {
 }
 
 #[test]
-fn a_version_that_is_whole_a_moment_before_its_time_is_heard() {
+fn a_version_completed_within_the_grace_period_is_accepted() {
     for (network, mut peer) in strangers() {
         let highest = peer.state.protocol_version().cast_signed();
         let bytes = frame(network, 12, version(highest));
@@ -357,7 +357,7 @@ fn a_version_that_is_whole_a_moment_before_its_time_is_heard() {
 }
 
 #[test]
-fn a_verack_that_dribbles_is_late_when_it_is_whole() {
+fn a_verack_byte_by_byte_is_late() {
     for (network, reason) in
         [(EXCC, CloseReason::VerAckTimeout), (DCR, CloseReason::HandshakeTimeout)]
     {

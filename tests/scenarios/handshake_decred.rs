@@ -40,7 +40,7 @@ fn an_outbound_peer_sends_its_verack_after_the_remotes() {
 }
 
 #[test]
-fn nothing_may_precede_the_verack() {
+fn from_version_12_on_no_message_may_precede_the_verack() {
     let mut peer = awaits_verack(12);
     assert_eq!(peer.receive(ping(1)), Err(CloseReason::NotVerAck(Command::Ping)));
     assert_eq!(peer.sent(), []);
@@ -48,7 +48,7 @@ fn nothing_may_precede_the_verack() {
 
 /// It is refused by its header, so that nobody has to send the rest.
 #[test]
-fn what_may_not_precede_the_verack_is_not_received() {
+fn a_message_before_the_verack_is_refused_at_its_header() {
     let mut peer = awaits_verack(12);
     let header = raw_header(DCR, b"block", 1_000_000, [0; 4]);
     assert_eq!(peer.feed(&header), Err(CloseReason::NotVerAck(Command::Block)));
@@ -69,7 +69,7 @@ fn two_messages_may_precede_the_verack_before_version_12() {
 }
 
 #[test]
-fn three_messages_may_not_precede_the_verack() {
+fn a_third_message_before_the_verack_closes() {
     let mut peer = awaits_verack(11);
     peer.receive(ping(1)).unwrap();
     peer.receive(ping(2)).unwrap();
@@ -79,7 +79,7 @@ fn three_messages_may_not_precede_the_verack() {
 }
 
 #[test]
-fn what_preceded_the_verack_is_answered_after_our_own() {
+fn early_messages_are_answered_after_our_verack() {
     let mut peer = Peer::outbound(config(DCR));
     peer.sent();
     peer.receive(version(9)).unwrap();
@@ -91,7 +91,7 @@ fn what_preceded_the_verack_is_answered_after_our_own() {
 }
 
 #[test]
-fn a_second_version_is_no_message_that_may_precede_the_verack() {
+fn a_second_version_before_the_verack_closes() {
     let mut peer = awaits_verack(11);
     assert_eq!(peer.receive(version(11)), Err(CloseReason::DuplicateVersion));
 }
@@ -103,7 +103,7 @@ fn a_verack_after_the_handshake_closes() {
 }
 
 #[test]
-fn an_old_version_is_refused_in_silence() {
+fn a_version_below_the_minimum_is_refused_without_an_answer() {
     let mut peer = Peer::inbound(config(DCR));
     let reason = CloseReason::ProtocolVersionTooOld { advertised: 8, minimum: 9 };
     assert_eq!(peer.receive(version(8)), Err(reason.clone()));
@@ -112,13 +112,13 @@ fn an_old_version_is_refused_in_silence() {
 }
 
 #[test]
-fn the_verack_is_part_of_the_handshake_and_its_time() {
+fn the_handshake_timeout_includes_the_verack() {
     let mut peer = awaits_verack(12);
     assert_eq!(peer.closed_after(secs(30)), CloseReason::HandshakeTimeout);
 }
 
 #[test]
-fn what_the_application_queues_on_the_version_waits_for_both_veracks() {
+fn messages_queued_on_the_version_wait_for_both_veracks() {
     let mut peer = awaits_verack(12);
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     assert_eq!(peer.sent(), []);
@@ -128,7 +128,7 @@ fn what_the_application_queues_on_the_version_waits_for_both_veracks() {
 }
 
 #[test]
-fn a_reviewed_version_is_answered_in_the_same_order() {
+fn an_accepted_version_is_answered_with_a_version_and_a_verack() {
     let mut peer = Peer::inbound(config(DCR).review_version(true));
     peer.receive(version(12)).unwrap();
     assert_eq!(peer.sent(), []);
@@ -138,7 +138,7 @@ fn a_reviewed_version_is_answered_in_the_same_order() {
 }
 
 #[test]
-fn how_many_messages_may_precede_the_verack_can_be_configured() {
+fn the_number_of_messages_before_the_verack_can_be_configured() {
     for allowed in [0, 1, 5] {
         let mut peer = Peer::inbound(config(DCR).max_before_verack(allowed));
         peer.receive(version(11)).unwrap();

@@ -33,7 +33,7 @@ fn told(peer: &mut Peer) -> Vec<Option<SocketAddr>> {
 }
 
 #[test]
-fn addresses_are_told_in_the_message_that_the_version_has() {
+fn addresses_are_sent_in_the_message_of_the_negotiated_version() {
     for (network, own_version, is_v2) in [(EXCC, 8, false), (DCR, 11, false), (DCR, 12, true)] {
         let mut peer = Peer::established(config(network).protocol_version(own_version));
         let given = [address(3), TOR, address(1)];
@@ -58,7 +58,7 @@ fn an_address_keeps_its_time_and_services() {
 }
 
 #[test]
-fn of_more_addresses_than_fit_as_many_are_drawn_at_random() {
+fn a_random_sample_of_too_many_addresses_is_sent() {
     for network in [EXCC, DCR] {
         let given: Vec<_> = (0..2_500).map(address).collect();
         let draw = |seed| {
@@ -83,14 +83,14 @@ fn of_more_addresses_than_fit_as_many_are_drawn_at_random() {
 }
 
 #[test]
-fn as_many_addresses_as_fit_stay_in_their_order() {
+fn addresses_that_fit_keep_their_order() {
     let mut peer = Peer::established(config(EXCC));
     let given: Vec<_> = (0..1_000).map(address).collect();
     assert_eq!(peer.state.push_addrs(peer.now, &given).unwrap().addresses, given);
 }
 
 #[test]
-fn of_no_addresses_nothing_is_sent() {
+fn an_empty_list_of_addresses_is_not_sent() {
     for (network, addresses) in [(EXCC, &[][..]), (DCR, &[][..]), (EXCC, &[TOR][..])] {
         let mut peer = Peer::established(config(network));
         let pushed = peer.state.push_addrs(peer.now, addresses).unwrap();
@@ -100,7 +100,7 @@ fn of_no_addresses_nothing_is_sent() {
 }
 
 #[test]
-fn addresses_are_told_to_a_peer_that_listens_only() {
+fn addresses_are_refused_before_the_handshake_and_after_the_close() {
     let mut early = Peer::inbound(config(EXCC));
     assert_eq!(early.state.push_addrs(early.now, &[address(1)]), Err(SendErrorKind::NotReady));
     let mut closed = Peer::established(config(EXCC));
@@ -110,7 +110,7 @@ fn addresses_are_told_to_a_peer_that_listens_only() {
 }
 
 #[test]
-fn a_request_that_repeats_the_last_one_is_held_back_for_a_time() {
+fn a_repeated_locator_request_is_not_sent_until_it_expires() {
     for (network, lifetime) in [(EXCC, secs(900)), (DCR, secs(30))] {
         let mut peer = Peer::established(config(network).idle_timeout(None));
         let push = |peer: &mut Peer, rest, stop| {
@@ -131,7 +131,7 @@ fn a_request_that_repeats_the_last_one_is_held_back_for_a_time() {
 }
 
 #[test]
-fn requests_of_both_kinds_do_not_repeat_each_other() {
+fn getheaders_and_getblocks_are_remembered_apart() {
     let mut peer = Peer::established(config(EXCC));
     let stop = Hash::ZERO;
     let headers = peer.state.push_getheaders(peer.now, [hash(1)], stop).unwrap();
@@ -144,7 +144,7 @@ fn requests_of_both_kinds_do_not_repeat_each_other() {
 }
 
 #[test]
-fn a_request_with_an_empty_locator_is_never_held_back() {
+fn a_request_with_an_empty_locator_is_always_sent() {
     let mut peer = Peer::established(config(EXCC));
     for _ in 0..3 {
         assert!(peer.state.push_getheaders(peer.now, [], hash(9)).unwrap().is_some());
@@ -152,7 +152,7 @@ fn a_request_with_an_empty_locator_is_never_held_back() {
 }
 
 #[test]
-fn a_locator_that_is_too_long_is_given_back_and_not_remembered() {
+fn a_locator_that_is_too_long_is_returned_and_not_remembered() {
     let mut peer = Peer::established(config(EXCC));
     let push = |peer: &mut Peer, count| {
         let locator: Vec<Hash> = (0..count).map(hash).collect();
@@ -169,7 +169,7 @@ fn a_locator_that_is_too_long_is_given_back_and_not_remembered() {
 }
 
 #[test]
-fn a_request_that_is_not_queued_does_not_hold_the_next_back() {
+fn a_request_that_is_not_queued_is_not_remembered() {
     let mut peer = Peer::inbound(config(EXCC));
     let refused = peer.state.push_getblocks(peer.now, [hash(1)], hash(2)).unwrap_err();
     assert_eq!(refused.kind, SendErrorKind::NotReady);
@@ -181,7 +181,7 @@ fn a_request_that_is_not_queued_does_not_hold_the_next_back() {
 }
 
 #[test]
-fn a_reject_is_sent_where_it_exists() {
+fn a_reject_is_sent_only_on_exchangecoin_up_to_version_8() {
     let reject = Reject {
         command: "tx".into(),
         code: RejectCode::DUST,

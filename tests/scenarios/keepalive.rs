@@ -16,14 +16,14 @@ fn without_pings(config: excc_peer::ConfigBuilder) -> Peer {
 }
 
 #[test]
-fn a_remote_that_says_nothing_times_out() {
+fn a_silent_remote_is_closed_after_120_seconds() {
     let mut peer = without_pings(config(EXCC));
     assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
     assert_eq!(peer.closed_after(secs(120)), CloseReason::IdleTimeout);
 }
 
 #[test]
-fn every_complete_message_keeps_the_remote_alive() {
+fn every_complete_message_restarts_the_idle_deadline() {
     let mut peer = without_pings(config(EXCC));
     for nonce in 0..5 {
         peer.advance(secs(119));
@@ -33,7 +33,7 @@ fn every_complete_message_keeps_the_remote_alive() {
 }
 
 #[test]
-fn the_idle_timeout_can_be_switched_off() {
+fn the_idle_timeout_can_be_disabled() {
     let mut peer = without_pings(config(EXCC).idle_timeout(None));
     assert_eq!(peer.state.poll_timeout(), None);
     peer.advance(secs(1_000_000));
@@ -41,7 +41,7 @@ fn the_idle_timeout_can_be_switched_off() {
 }
 
 #[test]
-fn pings_are_sent_every_107_seconds_whatever_else_is() {
+fn pings_are_sent_every_107_seconds_whatever_the_traffic() {
     let mut peer = Peer::established(config(EXCC).idle_timeout(None));
     let mut nonces = Vec::new();
     for _ in 0..3 {
@@ -62,14 +62,14 @@ fn pings_are_sent_every_107_seconds_whatever_else_is() {
 /// In the reference nodes the interval stays what it is, so that two of them with a short
 /// idle timeout lose each other.
 #[test]
-fn pings_come_more_often_where_the_idle_timeout_is_shorter() {
+fn a_short_idle_timeout_shortens_the_ping_interval() {
     let mut peer = Peer::established(config(EXCC).idle_timeout(Some(secs(15))));
     peer.advance(secs(6));
     peer.sent_ping();
 }
 
 #[test]
-fn pings_begin_with_the_handshake_done() {
+fn pings_start_after_the_handshake() {
     let mut peer = Peer::inbound(config(EXCC).ping_interval(Some(secs(5))));
     peer.advance(secs(20));
     peer.shake_hands(version(8));
@@ -77,14 +77,14 @@ fn pings_begin_with_the_handshake_done() {
 }
 
 #[test]
-fn a_ping_that_has_not_left_is_not_joined_by_another() {
+fn no_second_ping_is_queued_before_the_first_is_sent() {
     let mut peer = Peer::established(config(EXCC).idle_timeout(None));
     peer.advance(secs(1_000));
     peer.sent_ping();
 }
 
 #[test]
-fn the_round_trip_begins_when_the_last_byte_of_the_ping_has_left() {
+fn a_round_trip_starts_with_the_last_byte_of_the_ping() {
     let mut peer = Peer::established(config(EXCC));
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.advance(secs(3));
@@ -104,7 +104,7 @@ fn the_round_trip_begins_when_the_last_byte_of_the_ping_has_left() {
 }
 
 #[test]
-fn a_pong_with_another_nonce_is_passed_over() {
+fn a_pong_with_an_unknown_nonce_is_ignored() {
     let mut peer = Peer::established(config(EXCC));
     let nonce = peer.state.ping(peer.now).unwrap();
     assert_eq!(peer.sent_ping(), nonce);
@@ -122,7 +122,7 @@ fn a_pong_with_another_nonce_is_passed_over() {
 }
 
 #[test]
-fn a_pong_counts_until_the_next_ping_has_left() {
+fn a_queued_ping_does_not_replace_an_outstanding_one() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(10))));
     let first = peer.state.ping(peer.now).unwrap();
     peer.sent();
@@ -136,7 +136,7 @@ fn a_pong_counts_until_the_next_ping_has_left() {
 }
 
 #[test]
-fn pings_of_the_application_do_not_grow_the_queue_without_bounds() {
+fn pings_of_the_application_are_bounded_by_the_queue_limit() {
     let mut peer = Peer::established(config(EXCC).max_queued_bytes(10 * (32 + QUEUED)));
     for _ in 0..1_000 {
         // Whether it is given another or told that there is no room.
@@ -146,7 +146,7 @@ fn pings_of_the_application_do_not_grow_the_queue_without_bounds() {
 }
 
 #[test]
-fn a_pong_has_no_deadline_unless_it_is_given_one() {
+fn pongs_have_no_deadline_by_default() {
     let mut peer = Peer::established(config(EXCC).idle_timeout(None).ping_interval(None));
     peer.state.ping(peer.now).unwrap();
     peer.sent();
@@ -154,7 +154,7 @@ fn a_pong_has_no_deadline_unless_it_is_given_one() {
 }
 
 #[test]
-fn a_pong_deadline_begins_when_the_ping_has_left() {
+fn a_pong_deadline_starts_with_the_last_byte_of_the_ping() {
     let config = config(EXCC).pong_timeout(Some(secs(10))).ping_interval(None);
     let mut peer = Peer::established(config);
     peer.state.ping(peer.now).unwrap();
@@ -167,7 +167,7 @@ fn a_pong_deadline_begins_when_the_ping_has_left() {
 }
 
 #[test]
-fn a_pong_in_time_ends_its_deadline() {
+fn a_pong_clears_its_deadline() {
     let config = config(EXCC).pong_timeout(Some(secs(10))).ping_interval(None);
     let mut peer = Peer::established(config);
     let nonce = peer.state.ping(peer.now).unwrap();
@@ -178,7 +178,7 @@ fn a_pong_in_time_ends_its_deadline() {
 }
 
 #[test]
-fn a_ping_of_the_remotes_is_answered_at_once() {
+fn a_received_ping_is_answered_at_once() {
     let mut peer = Peer::established(config(EXCC));
     let ping = Message::Ping(Ping { nonce: u64::MAX });
     peer.receive(ping.clone()).unwrap();
@@ -189,7 +189,7 @@ fn a_ping_of_the_remotes_is_answered_at_once() {
 
 /// As in the reference nodes, which look at whatever is written.
 #[test]
-fn a_ping_that_the_application_sends_as_a_message_is_measured_too() {
+fn a_ping_sent_as_a_message_has_a_round_trip() {
     let mut peer = Peer::established(config(EXCC));
     let id = peer.state.send(peer.now, Message::Ping(Ping { nonce: 77 })).unwrap();
     peer.sent();
@@ -203,7 +203,7 @@ fn a_ping_that_the_application_sends_as_a_message_is_measured_too() {
 
 /// An adapter that writes shared frames tells of it afterwards, and may read in between.
 #[test]
-fn a_pong_may_overtake_the_count_of_its_ping() {
+fn a_pong_before_its_lent_ping_counts_as_sent_is_in_time() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(5))));
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.advance(millis(10));
@@ -219,7 +219,7 @@ fn a_pong_may_overtake_the_count_of_its_ping() {
 }
 
 #[test]
-fn a_pong_that_comes_before_its_ping_was_offered_answers_nothing() {
+fn a_pong_before_its_ping_is_lent_is_ignored() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
     peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
     peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap();
@@ -229,7 +229,7 @@ fn a_pong_that_comes_before_its_ping_was_offered_answers_nothing() {
 }
 
 #[test]
-fn each_of_several_pings_is_measured() {
+fn each_ping_has_its_own_round_trip() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
     for nonce in 0..16 {
         peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
@@ -246,7 +246,7 @@ fn each_of_several_pings_is_measured() {
 }
 
 #[test]
-fn a_pong_answers_older_pings_as_well() {
+fn a_pong_answers_all_older_pings() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)).idle_timeout(None));
     for nonce in 0..3 {
         peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();

@@ -83,7 +83,7 @@ fn last_events(mut receipts: Vec<Event>, sent: usize, reason: CloseReason) -> Ve
 }
 
 #[test]
-fn a_ping_that_leaves_in_the_last_try_awaits_no_pong() {
+fn a_ping_sent_in_the_last_try_has_no_pong_deadline() {
     let mut peer = Peer::established(quiet(EXCC).pong_timeout(Some(secs(1))));
     peer.state.ping(peer.now).unwrap();
     peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -94,7 +94,7 @@ fn a_ping_that_leaves_in_the_last_try_awaits_no_pong() {
 }
 
 #[test]
-fn what_was_queued_may_leave_once_more() {
+fn queued_messages_are_sent_in_the_last_try() {
     for ending in by_the_remote() {
         let (mut peer, receipts, reason) = ending.ended();
         assert_eq!(peer.events(), [], "{}: the end waits for the try", ending.name);
@@ -109,7 +109,7 @@ fn what_was_queued_may_leave_once_more() {
 }
 
 #[test]
-fn what_a_try_does_not_send_is_not_sent() {
+fn messages_that_the_last_try_does_not_send_are_not_sent() {
     for ending in by_the_remote() {
         // In one transmit, and in one to lend and one to report what was written.
         for taken in [0, 1, 24, 30, 71] {
@@ -127,7 +127,7 @@ fn what_a_try_does_not_send_is_not_sent() {
 }
 
 #[test]
-fn two_tries_that_write_nothing_end_it() {
+fn two_tries_without_a_write_end_the_last_try() {
     for ending in by_the_remote() {
         let (mut peer, receipts, reason) = ending.ended();
         peer.transmit(0);
@@ -139,7 +139,7 @@ fn two_tries_that_write_nothing_end_it() {
 
 /// A write in progress at the end is reported by a `Transmit` that lends nothing.
 #[test]
-fn a_write_in_progress_at_the_end_is_not_the_last_try() {
+fn a_write_in_progress_is_not_the_last_try() {
     for ending in by_the_remote() {
         for partial in [0, 23] {
             let (mut peer, receipts) = queued((ending.config)());
@@ -160,7 +160,7 @@ fn a_write_in_progress_at_the_end_is_not_the_last_try() {
 }
 
 #[test]
-fn a_driver_that_never_tries_is_told_of_the_end_a_second_later() {
+fn the_last_try_ends_after_one_second() {
     for ending in by_the_remote() {
         let (mut peer, receipts, reason) = ending.ended();
         peer.advance(TRY - nanos(1));
@@ -172,7 +172,7 @@ fn a_driver_that_never_tries_is_told_of_the_end_a_second_later() {
 }
 
 #[test]
-fn a_close_and_a_broken_connection_end_the_try() {
+fn a_close_or_a_lost_connection_ends_the_last_try() {
     let ends: [fn(&mut PeerState, Instant); 2] =
         [PeerState::close, PeerState::handle_connection_lost];
     for end in ends {
@@ -187,7 +187,7 @@ fn a_close_and_a_broken_connection_end_the_try() {
 }
 
 #[test]
-fn a_remote_that_may_not_have_been_read_has_a_second_to_take_the_last_bytes() {
+fn a_close_with_unread_input_lingers_for_one_second() {
     for ending in by_the_remote() {
         let (mut peer, _, _) = ending.ended();
         let expected = ending.lingers.then_some(peer.now + TRY);
@@ -209,7 +209,7 @@ fn a_remote_that_may_not_have_been_read_has_a_second_to_take_the_last_bytes() {
 }
 
 #[test]
-fn ends_of_our_own_and_broken_connections_have_no_try() {
+fn local_closes_and_lost_connections_have_no_last_try() {
     let ends: [fn(&mut Peer); 4] = [
         |peer| peer.state.close(peer.now),
         |peer| peer.state.refuse_version(peer.now),
@@ -232,7 +232,7 @@ fn ends_of_our_own_and_broken_connections_have_no_try() {
 
 /// A node that gets our `version` and something fatal in one segment answers both, and so do we.
 #[test]
-fn fatal_input_behind_a_version_does_not_keep_our_own_version_back() {
+fn fatal_input_after_a_version_does_not_suppress_our_version() {
     for (network, number, sent) in [
         (EXCC, 8, &[Command::Version, Command::VerAck][..]),
         (DCR, 12, &[Command::Version, Command::VerAck]),
@@ -254,7 +254,7 @@ fn fatal_input_behind_a_version_does_not_keep_our_own_version_back() {
 }
 
 #[test]
-fn a_first_message_that_is_no_version_gets_ours_from_the_side_that_called() {
+fn an_outbound_peer_sends_its_version_even_if_the_first_message_is_fatal() {
     for (mut peer, sent) in
         [(Peer::outbound(quiet(EXCC)), &[Command::Version][..]), (Peer::inbound(quiet(EXCC)), &[])]
     {
@@ -267,7 +267,7 @@ fn a_first_message_that_is_no_version_gets_ours_from_the_side_that_called() {
 
 /// What the remote is too old for, lacks, or is us is said by silence.
 #[test]
-fn a_version_that_is_refused_gets_no_answer() {
+fn a_version_refused_by_the_peer_gets_no_answer() {
     let connected_to_itself = |config: ConfigBuilder| {
         let mut peer = Peer::outbound(config);
         let sent = peer.sent();
@@ -297,7 +297,7 @@ fn a_version_that_is_refused_gets_no_answer() {
 }
 
 #[test]
-fn pongs_leave_in_the_try_as_well() {
+fn pongs_are_sent_in_the_last_try() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
     peer.eof();
@@ -307,7 +307,7 @@ fn pongs_leave_in_the_try_as_well() {
 }
 
 #[test]
-fn what_waited_for_the_handshake_does_not_leave_in_the_try() {
+fn deferred_messages_are_not_sent_in_the_last_try() {
     let mut peer = Peer::inbound(quiet(DCR));
     peer.receive(version(12)).unwrap();
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -318,7 +318,7 @@ fn what_waited_for_the_handshake_does_not_leave_in_the_try() {
 }
 
 #[test]
-fn nothing_is_taken_during_the_try() {
+fn no_message_is_accepted_during_the_last_try() {
     let (mut peer, _) = queued(quiet(EXCC));
     peer.eof();
     let reason = CloseReason::RemoteClosed;
@@ -332,7 +332,7 @@ fn nothing_is_taken_during_the_try() {
 }
 
 #[test]
-fn a_shutdown_that_the_remote_ends_sends_the_rest_once() {
+fn the_last_try_sends_the_rest_of_a_shutdown() {
     let (mut peer, receipts) = queued(quiet(EXCC));
     _ = peer.state.announce(peer.now, tx(1), excc_peer::Relay::Trickle);
     peer.state.shutdown(peer.now, secs(60));

@@ -36,7 +36,7 @@ fn header_of(network: Network, command: Command, len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_largest_payload_of_each_command_can_be_lowered() {
+fn the_maximum_payload_of_each_command_can_be_lowered() {
     for network in [EXCC, DCR] {
         for &command in Command::ALL {
             let limits = |limit| {
@@ -67,7 +67,7 @@ fn the_largest_payload_of_each_command_can_be_lowered() {
 }
 
 #[test]
-fn a_payload_is_lowered_for_its_command_only() {
+fn a_maximum_payload_applies_to_its_command_only() {
     let mut peer = Peer::established(plain(EXCC).max_payload(Command::Inv, 100));
     peer.receive(Message::Addr(Default::default())).unwrap();
     peer.receive(Message::GetData((0..50).map(tx).collect())).unwrap();
@@ -76,7 +76,7 @@ fn a_payload_is_lowered_for_its_command_only() {
 }
 
 #[test]
-fn the_largest_unsolicited_message_of_each_command_can_be_set() {
+fn the_maximum_unsolicited_payload_of_each_command_can_be_set() {
     for network in [EXCC, DCR] {
         for &command in Command::ALL {
             let limits =
@@ -103,7 +103,7 @@ fn the_largest_unsolicited_message_of_each_command_can_be_set() {
 
 /// The limits by default: nothing of what is only ever an answer.
 #[test]
-fn answers_that_nobody_asked_for_are_refused_by_their_headers() {
+fn unsolicited_answers_are_refused_at_their_headers() {
     for network in [EXCC, DCR] {
         for &command in Command::ALL {
             let Some((mut peer, largest)) = peer_with(network, command, |config| config) else {
@@ -135,7 +135,7 @@ fn answers_that_nobody_asked_for_are_refused_by_their_headers() {
 }
 
 #[test]
-fn a_few_headers_may_announce_blocks() {
+fn up_to_12_headers_may_announce_blocks() {
     for network in [EXCC, DCR] {
         let chain = network.chain();
         let headers = |count| {
@@ -187,7 +187,7 @@ fn requests(network: Network) -> Vec<(Message, Command)> {
 }
 
 #[test]
-fn a_large_answer_is_taken_once_it_was_asked_for() {
+fn a_large_answer_is_accepted_after_its_request() {
     for network in [EXCC, DCR] {
         for (request, command) in requests(network) {
             let mut peer = Peer::established(plain(network).max_unsolicited(command, 0));
@@ -207,7 +207,7 @@ fn a_large_answer_is_taken_once_it_was_asked_for() {
 }
 
 #[test]
-fn one_mempool_may_be_answered_by_many_inv() {
+fn one_mempool_may_be_answered_by_64_invs() {
     let mut peer = Peer::established(plain(EXCC).max_unsolicited(Command::Inv, 100));
     peer.state.send(peer.now, Message::MemPool).unwrap();
     let batch = Message::Inv((0..1_000).map(tx).collect());
@@ -220,7 +220,7 @@ fn one_mempool_may_be_answered_by_many_inv() {
 
 /// On Decred a filter batch may have 26 MB.
 #[test]
-fn no_peer_need_take_a_large_answer_from_anyone() {
+fn an_unsolicited_filter_batch_is_refused_at_its_header() {
     let header = header_of(DCR, Command::CFiltersV2, 25_000_000);
     let mut peer = Peer::established(plain(DCR));
     let command = Command::CFiltersV2;
@@ -235,7 +235,7 @@ fn no_peer_need_take_a_large_answer_from_anyone() {
 
 /// Both limits hold, and the one on all messages comes first.
 #[test]
-fn what_was_asked_for_is_limited_as_well() {
+fn max_payload_applies_to_solicited_messages() {
     let config = plain(EXCC).max_payload(Command::Block, 1_000);
     let mut peer = Peer::established(config);
     peer.state.send(peer.now, Message::GetData([block(1)].into())).unwrap();
@@ -244,7 +244,7 @@ fn what_was_asked_for_is_limited_as_well() {
 }
 
 #[test]
-fn a_reject_is_bounded_more_tightly_than_on_the_wire() {
+fn a_reject_has_a_lower_limit_than_the_protocol_allows() {
     let reject = |len| Reject {
         command: "tx".into(),
         code: RejectCode::DUST,

@@ -46,7 +46,7 @@ fn their_version(network: Network) -> Version {
 }
 
 #[test]
-fn a_call_to_ourselves_is_found_by_either_end() {
+fn a_self_connection_is_detected_at_either_end() {
     for network in [EXCC, DCR] {
         let mut process = Process::new(network);
         let (mut caller, nonce) = process.call();
@@ -59,7 +59,7 @@ fn a_call_to_ourselves_is_found_by_either_end() {
 
 /// Whoever got our `version` could otherwise find out that two addresses are one node.
 #[test]
-fn a_nonce_that_comes_back_after_the_handshake_shows_nothing() {
+fn a_nonce_is_not_recognised_after_the_handshake() {
     for network in [EXCC, DCR] {
         let mut process = Process::new(network);
         let (mut caller, nonce) = process.call();
@@ -72,7 +72,7 @@ fn a_nonce_that_comes_back_after_the_handshake_shows_nothing() {
 }
 
 #[test]
-fn a_nonce_counts_until_the_handshake_is_done() {
+fn a_nonce_is_recognised_until_the_handshake_completes() {
     // Decred's handshake ends with the remote's verack.
     let mut process = Process::new(DCR);
     let (mut caller, nonce) = process.call();
@@ -83,7 +83,7 @@ fn a_nonce_counts_until_the_handshake_is_done() {
 }
 
 #[test]
-fn a_nonce_is_forgotten_with_a_peer_that_ends_in_its_handshake() {
+fn a_nonce_is_forgotten_when_its_peer_closes() {
     let ends: [fn(Peer) -> Option<Peer>; 5] = [
         |_| None,
         |mut peer| {
@@ -114,7 +114,7 @@ fn a_nonce_is_forgotten_with_a_peer_that_ends_in_its_handshake() {
 }
 
 #[test]
-fn two_peers_that_are_dialled_at_once_are_both_found() {
+fn two_self_connections_at_once_are_both_detected() {
     let mut process = Process::new(EXCC);
     let (mut first, first_nonce) = process.call();
     let (_second, second_nonce) = process.call();
@@ -125,7 +125,7 @@ fn two_peers_that_are_dialled_at_once_are_both_found() {
 }
 
 #[test]
-fn thousands_that_are_dialled_at_once_are_all_found() {
+fn thousands_of_nonces_are_remembered_at_once() {
     let mut process = Process::new(EXCC);
     let mut calls: Vec<_> = (0..5_000).map(|_| process.call()).collect();
     for (_, nonce) in &calls {
@@ -154,14 +154,14 @@ impl Process {
 }
 
 #[test]
-fn processes_do_not_take_each_other_for_themselves() {
+fn two_processes_do_not_recognise_nonces_of_each_other() {
     let (mut one, mut other) = (Process::new(EXCC), Process::new(EXCC));
     let (_caller, nonce) = one.call();
     assert!(one.is_ourselves(nonce) && !other.is_ourselves(nonce));
 }
 
 #[test]
-fn a_version_from_ourselves_closes_and_leaves_nothing_behind() {
+fn a_version_with_our_nonce_closes_and_leaves_no_facts() {
     let nonces = SentNonces::new();
     let config = config(EXCC).sent_nonces(nonces);
     let mut caller = Peer::new(config.clone(), excc_peer::Direction::Outbound, 1);

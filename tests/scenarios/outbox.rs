@@ -34,7 +34,7 @@ fn largest_inv(network: Network) -> EncodedMessage {
 }
 
 #[test]
-fn a_full_queue_gives_messages_back() {
+fn a_full_queue_returns_messages() {
     let inv = largest_inv(EXCC);
     let mut peer = Peer::established(config(EXCC));
     for _ in 0..23 {
@@ -55,7 +55,7 @@ fn a_full_queue_gives_messages_back() {
 }
 
 #[test]
-fn a_full_queue_closes_where_that_is_the_policy() {
+fn a_full_queue_can_close() {
     let inv = largest_inv(DCR);
     let mut peer = Peer::established(config(DCR).overflow(Overflow::Close));
     for _ in 0..23 {
@@ -73,7 +73,7 @@ fn a_full_queue_closes_where_that_is_the_policy() {
 }
 
 #[test]
-fn a_queue_takes_exactly_what_is_allowed() {
+fn a_queue_takes_exactly_its_limit() {
     let limit = 3 * (24 + QUEUED);
     let mut peer = Peer::established(config(EXCC).max_queued_bytes(limit));
     for _ in 0..3 {
@@ -84,7 +84,7 @@ fn a_queue_takes_exactly_what_is_allowed() {
 }
 
 #[test]
-fn pongs_overtake_all_but_what_the_driver_has_seen() {
+fn pongs_overtake_all_frames_that_are_not_lent() {
     let mut peer = Peer::established(config(EXCC));
     for _ in 0..3 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -99,7 +99,7 @@ fn pongs_overtake_all_but_what_the_driver_has_seen() {
 }
 
 #[test]
-fn pongs_do_not_break_a_frame_of_which_a_part_has_left() {
+fn pongs_do_not_overtake_a_frame_that_is_sent_in_part() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.send(peer.now, Message::MemPool).unwrap();
@@ -124,7 +124,7 @@ fn pongs_do_not_overtake_the_handshake() {
 }
 
 #[test]
-fn a_driver_may_ask_for_more_frames_than_there_are() {
+fn a_driver_may_borrow_more_frames_than_are_queued() {
     let lend: [fn(&Transmit<'_>); 3] = [
         |transmit| _ = transmit.batch(usize::MAX),
         |transmit| _ = transmit.chunk(),

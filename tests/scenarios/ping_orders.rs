@@ -235,7 +235,7 @@ fn up_to_three_pings_are_tracked_in_every_order() {
 
 /// As it was found: both pings are written, and the first is answered before they are told.
 #[test]
-fn a_ping_may_be_answered_before_it_counts_as_written() {
+fn a_lent_ping_may_be_answered_before_it_counts_as_sent() {
     let steps =
         [Step::Queue(0), Step::Queue(1), Step::Write, Step::Answer(0), Step::Tell, Step::Answer(1)];
     let senders = [Sender::Application; 2];

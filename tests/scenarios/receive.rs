@@ -67,7 +67,7 @@ fn a_wrong_checksum_closes() {
 }
 
 #[test]
-fn surplus_bytes_are_passed_over_or_refused_as_on_the_chain() {
+fn trailing_bytes_are_ignored_on_exchangecoin_and_refused_on_decred() {
     let surplus = |network| {
         let mut payload = frame(network, 8, Message::Inv([tx(1)].into()))[24..].to_vec();
         payload.extend_from_slice(b"xyz");
@@ -105,7 +105,7 @@ fn a_ping_that_is_too_short_closes_and_is_no_violation() {
 }
 
 #[test]
-fn a_length_beyond_all_payloads_is_found_before_the_network_is() {
+fn the_maximum_payload_length_is_checked_before_the_network() {
     for network in [EXCC, DCR] {
         let mut header = raw_header(network, b"block", 33_554_433, [0; 4]);
         header[0] ^= 1;
@@ -116,7 +116,7 @@ fn a_length_beyond_all_payloads_is_found_before_the_network_is() {
 }
 
 #[test]
-fn counts_must_be_in_their_shortest_form() {
+fn variable_length_integers_must_have_their_shortest_form() {
     for network in [EXCC, DCR] {
         let bytes = raw_frame(network, b"inv", &[0xfd, 0xfc, 0]);
         assert_eq!(refused(network, &bytes), "NonCanonicalVarInt");
@@ -124,7 +124,7 @@ fn counts_must_be_in_their_shortest_form() {
 }
 
 #[test]
-fn a_count_beyond_its_limit_closes_without_the_data() {
+fn a_count_above_its_limit_closes_before_the_items() {
     for network in [EXCC, DCR] {
         let bytes = raw_frame(network, b"inv", &[0xfd, 0x51, 0xc3]);
         assert_eq!(refused(network, &bytes), "TooManyVectors");
@@ -132,7 +132,7 @@ fn a_count_beyond_its_limit_closes_without_the_data() {
 }
 
 #[test]
-fn a_reject_exists_on_one_chain_up_to_version_8() {
+fn a_reject_exists_on_exchangecoin_up_to_version_8() {
     let (empty, filled) = (|n| raw_frame(n, b"reject", b""), |n| raw_frame(n, b"reject", b"x"));
     assert_eq!(refused_at(EXCC, 9, &empty(EXCC)), "MsgInvalidForPVer");
     assert_eq!(refused_at(EXCC, 9, &filled(EXCC)), "PayloadTooLarge");
@@ -169,7 +169,7 @@ fn an_addr_does_not_exist_at_version_12() {
 }
 
 #[test]
-fn an_addrv2_has_an_address_of_a_known_type_and_a_time_that_can_be_told() {
+fn an_addrv2_needs_addresses_of_known_types_and_valid_timestamps() {
     let refused = |payload: &[u8]| refused(DCR, &raw_frame(DCR, b"addrv2", payload));
     assert_eq!(refused(&[0]), "TooFewAddrs");
     let with = |time: [u8; 8], type_number: u8| {
@@ -182,7 +182,7 @@ fn an_addrv2_has_an_address_of_a_known_type_and_a_time_that_can_be_told() {
 }
 
 #[test]
-fn the_type_of_a_transaction_is_found_wrong_before_anything_else_is_missed() {
+fn the_type_of_a_transaction_is_checked_before_its_length() {
     for network in [EXCC, DCR] {
         assert_eq!(refused(network, &raw_frame(network, b"tx", &[1, 0, 3, 0])), "UnknownTxType");
         assert_eq!(refused(network, &raw_frame(network, b"tx", &[1, 0, 0, 0])), "Truncated");
@@ -190,7 +190,7 @@ fn the_type_of_a_transaction_is_found_wrong_before_anything_else_is_missed() {
 }
 
 #[test]
-fn the_version_in_force_is_the_one_negotiated_from_the_next_frame_on() {
+fn the_negotiated_version_applies_from_the_next_frame_on() {
     let mut peer = Peer::inbound(config(EXCC));
     let mut bytes = frame(EXCC, 8, version(4)).to_vec();
     bytes.extend_from_slice(&raw_frame(EXCC, b"feefilter", &[0; 8]));
@@ -198,7 +198,7 @@ fn the_version_in_force_is_the_one_negotiated_from_the_next_frame_on() {
 }
 
 #[test]
-fn a_claimed_length_takes_no_memory() {
+fn an_announced_payload_length_allocates_no_memory() {
     let mut peer = Peer::established(config(EXCC).max_payload(Command::Reject, MAX_PAYLOAD));
     let before = peer.buffer.reserve().capacity();
     let header = raw_header(EXCC, b"reject", 32 * 1024 * 1024, [0; 4]);
@@ -212,7 +212,7 @@ fn a_claimed_length_takes_no_memory() {
 }
 
 #[test]
-fn what_came_before_the_error_is_told_first() {
+fn messages_before_an_error_are_emitted_first() {
     let mut peer = Peer::established(config(EXCC));
     let mut bytes = frame(EXCC, 8, Message::GetAddr).to_vec();
     bytes.extend_from_slice(&frame(EXCC, 8, Message::MemPool));
@@ -225,7 +225,7 @@ fn what_came_before_the_error_is_told_first() {
 }
 
 #[test]
-fn the_first_error_is_the_one_that_stays() {
+fn the_first_close_reason_is_final() {
     let mut peer = Peer::established(config(EXCC));
     let first = peer.feed(&raw_frame(EXCC, b"hello", b"")).unwrap_err();
     assert_eq!(peer.events(), [Event::Closed(first.clone())]);
@@ -242,7 +242,7 @@ fn the_first_error_is_the_one_that_stays() {
 }
 
 #[test]
-fn garbage_closes() {
+fn random_bytes_close() {
     for seed in 0..100 {
         let mut garbage = [0; 200];
         rng(seed).fill_bytes(&mut garbage);
@@ -255,7 +255,7 @@ fn garbage_closes() {
 }
 
 #[test]
-fn commands_that_do_not_exist_leave_no_trace() {
+fn unknown_commands_are_not_counted() {
     let mut peer = Peer::established(quiet(EXCC));
     let before = peer.state.stats().commands;
     let reason = peer.feed(&raw_frame(EXCC, b"trace", &[])).unwrap_err();
@@ -264,7 +264,7 @@ fn commands_that_do_not_exist_leave_no_trace() {
 }
 
 #[test]
-fn a_message_that_is_only_claimed_ends_with_the_idle_timeout() {
+fn an_announced_payload_that_never_arrives_ends_with_the_idle_timeout() {
     for (network, command, len) in
         [(EXCC, Command::Block, 1_310_720), (DCR, Command::CFiltersV2, 26_321_001)]
     {
@@ -279,7 +279,7 @@ fn a_message_that_is_only_claimed_ends_with_the_idle_timeout() {
 }
 
 #[test]
-fn the_largest_message_that_is_claimed_is_refused_where_no_command_has_it() {
+fn a_payload_above_the_maximum_of_its_command_is_refused() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(config(network));
         let header = raw_header(network, b"block", 32 * 1024 * 1024, [0; 4]);
@@ -290,7 +290,7 @@ fn the_largest_message_that_is_claimed_is_refused_where_no_command_has_it() {
 /// What a buffer lends is to be appended to. A driver that does otherwise breaks its stream, and
 /// nothing else.
 #[test]
-fn a_driver_may_spoil_its_buffer() {
+fn a_driver_that_damages_its_buffer_does_not_break_the_peer() {
     let mut peer = Peer::established(config(EXCC));
     let frame = frame(EXCC, 8, Message::GetAddr);
     peer.feed(&frame[..20]).unwrap();

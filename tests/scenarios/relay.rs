@@ -23,7 +23,7 @@ impl Peer {
 }
 
 #[test]
-fn announcements_go_out_together_in_their_order_within_half_a_second() {
+fn announcements_are_batched_in_order_for_up_to_half_a_second() {
     let mut peer = Peer::established(quiet(EXCC));
     for n in 0..2_500 {
         assert_eq!(peer.announce(tx(n), Relay::Trickle), Announced::Batched);
@@ -45,7 +45,7 @@ fn announcements_go_out_together_in_their_order_within_half_a_second() {
 }
 
 #[test]
-fn batches_are_as_large_as_configured() {
+fn the_batch_size_can_be_configured() {
     let mut peer = Peer::established(quiet(EXCC).inv_batch(3));
     for n in 0..7 {
         _ = peer.announce(tx(n), Relay::Trickle);
@@ -55,7 +55,7 @@ fn batches_are_as_large_as_configured() {
 }
 
 #[test]
-fn the_wait_is_drawn_anew_each_time() {
+fn each_trickle_interval_is_random() {
     let mut peer = Peer::established(quiet(EXCC));
     let waits: Vec<_> = (0..10)
         .map(|n| {
@@ -70,7 +70,7 @@ fn the_wait_is_drawn_anew_each_time() {
 }
 
 #[test]
-fn later_announcements_do_not_put_off_earlier_ones() {
+fn later_announcements_do_not_delay_earlier_ones() {
     let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     let due = peer.state.poll_timeout();
@@ -82,7 +82,7 @@ fn later_announcements_do_not_put_off_earlier_ones() {
 }
 
 #[test]
-fn an_interval_of_zero_is_due_at_once() {
+fn a_trickle_interval_of_zero_is_due_at_once() {
     let mut peer = Peer::established(quiet(EXCC).trickle_interval(Duration::ZERO..=Duration::ZERO));
     _ = peer.announce(tx(1), Relay::Trickle);
     assert_eq!(peer.due_in(), Some((Timer::Trickle, Duration::ZERO)));
@@ -91,7 +91,7 @@ fn an_interval_of_zero_is_due_at_once() {
 }
 
 #[test]
-fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
+fn an_immediate_announcement_is_queued_at_once_and_has_a_receipt() {
     let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     let Announced::Queued(id) = peer.announce(block(2), Relay::Immediate) else { panic!() };
@@ -103,7 +103,7 @@ fn an_immediate_announcement_does_not_wait_and_has_a_receipt() {
 
 /// The reference node tells vectors by where they lie in memory, and sends each again.
 #[test]
-fn what_was_announced_once_is_known() {
+fn an_announced_vector_is_known() {
     let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
@@ -116,7 +116,7 @@ fn what_was_announced_once_is_known() {
 }
 
 #[test]
-fn what_the_remote_announces_is_not_announced_back() {
+fn a_vector_from_the_remote_is_not_announced_back() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Inv([tx(1), block(2)].into())).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
@@ -125,7 +125,7 @@ fn what_the_remote_announces_is_not_announced_back() {
 }
 
 #[test]
-fn what_the_remote_announces_meanwhile_is_not_announced_back() {
+fn a_batched_vector_that_the_remote_announces_is_dropped() {
     let mut peer = Peer::established(quiet(EXCC));
     (1..=3).for_each(|n| _ = peer.announce(tx(n), Relay::Trickle));
     peer.receive(Message::Inv([tx(2)].into())).unwrap();
@@ -143,7 +143,7 @@ fn no_empty_inv_is_sent() {
 }
 
 #[test]
-fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
+fn an_immediate_announcement_leaves_the_batch() {
     let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(block(1), Relay::Trickle);
     assert!(matches!(peer.announce(block(1), Relay::Immediate), Announced::Queued(_)));
@@ -153,7 +153,7 @@ fn what_was_sent_immediately_does_not_go_out_again_with_the_others() {
 }
 
 #[test]
-fn what_the_application_says_is_known_is_known() {
+fn the_application_can_add_known_inventory() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.state.add_known_inventory(peer.now, tx(1));
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
@@ -161,7 +161,7 @@ fn what_the_application_says_is_known_is_known() {
 }
 
 #[test]
-fn what_is_known_is_forgotten_after_a_quarter_of_an_hour() {
+fn known_inventory_expires_after_15_minutes() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Inv([tx(1)].into())).unwrap();
     peer.advance(secs(15 * 60) - Duration::from_nanos(1));
@@ -172,7 +172,7 @@ fn what_is_known_is_forgotten_after_a_quarter_of_an_hour() {
 }
 
 #[test]
-fn a_repeated_announcement_of_the_remotes_is_remembered_anew() {
+fn a_repeated_announcement_renews_the_expiry() {
     let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..3 {
         peer.receive(Message::Inv([tx(1)].into())).unwrap();
@@ -182,7 +182,7 @@ fn a_repeated_announcement_of_the_remotes_is_remembered_anew() {
 }
 
 #[test]
-fn the_least_recently_used_is_forgotten_first() {
+fn the_least_recently_used_vector_is_evicted_first() {
     let mut peer = Peer::established(quiet(EXCC).known_inventory(3, secs(900)));
     peer.receive(Message::Inv([tx(1), tx(2), tx(3)].into())).unwrap();
     assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
@@ -193,7 +193,7 @@ fn the_least_recently_used_is_forgotten_first() {
 }
 
 #[test]
-fn of_a_long_announcement_the_end_is_remembered() {
+fn the_last_vectors_of_a_long_inv_are_remembered() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.receive(Message::Inv((0..5_000).map(tx).collect())).unwrap();
     assert_eq!(peer.state.stats().known_inventory, 1_000);
@@ -202,7 +202,7 @@ fn of_a_long_announcement_the_end_is_remembered() {
 }
 
 #[test]
-fn transactions_are_not_announced_to_a_remote_that_wants_none() {
+fn transactions_are_not_announced_to_a_remote_without_relay() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.shake_hands(Version { relay: false, ..version(8) });
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Unwanted);
@@ -211,7 +211,7 @@ fn transactions_are_not_announced_to_a_remote_that_wants_none() {
 }
 
 #[test]
-fn mixes_are_announced_only_where_they_exist() {
+fn mix_messages_are_announced_only_on_decred_from_version_10() {
     let mix = InvVect::new(InvType::MIX, hash(1));
     assert_eq!(Peer::established(quiet(EXCC)).announce(mix, Relay::Trickle), Announced::Unwanted);
     assert_eq!(Peer::established(quiet(DCR)).announce(mix, Relay::Trickle), Announced::Batched);
@@ -221,7 +221,7 @@ fn mixes_are_announced_only_where_they_exist() {
 }
 
 #[test]
-fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
+fn no_vector_is_announced_before_the_handshake_or_after_the_close() {
     let mut peer = Peer::inbound(config(DCR));
     peer.receive(version(12)).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::NotReady);
@@ -233,7 +233,7 @@ fn nothing_is_announced_before_the_handshake_is_done_or_after_the_end() {
 }
 
 #[test]
-fn only_so_many_announcements_wait() {
+fn the_number_of_batched_announcements_is_limited() {
     let mut peer = Peer::established(quiet(EXCC).max_waiting_announcements(2));
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
@@ -242,7 +242,7 @@ fn only_so_many_announcements_wait() {
 }
 
 #[test]
-fn announcements_wait_while_the_queue_is_full() {
+fn announcements_stay_batched_while_the_queue_is_full() {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -271,7 +271,7 @@ fn a_small_queue_takes_announcements_in_small_batches() {
 }
 
 #[test]
-fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
+fn announcements_beyond_the_queue_limit_can_close() {
     const LIMIT: usize = 3 * (24 + QUEUED) + 10;
     let mut peer = Peer::established(quiet(DCR).max_queued_bytes(LIMIT).overflow(Overflow::Close));
     for _ in 0..3 {
@@ -284,7 +284,7 @@ fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
 }
 
 #[test]
-fn a_vector_that_waits_already_takes_no_further_place() {
+fn a_batched_vector_counts_once() {
     let mut peer = Peer::established(quiet(EXCC).max_waiting_announcements(2));
     for _ in 0..60_000 {
         assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Batched);
@@ -301,7 +301,7 @@ fn a_vector_that_waits_already_takes_no_further_place() {
 }
 
 #[test]
-fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
+fn vectors_of_one_hash_and_two_types_are_distinct() {
     let mut peer = Peer::established(quiet(EXCC));
     for kind in [InvType::TX, InvType::BLOCK, InvType::new(9)] {
         let vector = InvVect::new(kind, hash(1));
@@ -311,7 +311,7 @@ fn a_vector_of_the_same_hash_and_another_type_is_another_one() {
 }
 
 #[test]
-fn what_the_remote_sends_is_known_from_then_on() {
+fn a_received_object_is_known_inventory() {
     for network in [EXCC, DCR] {
         for (thing, vector) in objects(network) {
             let mut peer = Peer::established(quiet(network));

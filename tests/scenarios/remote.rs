@@ -17,7 +17,7 @@ fn headers(chain: Chain, heights: &[u32]) -> Message {
 }
 
 #[test]
-fn the_last_block_follows_what_the_remote_sends() {
+fn the_last_block_follows_received_headers_and_blocks() {
     for network in [EXCC, DCR] {
         let chain = network.chain();
         let mut peer = Peer::established(config(network));
@@ -46,7 +46,7 @@ fn the_last_block_follows_what_the_remote_sends() {
 }
 
 #[test]
-fn there_is_no_last_block_before_the_version() {
+fn no_last_block_is_known_before_the_version() {
     let mut peer = Peer::outbound(config(EXCC));
     peer.state.update_last_block(peer.now, 500);
     assert_eq!(peer.state.last_block(), None);
@@ -63,7 +63,7 @@ fn both(remote: SocketAddr) -> [PeerState; 2] {
 
 /// So that ban lists and address books find it.
 #[test]
-fn an_address_of_ipv4_in_ipv6_is_one_of_ipv4() {
+fn an_ipv4_mapped_address_is_reported_as_ipv4() {
     let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
     for peer in both(mapped) {
         assert_eq!((peer.remote_address(), peer.stats().remote_address), (remote(), remote()));
@@ -77,7 +77,7 @@ fn an_address_of_ipv4_in_ipv6_is_one_of_ipv4() {
 }
 
 #[test]
-fn an_address_of_ipv4_in_ipv6_is_told_as_one_of_ipv4() {
+fn an_ipv4_mapped_address_is_sent_as_ipv4() {
     let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
     let [mut plain, mut told] = [remote(), mapped].map(|remote| {
         let config = config(EXCC).build().unwrap();

@@ -24,7 +24,7 @@ fn stalled_on(vector: InvVect) -> CloseReason {
 }
 
 #[test]
-fn a_vector_that_is_not_answered_in_time_closes() {
+fn an_unanswered_vector_closes_after_30_seconds() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(quiet(network));
         peer.send_now(getdata([tx(1)]));
@@ -40,7 +40,7 @@ fn a_vector_that_is_not_answered_in_time_closes() {
 }
 
 #[test]
-fn the_thing_itself_or_a_notfound_answers_for_its_vector() {
+fn an_object_or_a_notfound_answers_its_vector() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
             for answer in [object, Message::NotFound([vector].into())] {
@@ -57,7 +57,7 @@ fn the_thing_itself_or_a_notfound_answers_for_its_vector() {
 }
 
 #[test]
-fn each_vector_needs_an_answer_of_its_own() {
+fn each_vector_needs_its_own_answer() {
     for network in [EXCC, DCR] {
         let [(block, block_vector), (tx_message, tx_vector)] = &objects(network)[..2] else {
             unreachable!()
@@ -72,7 +72,7 @@ fn each_vector_needs_an_answer_of_its_own() {
 }
 
 #[test]
-fn what_is_asked_for_more_often_is_not_due_later() {
+fn a_repeated_getdata_does_not_move_the_deadline() {
     let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..3 {
         peer.send_now(getdata([tx(1)]));
@@ -86,7 +86,7 @@ fn what_is_asked_for_more_often_is_not_due_later() {
 }
 
 #[test]
-fn what_nodes_say_nothing_to_is_not_waited_for() {
+fn vectors_that_no_node_answers_set_no_deadline() {
     let mut peer = Peer::established(quiet(EXCC).send_unwelcome(true));
     let kinds = [InvType::ERROR, InvType::FILTERED_BLOCK, InvType::new(9)];
     peer.send_now(getdata(kinds.map(|kind| InvVect::new(kind, hash(1)))));
@@ -95,7 +95,7 @@ fn what_nodes_say_nothing_to_is_not_waited_for() {
 }
 
 #[test]
-fn the_time_of_a_request_begins_when_it_has_left() {
+fn a_stall_timeout_starts_with_the_last_byte_of_the_request() {
     let mut peer = Peer::established(quiet(EXCC).write_timeout(None));
     peer.state.send(peer.now, getdata([tx(1)])).unwrap();
     peer.transmit(60);
@@ -107,7 +107,7 @@ fn the_time_of_a_request_begins_when_it_has_left() {
 
 /// An adapter that writes shared frames tells of it afterwards, and may read in between.
 #[test]
-fn an_answer_may_overtake_the_count_of_its_request() {
+fn an_answer_to_a_lent_request_prevents_its_deadline() {
     let (object, vector) = objects(EXCC).swap_remove(1);
     let mut peer = Peer::established(quiet(EXCC));
     peer.state.send(peer.now, getdata([vector])).unwrap();
@@ -120,7 +120,7 @@ fn an_answer_may_overtake_the_count_of_its_request() {
 }
 
 #[test]
-fn an_initial_state_is_due_in_30_seconds() {
+fn an_initstate_is_due_in_30_seconds() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(quiet(network).send_unwelcome(true));
         peer.send_now(Message::GetInitState(GetInitState::default()));
@@ -135,7 +135,7 @@ fn an_initial_state_is_due_in_30_seconds() {
 }
 
 #[test]
-fn what_nodes_may_leave_unanswered_has_no_deadline_of_its_own() {
+fn requests_that_nodes_may_ignore_have_no_deadline_by_default() {
     let mut peer = Peer::established(quiet(EXCC));
     for message in [
         Message::GetHeaders(locator()),
@@ -150,7 +150,7 @@ fn what_nodes_may_leave_unanswered_has_no_deadline_of_its_own() {
 }
 
 #[test]
-fn any_request_can_be_given_a_deadline() {
+fn any_request_can_have_a_stall_timeout() {
     let requests = [
         (Message::GetHeaders(locator()), no_headers(Chain::Exchangecoin)),
         (Message::GetBlocks(locator()), Message::Inv([block(1)].into())),
@@ -175,7 +175,7 @@ fn any_request_can_be_given_a_deadline() {
 }
 
 #[test]
-fn a_deadline_can_be_switched_off() {
+fn a_stall_timeout_can_be_disabled() {
     let mut peer =
         Peer::established(quiet(EXCC).response_timeout(Command::GetData, None).max_requested(2));
     peer.send_now(getdata([tx(1), tx(2)]));
@@ -190,7 +190,7 @@ fn a_deadline_can_be_switched_off() {
 }
 
 #[test]
-fn a_later_request_gives_an_earlier_one_no_more_time() {
+fn a_later_request_does_not_move_the_deadline() {
     let timeout = Some(secs(60));
     let mut peer = Peer::established(quiet(EXCC).response_timeout(Command::GetHeaders, timeout));
     peer.send_now(Message::GetHeaders(locator()));
@@ -200,7 +200,7 @@ fn a_later_request_gives_an_earlier_one_no_more_time() {
 }
 
 #[test]
-fn the_earliest_of_all_requests_is_due_first() {
+fn the_earliest_deadline_of_all_requests_is_due_first() {
     let mut peer =
         Peer::established(quiet(EXCC).response_timeout(Command::GetHeaders, Some(secs(10))));
     peer.send_now(getdata([tx(1)]));
@@ -211,7 +211,7 @@ fn the_earliest_of_all_requests_is_due_first() {
 }
 
 #[test]
-fn the_time_in_which_the_application_holds_the_remote_back_does_not_count() {
+fn an_answer_that_waits_under_back_pressure_is_in_time() {
     let mut peer = Peer::established(quiet(EXCC).max_waiting_events(2, usize::MAX));
     peer.send_now(getdata([tx(1)]));
     peer.events();
@@ -229,7 +229,7 @@ fn the_time_in_which_the_application_holds_the_remote_back_does_not_count() {
 }
 
 #[test]
-fn what_is_left_of_its_time_is_the_remotes_afterwards() {
+fn a_stall_timeout_runs_on_after_back_pressure() {
     let mut peer = Peer::established(quiet(EXCC).max_waiting_events(1, usize::MAX));
     peer.send_now(getdata([tx(1)]));
     peer.events();
@@ -248,7 +248,7 @@ fn what_is_left_of_its_time_is_the_remotes_afterwards() {
 }
 
 #[test]
-fn only_so_much_may_be_asked_for_at_a_time() {
+fn the_number_of_requested_vectors_is_limited() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(quiet(network));
         peer.send_now(getdata((0..50_000).map(tx)));
@@ -265,7 +265,7 @@ fn only_so_much_may_be_asked_for_at_a_time() {
 }
 
 #[test]
-fn an_encoded_request_is_waited_for_too() {
+fn an_encoded_request_has_a_stall_timeout() {
     let mut peer = Peer::established(quiet(EXCC));
     let encoded = |message: &Message| EncodedMessage::new(&EXCC, 8, message).unwrap();
     peer.state.send_encoded(peer.now, encoded(&getdata([tx(1)]))).unwrap();
@@ -278,7 +278,7 @@ fn an_encoded_request_is_waited_for_too() {
 }
 
 #[test]
-fn a_request_that_is_refused_is_not_waited_for() {
+fn a_request_that_is_not_queued_is_not_outstanding() {
     let config = quiet(EXCC).max_queued_bytes(200).overflow(Overflow::Refuse);
     let mut peer = Peer::established(config);
     let refused = peer.state.send(peer.now, getdata((0..10).map(tx))).unwrap_err();
@@ -305,7 +305,7 @@ fn requests() -> [(Message, Message); 5] {
 }
 
 #[test]
-fn what_came_before_a_request_was_offered_pays_nothing() {
+fn a_message_before_its_request_is_lent_is_no_answer() {
     for (request, answer) in requests() {
         let command = request.command();
         let config = || quiet(EXCC).response_timeout(command, Some(TIMEOUT));
@@ -328,7 +328,7 @@ fn what_came_before_a_request_was_offered_pays_nothing() {
 }
 
 #[test]
-fn an_answer_to_one_request_is_none_to_another() {
+fn an_answer_clears_only_the_deadline_of_its_request() {
     for (request, _) in requests() {
         let command = request.command();
         let is_inv = |message: &Message| message.command() == Command::Inv;
@@ -345,7 +345,7 @@ fn an_answer_to_one_request_is_none_to_another() {
 }
 
 #[test]
-fn each_answer_to_a_getdata_starts_the_time_of_the_others_anew() {
+fn each_answer_to_a_getdata_restarts_the_deadline_of_the_others() {
     let mut peer =
         Peer::requesting(quiet(EXCC), Message::GetData((0..40).map(block).collect()), TIMEOUT);
     for n in 0..39 {

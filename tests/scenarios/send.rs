@@ -6,7 +6,7 @@ use excc_peer::{Announced, CloseReason, Event, Network, Relay, SendErrorKind};
 use crate::common::*;
 
 #[test]
-fn nothing_is_for_the_application_to_send_before_a_version_came() {
+fn the_application_cannot_send_before_the_version() {
     for mut peer in [Peer::inbound(config(EXCC)), Peer::outbound(config(EXCC))] {
         let error = peer.state.send(peer.now, Message::GetAddr).unwrap_err();
         assert_eq!((error.kind, error.message), (SendErrorKind::NotReady, Message::GetAddr));
@@ -17,7 +17,7 @@ fn nothing_is_for_the_application_to_send_before_a_version_came() {
 }
 
 #[test]
-fn the_handshake_is_not_for_the_application_to_send() {
+fn the_application_cannot_send_handshake_messages() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(config(network));
         for message in [Message::VerAck, version(8).into()] {
@@ -32,7 +32,7 @@ fn the_handshake_is_not_for_the_application_to_send() {
 
 /// The reference nodes close the connection.
 #[test]
-fn a_message_that_cannot_be_encoded_is_given_back_and_the_peer_lives() {
+fn a_message_that_cannot_be_encoded_is_returned() {
     let mut peer = Peer::established(config(EXCC));
     let inv = Message::Inv(vec![tx(1); 50_001].into());
     let error = peer.state.send(peer.now, inv.clone()).unwrap_err();
@@ -44,7 +44,7 @@ fn a_message_that_cannot_be_encoded_is_given_back_and_the_peer_lives() {
 }
 
 #[test]
-fn a_message_that_the_version_in_force_lacks_is_given_back() {
+fn a_message_that_the_negotiated_version_lacks_is_returned() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.shake_hands(version(4));
     let filter = Message::FeeFilter(FeeFilter { min_fee: 1 });
@@ -60,7 +60,7 @@ fn a_message_that_the_version_in_force_lacks_is_given_back() {
 }
 
 #[test]
-fn one_encoding_serves_many_peers() {
+fn one_encoded_message_serves_many_peers() {
     let encoded = EncodedMessage::new(&EXCC, 8, &Message::Inv([block(1)].into())).unwrap();
     for seed in 0..3 {
         let mut peer = Peer::new(config(EXCC), excc_peer::Direction::Inbound, seed);
@@ -72,7 +72,7 @@ fn one_encoding_serves_many_peers() {
 }
 
 #[test]
-fn an_encoding_for_another_network_is_given_back() {
+fn an_encoded_message_of_another_network_is_returned() {
     let encoded = EncodedMessage::new(&Network::EXCC_TESTNET, 8, &Message::GetAddr).unwrap();
     let mut peer = Peer::established(config(EXCC));
     let error = peer.state.send_encoded(peer.now, encoded).unwrap_err();
@@ -81,7 +81,7 @@ fn an_encoding_for_another_network_is_given_back() {
 }
 
 #[test]
-fn nothing_is_taken_to_be_sent_after_the_end() {
+fn no_message_is_accepted_after_the_close() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.close(peer.now);
     let closed = SendErrorKind::Closed(CloseReason::Local);

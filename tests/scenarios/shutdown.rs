@@ -47,7 +47,7 @@ fn assert_over(peer: &mut Peer, has_sent_all: bool) {
 }
 
 #[test]
-fn where_nothing_is_queued_it_closes_at_once() {
+fn a_shutdown_with_an_empty_queue_closes_at_once() {
     let mut peer = Peer::established(quiet(EXCC));
     shut_down(&mut peer, secs(10));
     assert_eq!(lingers_for(&peer), Some(secs(10)));
@@ -56,7 +56,7 @@ fn where_nothing_is_queued_it_closes_at_once() {
 }
 
 #[test]
-fn what_is_queued_leaves_and_is_told_before_the_end() {
+fn a_shutdown_sends_and_reports_queued_messages_before_the_close() {
     let mut peer = Peer::established(quiet(EXCC));
     let first = peer.state.send(peer.now, Message::GetAddr).unwrap();
     let nonce = peer.state.ping(peer.now).unwrap();
@@ -75,7 +75,7 @@ fn what_is_queued_leaves_and_is_told_before_the_end() {
 }
 
 #[test]
-fn the_last_byte_closes() {
+fn the_last_byte_completes_a_shutdown() {
     let mut peer = shutting_down();
     for _ in 0..23 {
         assert_eq!(peer.transmit(1).len(), 1);
@@ -87,7 +87,7 @@ fn the_last_byte_closes() {
 }
 
 #[test]
-fn what_lends_the_last_bytes_is_empty_then() {
+fn a_transmit_is_empty_after_the_last_byte() {
     let mut peer = shutting_down();
     let mut out = peer.state.transmit(peer.now);
     out.advance(24);
@@ -98,7 +98,7 @@ fn what_lends_the_last_bytes_is_empty_then() {
 }
 
 #[test]
-fn what_has_not_left_in_time_is_not_sent() {
+fn messages_that_remain_at_the_shutdown_timeout_are_not_sent() {
     let mut peer = Peer::established(quiet(EXCC));
     let ids: Vec<_> =
         (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
@@ -121,7 +121,7 @@ fn what_has_not_left_in_time_is_not_sent() {
 }
 
 #[test]
-fn nothing_new_is_taken() {
+fn no_command_is_accepted_during_a_shutdown() {
     let address = NetAddressV2::new(1, version(8).services, remote());
     let mut peer = Peer::established(quiet(EXCC));
     peer.state.push_getheaders(peer.now, [hash(1)], Hash::ZERO).unwrap();
@@ -163,7 +163,7 @@ fn nothing_new_is_taken() {
 }
 
 #[test]
-fn waiting_announcements_do_not_wait_for_company_any_more() {
+fn a_shutdown_queues_batched_announcements_at_once() {
     let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     wait_to_announce(&mut peer, (0..1_500).map(tx));
@@ -176,7 +176,7 @@ fn waiting_announcements_do_not_wait_for_company_any_more() {
 }
 
 #[test]
-fn what_the_remote_knows_by_then_is_not_announced() {
+fn a_shutdown_does_not_announce_known_vectors() {
     let mut peer = Peer::established(quiet(EXCC));
     wait_to_announce(&mut peer, (1..=3).map(tx));
     peer.receive(inv([tx(2)])).unwrap();
@@ -186,7 +186,7 @@ fn what_the_remote_knows_by_then_is_not_announced() {
 }
 
 #[test]
-fn where_the_remote_knows_all_it_closes_at_once() {
+fn a_shutdown_with_only_known_vectors_closes_at_once() {
     let mut peer = Peer::established(quiet(EXCC));
     wait_to_announce(&mut peer, [tx(1)]);
     peer.receive(inv([tx(1)])).unwrap();
@@ -205,7 +205,7 @@ fn full() -> Peer {
 }
 
 #[test]
-fn announcements_that_find_the_queue_full_leave_once_it_is_not() {
+fn announcements_wait_for_room_during_a_shutdown() {
     let mut peer = full();
     shut_down(&mut peer, secs(10));
     assert_eq!(peer.due_in(), Some((Timer::Trickle, millis(100))));
@@ -219,7 +219,7 @@ fn announcements_that_find_the_queue_full_leave_once_it_is_not() {
 }
 
 #[test]
-fn announcements_leave_through_the_narrowest_queue() {
+fn announcements_leave_one_by_one_through_a_small_queue() {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(191));
     wait_to_announce(&mut peer, (0..20).map(tx));
     shut_down(&mut peer, secs(10));
@@ -232,7 +232,7 @@ fn announcements_leave_through_the_narrowest_queue() {
 }
 
 #[test]
-fn announcements_that_the_remote_learns_of_while_the_queue_is_full_are_done_with() {
+fn waiting_announcements_that_become_known_end_a_shutdown() {
     let mut peer = full();
     shut_down(&mut peer, secs(10));
     peer.sent();
@@ -244,7 +244,7 @@ fn announcements_that_the_remote_learns_of_while_the_queue_is_full_are_done_with
 }
 
 #[test]
-fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
+fn announcements_beyond_the_queue_limit_can_close() {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(191).overflow(Overflow::Close));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     wait_to_announce(&mut peer, [tx(1)]);
@@ -256,7 +256,7 @@ fn announcements_beyond_the_limit_close_where_that_is_the_policy() {
 }
 
 #[test]
-fn our_version_leaves_and_nobody_waits_for_theirs() {
+fn a_shutdown_sends_our_version_and_does_not_wait_for_an_answer() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::outbound(config(network));
         shut_down(&mut peer, secs(10));
@@ -271,14 +271,14 @@ fn our_version_leaves_and_nobody_waits_for_theirs() {
 }
 
 #[test]
-fn who_has_not_spoken_yet_closes_at_once() {
+fn a_shutdown_before_the_first_message_closes_at_once() {
     let mut peer = Peer::inbound(config(EXCC));
     shut_down(&mut peer, secs(10));
     assert_over(&mut peer, true);
 }
 
 #[test]
-fn what_is_queued_under_review_waits_for_its_outcome() {
+fn a_shutdown_during_a_review_waits_for_its_outcome() {
     let reviewed = || {
         let mut peer = Peer::inbound(config(EXCC).review_version(true));
         peer.receive(version(8)).unwrap();
@@ -307,7 +307,7 @@ fn what_is_queued_under_review_waits_for_its_outcome() {
 }
 
 #[test]
-fn on_decred_what_is_queued_on_the_version_waits_for_the_verack() {
+fn on_decred_a_shutdown_waits_for_the_verack() {
     let mut peer = Peer::outbound(config(DCR));
     peer.sent();
     peer.receive(version(12)).unwrap();
@@ -321,7 +321,7 @@ fn on_decred_what_is_queued_on_the_version_waits_for_the_verack() {
 }
 
 #[test]
-fn a_handshake_that_is_waited_for_has_no_more_time_than_any() {
+fn the_handshake_timeout_applies_during_a_shutdown() {
     let mut peer = Peer::inbound(config(DCR));
     peer.receive(version(12)).unwrap();
     peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -333,7 +333,7 @@ fn a_handshake_that_is_waited_for_has_no_more_time_than_any() {
 }
 
 #[test]
-fn a_close_ends_what_is_left_of_a_shutdown() {
+fn a_close_after_a_shutdown_ends_the_lingering() {
     let ends: [fn(&mut PeerState); 2] =
         [|peer| peer.close(Instant::ZERO), |peer| peer.shutdown(Instant::ZERO, Duration::ZERO)];
     for end in ends {
@@ -346,7 +346,7 @@ fn a_close_ends_what_is_left_of_a_shutdown() {
 }
 
 #[test]
-fn no_time_is_a_close() {
+fn a_shutdown_timeout_of_zero_is_a_close() {
     let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, Duration::ZERO);
@@ -359,7 +359,7 @@ fn no_time_is_a_close() {
 }
 
 #[test]
-fn all_the_time_there_is_can_be_given() {
+fn a_shutdown_timeout_may_be_the_maximum() {
     let mut peer = Peer::established(quiet(EXCC).write_timeout(None));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     shut_down(&mut peer, Duration::MAX);
@@ -371,7 +371,7 @@ fn all_the_time_there_is_can_be_given() {
 }
 
 #[test]
-fn at_the_end_of_time_it_is_due() {
+fn a_shutdown_at_the_maximum_instant_is_due() {
     let mut peer = Peer::established(quiet(EXCC).write_timeout(None));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.now = Instant::MAX;
@@ -382,7 +382,7 @@ fn at_the_end_of_time_it_is_due() {
 }
 
 #[test]
-fn called_again_it_sets_the_time_anew() {
+fn a_second_shutdown_sets_the_timeout_anew() {
     for (after, anew, left) in [(secs(1), secs(2), secs(2)), (secs(9), secs(100), secs(100))] {
         let mut peer = shutting_down();
         peer.advance(after);
@@ -396,7 +396,7 @@ fn called_again_it_sets_the_time_anew() {
 }
 
 #[test]
-fn it_can_be_cut_short() {
+fn a_close_ends_a_shutdown() {
     let by: [fn(&mut Peer); 2] =
         [|peer| shut_down(peer, Duration::ZERO), |peer| peer.state.close(peer.now)];
     for cut_short in by {
@@ -411,7 +411,7 @@ fn it_can_be_cut_short() {
 }
 
 #[test]
-fn what_is_over_stays_as_it_is() {
+fn a_shutdown_after_the_close_has_no_effect() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.eof();
     shut_down(&mut peer, secs(10));
@@ -428,7 +428,7 @@ fn what_is_over_stays_as_it_is() {
 }
 
 #[test]
-fn another_end_has_its_own_reason() {
+fn another_close_during_a_shutdown_has_its_own_reason() {
     type End = fn(&mut Peer);
     let ends: [(End, CloseReason); 5] = [
         (Peer::eof, CloseReason::RemoteClosed),
@@ -455,7 +455,7 @@ fn another_end_has_its_own_reason() {
 }
 
 #[test]
-fn garbage_is_told_as_such() {
+fn fatal_input_during_a_shutdown_has_its_own_reason() {
     let mut peer = shutting_down();
     let reason = peer.feed(&[b'\n'; 30]).unwrap_err();
     assert_eq!(decode_error(&reason), "PayloadTooLarge");
@@ -464,7 +464,7 @@ fn garbage_is_told_as_such() {
 }
 
 #[test]
-fn the_remote_is_heard_meanwhile() {
+fn input_is_handled_during_a_shutdown() {
     let mut peer = shutting_down();
     peer.receive(ping(7)).unwrap();
     assert!(peer.state.wants_read());
@@ -479,7 +479,7 @@ fn the_remote_is_heard_meanwhile() {
 }
 
 #[test]
-fn a_remote_that_pings_for_ever_does_not_keep_it_open() {
+fn pings_do_not_extend_a_shutdown() {
     let mut peer = shutting_down();
     for nonce in 0..99 {
         peer.receive(ping(nonce)).unwrap();
@@ -493,7 +493,7 @@ fn a_remote_that_pings_for_ever_does_not_keep_it_open() {
 }
 
 #[test]
-fn it_goes_by_its_name_in_a_log() {
+fn a_shutdown_has_a_name_in_logs() {
     let peer = shutting_down();
     let (timer, _) = peer.state.next_deadline().unwrap();
     assert_eq!(timer.to_string(), "shutdown");
@@ -501,7 +501,7 @@ fn it_goes_by_its_name_in_a_log() {
 }
 
 #[test]
-fn what_had_not_left_at_the_end_is_told_before_it() {
+fn messages_not_sent_at_the_close_are_reported_before_it() {
     let mut peer = Peer::established(config(EXCC));
     let ids: Vec<_> =
         (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
@@ -520,7 +520,7 @@ fn what_had_not_left_at_the_end_is_told_before_it() {
 }
 
 #[test]
-fn the_end_is_told_once_and_last() {
+fn closed_is_emitted_once_and_last() {
     let mut peer = Peer::established(config(EXCC));
     peer.receive(Message::GetAddr).unwrap();
     peer.state.close(peer.now);

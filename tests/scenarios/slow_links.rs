@@ -22,7 +22,7 @@ impl Line {
 
 /// The pong stands behind all of it, as those of the reference nodes do.
 #[test]
-fn a_pong_behind_twenty_long_messages_is_not_late() {
+fn a_pong_after_twenty_long_messages_is_in_time() {
     let config = config(EXCC).pong_timeout(Some(secs(20))).ping_interval(Some(secs(30)));
     let mut peer = Peer::established(config);
     let line = Line { bytes_per_second: 200_000 };
@@ -61,7 +61,7 @@ fn blocks(count: u32, script_len: usize) -> Vec<(Vec<u8>, InvVect)> {
 }
 
 #[test]
-fn forty_blocks_asked_for_at_once_may_take_longer_than_one() {
+fn forty_requested_blocks_may_take_longer_than_one() {
     let blocks = blocks(40, 1_200_000);
     let mut peer = Peer::established(config(EXCC));
     let vectors: Vec<_> = blocks.iter().map(|(_, vector)| *vector).collect();
@@ -80,7 +80,7 @@ fn forty_blocks_asked_for_at_once_may_take_longer_than_one() {
 }
 
 #[test]
-fn one_large_block_may_take_half_a_minute_and_more() {
+fn one_large_block_may_take_longer_than_the_stall_timeout() {
     for bytes_per_second in [43_000, 11_000, 10_240] {
         let [(bytes, vector)] = &blocks(1, 1_290_000)[..] else { unreachable!() };
         let mut peer = Peer::established(config(EXCC));
@@ -95,7 +95,7 @@ fn one_large_block_may_take_half_a_minute_and_more() {
 
 /// The same line, on which the block comes first and then nothing.
 #[test]
-fn a_line_that_falls_silent_after_a_long_message_is_cut_off() {
+fn a_remote_that_goes_silent_after_a_long_message_stalls() {
     let [(bytes, vector)] = &blocks(1, 1_000_000)[..] else { unreachable!() };
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetData([*vector, block(1)].into())).unwrap();

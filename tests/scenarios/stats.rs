@@ -15,7 +15,7 @@ fn traffic(stats: &Stats, command: Command) -> [u64; 4] {
 
 /// In the reference node the services are our own until the remote's come.
 #[test]
-fn nothing_is_told_of_a_remote_that_has_not_said_it() {
+fn facts_about_the_remote_are_absent_before_its_version() {
     let config = config(EXCC).services(Services::NODE_NETWORK).start_height(5);
     let stats = Peer::outbound(config).state.stats();
     assert_eq!((stats.remote_address, stats.direction), (remote(), Direction::Outbound));
@@ -29,7 +29,7 @@ fn nothing_is_told_of_a_remote_that_has_not_said_it() {
 }
 
 #[test]
-fn what_the_remote_says_of_itself_is_told() {
+fn facts_of_the_version_are_reported() {
     let mut peer = Peer::inbound(config(EXCC));
     let theirs = Version {
         services: Services::from_bits_retain(0x85),
@@ -49,7 +49,7 @@ fn what_the_remote_says_of_itself_is_told() {
 }
 
 #[test]
-fn what_the_remote_asks_for_is_told() {
+fn preferences_of_the_remote_are_reported() {
     let mut peer = Peer::established(config(EXCC));
     assert!(!peer.state.wants_headers());
     peer.receive(Message::SendHeaders).unwrap();
@@ -84,7 +84,7 @@ fn every_deadline_has_a_name() {
 }
 
 #[test]
-fn traffic_is_counted_by_command_and_in_all() {
+fn traffic_is_counted_by_command_and_in_total() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.receive(version(8)).unwrap();
     peer.receive(Message::VerAck).unwrap();
@@ -105,7 +105,7 @@ fn traffic_is_counted_by_command_and_in_all() {
 }
 
 #[test]
-fn the_last_times_are_those_of_whole_frames() {
+fn last_send_and_last_receive_count_whole_frames() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     let bytes = frame(EXCC, 8, Message::MemPool);
@@ -122,7 +122,7 @@ fn the_last_times_are_those_of_whole_frames() {
 }
 
 #[test]
-fn a_snapshot_outlives_the_end() {
+fn statistics_are_available_after_the_close() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     let before = peer.state.stats();

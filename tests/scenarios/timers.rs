@@ -175,7 +175,7 @@ fn feed_each_second(peer: &mut Peer, piece: u64, seconds: u64) {
 }
 
 #[test]
-fn silence_ends_with_the_timeout() {
+fn a_silent_remote_is_closed_after_the_timeout() {
     for owed in owed() {
         let mut peer = owed.armed();
         owed.closes_at(&mut peer, TIMEOUT);
@@ -183,7 +183,7 @@ fn silence_ends_with_the_timeout() {
 }
 
 #[test]
-fn what_is_paid_is_owed_no_more() {
+fn an_answer_in_the_grace_period_clears_its_deadline() {
     for owed in owed() {
         // In the last moment, between both steps of the judgement.
         let mut peer = owed.armed();
@@ -198,7 +198,7 @@ fn what_is_paid_is_owed_no_more() {
 /// At a tenth of the rate, each second puts the deadline off by a tenth of a second, until after
 /// 22 s it is at 22.2 s and nothing comes before: about `TIMEOUT / (1 - 1 / 10)`.
 #[test]
-fn a_dribble_is_cut_off_by_the_formula() {
+fn a_remote_at_a_tenth_of_the_rate_is_closed_at_the_computed_time() {
     for owed in owed() {
         let mut peer = owed.armed();
         // No more time than the timeout can be gained at once.
@@ -209,7 +209,7 @@ fn a_dribble_is_cut_off_by_the_formula() {
 }
 
 #[test]
-fn a_dribble_at_any_part_of_the_rate_is_cut_off_by_the_formula() {
+fn a_remote_at_any_fraction_of_the_rate_is_closed_at_the_computed_time() {
     for owed in owed() {
         for tenths in 1..=8 {
             let mut peer = owed.armed();
@@ -227,7 +227,7 @@ fn a_dribble_at_any_part_of_the_rate_is_cut_off_by_the_formula() {
 }
 
 #[test]
-fn a_byte_a_second_gains_nothing_to_speak_of() {
+fn a_byte_a_second_extends_a_deadline_by_milliseconds() {
     for owed in owed() {
         let mut peer = owed.armed();
         begin_long_message(&mut peer);
@@ -237,7 +237,7 @@ fn a_byte_a_second_gains_nothing_to_speak_of() {
 }
 
 #[test]
-fn a_line_that_keeps_the_rate_is_never_cut_off() {
+fn a_remote_at_the_full_rate_is_never_closed() {
     for owed in owed() {
         let mut peer = owed.armed();
         begin_long_message(&mut peer);
@@ -249,7 +249,7 @@ fn a_line_that_keeps_the_rate_is_never_cut_off() {
 }
 
 #[test]
-fn a_line_that_is_faster_than_the_rate_gains_no_more_than_the_timeout() {
+fn a_remote_above_the_rate_is_closed_one_timeout_after_its_last_byte() {
     for owed in owed() {
         let mut peer = owed.armed();
         begin_long_message(&mut peer);
@@ -261,7 +261,7 @@ fn a_line_that_is_faster_than_the_rate_gains_no_more_than_the_timeout() {
 
 /// 15 s for each `inv` of 1.8 MB, all of them before what is owed.
 #[test]
-fn a_queue_of_bulk_before_the_answer_is_progress() {
+fn bulk_messages_before_an_answer_extend_its_deadline() {
     let inv = frame(EXCC, 8, Message::Inv(vec![tx(1); 50_000].into()));
     for owed in owed() {
         // What answers a `getblocks` is an `inv`.
@@ -285,7 +285,7 @@ fn a_queue_of_bulk_before_the_answer_is_progress() {
 }
 
 #[test]
-fn the_time_in_which_the_application_holds_the_remote_back_is_added() {
+fn time_under_back_pressure_is_added_to_a_deadline() {
     const HELD: Duration = secs(1_000);
     for owed in owed() {
         let mut peer = (owed.armed)(no_deadlines().max_waiting_events(2, usize::MAX));
@@ -306,7 +306,7 @@ fn the_time_in_which_the_application_holds_the_remote_back_is_added() {
 }
 
 #[test]
-fn what_waits_in_the_socket_of_a_suspended_process_is_read_before_the_judgement() {
+fn an_answer_in_the_socket_of_a_suspended_process_is_in_time() {
     for owed in owed() {
         for suspended in [TIMEOUT, secs(21), secs(100_000)] {
             let mut peer = owed.armed();
@@ -321,7 +321,7 @@ fn what_waits_in_the_socket_of_a_suspended_process_is_read_before_the_judgement(
 }
 
 #[test]
-fn what_waits_in_the_socket_may_be_bulk_before_the_answer() {
+fn bulk_bytes_in_the_socket_of_a_suspended_process_extend_a_deadline() {
     for owed in owed() {
         let mut peer = owed.armed();
         peer.now = Instant::from_secs(1_000);
@@ -336,7 +336,7 @@ fn what_waits_in_the_socket_may_be_bulk_before_the_answer() {
 }
 
 #[test]
-fn where_nothing_waits_after_a_suspension_the_end_follows() {
+fn a_deadline_missed_during_a_suspension_closes_after_the_grace_period() {
     for owed in owed() {
         let mut peer = owed.armed();
         peer.now = Instant::from_secs(1_000);
@@ -352,7 +352,7 @@ fn where_nothing_waits_after_a_suspension_the_end_follows() {
 
 /// A driver that reads first, as it should, is not judged in two steps for what it has read.
 #[test]
-fn bytes_that_are_read_late_count_from_when_they_are_read() {
+fn late_bytes_extend_a_deadline_from_the_time_of_the_read() {
     for owed in owed() {
         let mut peer = owed.armed();
         peer.now = Instant::from_secs(1_000);
@@ -364,7 +364,7 @@ fn bytes_that_are_read_late_count_from_when_they_are_read() {
 }
 
 #[test]
-fn the_rate_can_be_configured() {
+fn the_read_rate_can_be_configured() {
     for owed in owed() {
         let mut peer = (owed.armed)(no_deadlines().read_rate(100));
         begin_long_message(&mut peer);
@@ -381,7 +381,7 @@ fn the_rate_can_be_configured() {
 }
 
 #[test]
-fn a_handshake_has_its_time_and_no_more() {
+fn the_handshake_deadline_is_never_extended() {
     let armed = || Peer::inbound(no_deadlines().handshake_timeout(TIMEOUT));
     let end = Instant::ZERO + TIMEOUT + GRACE;
     let closes = |mut peer: Peer| {
@@ -421,7 +421,7 @@ fn a_handshake_has_its_time_and_no_more() {
 
 /// Two deadlines that pass at once are both judged in two steps.
 #[test]
-fn deadlines_that_pass_together_are_judged_together() {
+fn deadlines_that_expire_together_are_judged_in_two_steps() {
     let config = no_deadlines().idle_timeout(Some(TIMEOUT)).pong_timeout(Some(TIMEOUT));
     let mut peer = Peer::established(config);
     peer.state.ping(peer.now).unwrap();
@@ -433,7 +433,7 @@ fn deadlines_that_pass_together_are_judged_together() {
 }
 
 #[test]
-fn a_remote_that_pinged_all_the_while_is_not_idle_when_the_process_wakes() {
+fn pings_in_the_socket_of_a_suspended_process_reset_the_idle_deadline() {
     let mut peer = Peer::established(no_deadlines().idle_timeout(Some(secs(1))));
     for nonce in 0..10 {
         peer.advance(millis(100));
@@ -452,7 +452,7 @@ fn a_remote_that_pinged_all_the_while_is_not_idle_when_the_process_wakes() {
 }
 
 #[test]
-fn pings_of_the_application_do_not_put_off_the_pong_of_the_first() {
+fn later_pings_do_not_move_the_pong_deadline() {
     let mut peer = Peer::established(no_deadlines().pong_timeout(Some(secs(5))));
     peer.state.ping(peer.now).unwrap();
     peer.sent();
@@ -466,7 +466,7 @@ fn pings_of_the_application_do_not_put_off_the_pong_of_the_first() {
 
 /// All that was sent, and the end.
 #[test]
-fn a_close_in_the_second_step_comes_once() {
+fn an_expired_deadline_closes_once() {
     let mut peer = Peer::established(no_deadlines().idle_timeout(Some(TIMEOUT)));
     peer.advance_until_closed(secs(1_000));
     for _ in 0..3 {
@@ -478,7 +478,7 @@ fn a_close_in_the_second_step_comes_once() {
 }
 
 #[test]
-fn a_long_message_that_dribbles_ends_with_the_idle_timeout() {
+fn a_message_at_a_tenth_of_the_rate_ends_with_the_idle_timeout() {
     let mut peer = Peer::established(config(EXCC));
     let bytes = frame(EXCC, 8, inv((0..50_000).map(tx)));
     // A tenth of the rate that is asked for, so that it has a ninth more than its time.
@@ -495,7 +495,7 @@ fn a_long_message_that_dribbles_ends_with_the_idle_timeout() {
 }
 
 #[test]
-fn time_that_goes_backwards_stands_still() {
+fn a_clock_that_goes_backwards_stands_still() {
     let mut peer = Peer::established(config(EXCC).ping_interval(None));
     peer.advance(secs(100));
     peer.receive(Message::GetAddr).unwrap();
@@ -507,7 +507,7 @@ fn time_that_goes_backwards_stands_still() {
 }
 
 #[test]
-fn a_timeout_before_its_time_does_nothing() {
+fn an_early_handle_timeout_has_no_effect() {
     let mut peer = Peer::established(config(EXCC));
     let before = (peer.state.poll_timeout(), peer.state.stats());
     peer.state.handle_timeout(Instant::from_secs(106));
@@ -517,7 +517,7 @@ fn a_timeout_before_its_time_does_nothing() {
 }
 
 #[test]
-fn all_that_fell_due_in_a_long_sleep_is_done_at_once() {
+fn all_deadlines_of_a_long_sleep_are_handled_at_once() {
     let mut peer = Peer::established(config(EXCC));
     _ = peer.state.announce(peer.now, tx(1), Relay::Trickle);
     peer.now = Instant::from_secs(1_000_000);
@@ -530,7 +530,7 @@ fn all_that_fell_due_in_a_long_sleep_is_done_at_once() {
 
 /// There is no time after it in which a judgement could be made.
 #[test]
-fn nothing_is_due_after_the_end_of_time() {
+fn no_deadline_is_set_beyond_the_maximum_instant() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.handle_timeout(Instant::MAX);
     assert_eq!(peer.state.close_reason(), None);

@@ -28,7 +28,7 @@ fn a_receipt_follows_the_last_byte() {
 }
 
 #[test]
-fn partial_writes_of_any_size_lose_nothing() {
+fn partial_writes_of_any_size_lose_no_bytes() {
     let inv = Message::Inv((0..300).map(tx).collect());
     let expected = [frame(EXCC, 8, Message::GetAddr), frame(EXCC, 8, inv.clone())].concat();
     for size in [1, 7, 24, 25, 1_000] {
@@ -57,7 +57,7 @@ fn advancing_beyond_the_end_stops_there() {
 }
 
 #[test]
-fn shared_frames_are_the_bytes_that_would_be_written() {
+fn a_frame_batch_has_the_bytes_of_the_queue() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.send(peer.now, Message::Inv((0..300).map(tx).collect())).unwrap();
@@ -113,7 +113,7 @@ fn assert_closes_at(peer: &mut Peer, at: Duration) {
 }
 
 #[test]
-fn a_remote_that_takes_nothing_has_the_timeout() {
+fn a_remote_that_reads_no_byte_is_closed_after_the_timeout() {
     assert_closes_at(&mut offering(quiet(EXCC)), TIMEOUT);
     // However small or large what is offered, and by which call it was queued.
     let encoded = EncodedMessage::new(&EXCC, 8, &bulk()).unwrap();
@@ -129,7 +129,7 @@ fn a_remote_that_takes_nothing_has_the_timeout() {
 }
 
 #[test]
-fn the_time_begins_with_the_first_try_to_write() {
+fn the_write_timeout_starts_with_the_first_try_to_write() {
     let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.advance_until_closed(secs(1_000));
@@ -141,7 +141,7 @@ fn the_time_begins_with_the_first_try_to_write() {
 }
 
 #[test]
-fn an_empty_queue_ends_the_time_and_the_next_message_begins_it_anew() {
+fn an_empty_queue_clears_the_write_deadline() {
     let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..10 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -155,7 +155,7 @@ fn an_empty_queue_ends_the_time_and_the_next_message_begins_it_anew() {
 
 /// At a tenth of the rate the deadline is at 22.2 s after 22 s, and nothing is taken before.
 #[test]
-fn a_slow_reader_is_given_up_by_the_formula() {
+fn a_reader_below_the_rate_is_closed_at_the_computed_time() {
     let mut peer = offering(quiet(EXCC));
     take_each(&mut peer, secs(1), RATE / 10, 1_000);
     assert_closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
@@ -172,7 +172,7 @@ fn a_slow_reader_is_given_up_by_the_formula() {
 }
 
 #[test]
-fn a_reader_that_keeps_the_rate_is_never_given_up() {
+fn a_reader_at_the_full_rate_is_never_closed() {
     let mut peer = offering(quiet(EXCC));
     take_each(&mut peer, secs(1), RATE, 300);
     assert_eq!(peer.state.close_reason(), None);
@@ -183,7 +183,7 @@ fn a_reader_that_keeps_the_rate_is_never_given_up() {
 
 /// Each frame leaves in less than the timeout, and 4 MiB of them would take years.
 #[test]
-fn small_frames_that_trickle_out_are_no_progress() {
+fn small_frames_below_the_rate_do_not_reset_the_write_deadline() {
     let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..1_000 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -194,7 +194,7 @@ fn small_frames_that_trickle_out_are_no_progress() {
 }
 
 #[test]
-fn a_queue_that_is_never_empty_has_one_deadline() {
+fn a_queue_that_is_never_empty_has_one_write_deadline() {
     let mut peer = Peer::established(quiet(EXCC));
     while peer.state.close_reason().is_none() {
         // One frame more than is taken.
@@ -207,7 +207,7 @@ fn a_queue_that_is_never_empty_has_one_deadline() {
 }
 
 #[test]
-fn the_rate_and_the_timeout_can_be_configured() {
+fn the_write_rate_and_the_write_timeout_can_be_configured() {
     let mut peer = offering(quiet(EXCC).write_rate(100));
     take_each(&mut peer, secs(1), 100, 100);
     assert_closes_at(&mut peer, secs(100) + TIMEOUT);
@@ -219,7 +219,7 @@ fn the_rate_and_the_timeout_can_be_configured() {
 }
 
 #[test]
-fn what_the_remote_sends_is_no_progress_of_what_it_takes() {
+fn received_messages_do_not_extend_the_write_deadline() {
     let mut peer = offering(quiet(EXCC));
     for nonce in 0..20 {
         peer.receive(Message::Pong(excc_peer::wire::Pong { nonce })).unwrap();
@@ -230,7 +230,7 @@ fn what_the_remote_sends_is_no_progress_of_what_it_takes() {
 }
 
 #[test]
-fn an_application_that_takes_no_events_gives_no_time() {
+fn back_pressure_does_not_stop_the_write_deadline() {
     let mut peer = offering(quiet(EXCC).max_waiting_events(2, usize::MAX));
     peer.feed(&frame(EXCC, 8, Message::MemPool).repeat(2)).unwrap();
     assert!(!peer.state.wants_read());
@@ -238,7 +238,7 @@ fn an_application_that_takes_no_events_gives_no_time() {
 }
 
 #[test]
-fn room_that_waited_for_a_suspended_process_is_used_before_the_judgement() {
+fn a_write_after_a_suspension_extends_the_write_deadline() {
     let mut peer = offering(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
@@ -261,7 +261,7 @@ fn room_that_waited_for_a_suspended_process_is_used_before_the_judgement() {
 
 /// A driver reads the clock before a write that may block, and other calls have come meanwhile.
 #[test]
-fn a_write_that_took_long_counts_from_before_it() {
+fn a_blocking_write_counts_from_its_start() {
     let mut peer = Peer::established(quiet(EXCC));
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.state.send(peer.now, bulk()).unwrap();
@@ -280,7 +280,7 @@ fn a_write_that_took_long_counts_from_before_it() {
 
 /// Nor can a driver that mixes its clocks up make time run backwards.
 #[test]
-fn a_write_never_counts_before_the_one_before_it() {
+fn a_write_never_counts_before_an_earlier_one() {
     let mut peer = Peer::established(quiet(EXCC));
     peer.advance_until_closed(secs(5));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -291,7 +291,7 @@ fn a_write_never_counts_before_the_one_before_it() {
 }
 
 #[test]
-fn the_write_timeout_can_be_switched_off() {
+fn the_write_timeout_can_be_disabled() {
     let mut peer = Peer::established(config(EXCC).ping_interval(None).write_timeout(None));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.transmit(1);
@@ -299,7 +299,7 @@ fn the_write_timeout_can_be_switched_off() {
 }
 
 #[test]
-fn nothing_to_write_is_no_stall() {
+fn an_empty_queue_has_no_write_deadline() {
     let mut peer = Peer::established(config(EXCC).ping_interval(None));
     peer.transmit(usize::MAX);
     peer.state.send(peer.now, Message::GetAddr).unwrap();
@@ -309,7 +309,7 @@ fn nothing_to_write_is_no_stall() {
 }
 
 #[test]
-fn a_remote_that_reads_a_byte_a_second_stalls() {
+fn a_remote_that_reads_a_byte_a_second_is_closed() {
     let mut peer = Peer::established(quiet(EXCC));
     let message = Message::Tx(paying(EXCC.chain(), 1_000_000));
     peer.state.send(peer.now, message).unwrap();

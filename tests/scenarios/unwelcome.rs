@@ -68,7 +68,7 @@ fn assert_welcome(peer: &mut Peer, message: Message) {
 /// Never send: anything with a protocol version above the negotiated one. On Decred, among these:
 /// `addr` at version 12 and `addrv2` below.
 #[test]
-fn what_the_version_in_force_lacks() {
+fn messages_that_the_negotiated_version_lacks_are_returned() {
     for network in [EXCC, DCR] {
         let chain = network.chain();
         for number in versions(network) {
@@ -94,7 +94,7 @@ fn what_the_version_in_force_lacks() {
 /// Never send: `reject`. Decred has none. Exchangecoin's nodes have one up to version 8 and pass
 /// over it, so that it is harmless there.
 #[test]
-fn a_reject() {
+fn a_reject_is_harmless_on_exchangecoin_and_missing_on_decred() {
     let reject = |command: &str| Reject {
         command: command.into(),
         code: RejectCode::DUST,
@@ -111,7 +111,7 @@ fn a_reject() {
 
 /// Never send: requests for the filters of version 1, for which nodes disconnect.
 #[test]
-fn requests_for_filters_that_are_gone() {
+fn requests_for_filters_of_version_1_are_returned() {
     let requests = [Command::GetCFilter, Command::GetCFHeaders, Command::GetCFTypes];
     for network in [EXCC, DCR] {
         for number in versions(network).filter(|&number| number >= 6) {
@@ -125,7 +125,7 @@ fn requests_for_filters_that_are_gone() {
 
 /// Never send: an `inv`, `getdata` or `addr` of nothing, for which nodes ban.
 #[test]
-fn lists_of_nothing() {
+fn empty_lists_are_returned() {
     for network in [EXCC, DCR] {
         for number in versions(network) {
             let mut peer = peer_at(network, number);
@@ -146,7 +146,7 @@ fn lists_of_nothing() {
 /// Never send: types in a `getdata` that are not served. As the last vector one hangs the reader
 /// of Exchangecoin's node for ever.
 #[test]
-fn types_that_nobody_serves() {
+fn getdata_of_a_type_that_nodes_do_not_serve_is_returned() {
     for network in [EXCC, DCR] {
         for number in versions(network) {
             let mut peer = peer_at(network, number);
@@ -170,7 +170,7 @@ fn types_that_nobody_serves() {
 /// Never send, on Decred: `getminings` and `miningstate`, at any version that can be negotiated.
 /// On Exchangecoin both are harmless, as often as they are sent.
 #[test]
-fn the_mining_state_of_old_versions() {
+fn getminings_and_miningstate_are_returned_on_decred() {
     let state = Message::MiningState(MiningState {
         version: 1,
         height: 1,
@@ -194,7 +194,7 @@ fn the_mining_state_of_old_versions() {
 /// Never send, on Decred: a second `getinitstate` or `initstate`. The first of each is fine.
 /// Exchangecoin's nodes ignore a second one.
 #[test]
-fn a_second_initial_state() {
+fn a_second_getinitstate_or_initstate_is_returned_on_decred() {
     let messages = || [Message::from(GetInitState::default()), Message::from(InitState::default())];
     for number in versions(DCR) {
         let mut peer = peer_at(DCR, number);
@@ -223,7 +223,7 @@ fn assert_unwelcome_again(peer: &mut Peer, message: &Message) {
 
 /// What was not queued does not count as sent.
 #[test]
-fn an_initial_state_that_was_given_back_may_be_sent_later() {
+fn a_getinitstate_that_was_not_queued_may_be_sent_later() {
     let mut peer = Peer::established(quiet(DCR).max_queued_bytes(200));
     let filler = Message::Inv([tx(1)].into());
     peer.state.send(peer.now, filler.clone()).unwrap();
@@ -235,7 +235,7 @@ fn an_initial_state_that_was_given_back_may_be_sent_later() {
 
 /// Pacing: `mempool` costs 33 points of a score that halves each minute, and above 100 nodes ban.
 #[test]
-fn more_mempools_than_nodes_put_up_with() {
+fn mempools_above_the_ban_score_are_returned() {
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(quiet(network));
         for _ in 0..3 {
@@ -263,7 +263,7 @@ fn more_mempools_than_nodes_put_up_with() {
 /// Decred's nodes ban for an address in `addrv2` whose type does not fit its form: an IPv4
 /// address written as one of IPv6.
 #[test]
-fn an_address_of_the_wrong_form() {
+fn an_ipv4_mapped_address_is_sent_in_canonical_form() {
     let mapped = HostAddress::from("::ffff:203.0.113.9".parse::<std::net::IpAddr>().unwrap());
     let address =
         NetAddressV2 { timestamp: 1, services: Services::empty(), addr: mapped, port: 9_108 };

@@ -23,7 +23,7 @@ fn opening(peer: &mut Peer) -> Version {
 }
 
 #[test]
-fn our_version_says_what_is_configured() {
+fn our_version_has_the_configured_fields() {
     let services = Services::NODE_NETWORK | Services::NODE_CF;
     let config = config(EXCC).services(services).start_height(1234).relay(false);
     let ours = answer(config.user_agent("exccd", "2.7.6").user_agent_comment("pre"));
@@ -43,20 +43,20 @@ fn our_version_says_what_is_configured() {
 }
 
 #[test]
-fn an_outbound_version_does_not_know_what_the_remote_offers() {
+fn an_outbound_version_has_no_services_of_the_remote() {
     let ours = opening(&mut Peer::outbound(config(EXCC)));
     assert_eq!(ours.receiver, PeerAddress::new(Services::empty(), remote()));
 }
 
 #[test]
-fn the_height_can_be_raised_for_later_connections() {
+fn the_start_height_can_be_raised_for_later_connections() {
     let config = config(EXCC).start_height(1).build().unwrap().with_start_height(2);
     let mut peer = Peer::with_config(config, excc_peer::Direction::Outbound, 1);
     assert_eq!(opening(&mut peer).start_height, 2);
 }
 
 #[test]
-fn the_address_of_our_proxy_is_hidden_from_remotes_behind_it() {
+fn the_address_of_a_proxy_is_hidden() {
     let proxy = |ip: IpAddr| config(EXCC).address_hiding(AddressHiding::Proxy(ip));
     let ours = opening(&mut Peer::outbound(proxy(remote().ip())));
     assert_eq!(ours.receiver, PeerAddress::new(Services::empty(), "0.0.0.0:0".parse().unwrap()));
@@ -76,7 +76,7 @@ fn a_hidden_address_keeps_its_services() {
 
 /// The reference nodes drop it without a word and advertise the prefix alone.
 #[test]
-fn a_user_agent_that_is_too_long_is_an_error_of_configuration() {
+fn a_user_agent_that_is_too_long_is_a_configuration_error() {
     let error = config(EXCC).user_agent("n".repeat(300), "1").build().unwrap_err();
     assert!(matches!(error, ConfigError::UserAgent { kind: ErrorKind::UserAgentTooLong(_), .. }));
 }
@@ -92,7 +92,7 @@ fn judged(network: Network, payload: &[u8]) -> Result<(), CloseReason> {
 }
 
 #[test]
-fn a_version_may_end_after_any_of_its_later_fields() {
+fn a_version_may_end_after_any_optional_field() {
     let whole = whole();
     let agent_end = 80 + 1 + "/remote:1/".len();
     let allowed = [46, 72, 80, agent_end, agent_end + 4, agent_end + 5];
@@ -111,7 +111,7 @@ fn a_version_may_end_after_any_of_its_later_fields() {
 }
 
 #[test]
-fn fields_that_are_left_out_have_their_defaults() {
+fn missing_fields_have_their_defaults() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.feed(&raw_frame(EXCC, b"version", &whole()[..46])).unwrap();
     let Some(Event::VersionReceived(version)) = peer.state.poll_event() else { panic!() };
@@ -120,7 +120,7 @@ fn fields_that_are_left_out_have_their_defaults() {
 }
 
 #[test]
-fn user_agents_are_bounded_and_printable() {
+fn user_agents_are_limited_and_printable() {
     let with_agent = |len_prefix: &[u8], agent: &[u8]| {
         let mut payload = whole()[..80].to_vec();
         payload.extend_from_slice(len_prefix);
@@ -137,7 +137,7 @@ fn user_agents_are_bounded_and_printable() {
 }
 
 #[test]
-fn bytes_after_a_version_are_passed_over_or_refused_as_on_the_chain() {
+fn bytes_after_a_version_are_ignored_on_exchangecoin_and_refused_on_decred() {
     let mut payload = whole();
     payload.extend_from_slice(&[1, 2, 3]);
     assert_eq!(judged(EXCC, &payload), Ok(()));
@@ -145,7 +145,7 @@ fn bytes_after_a_version_are_passed_over_or_refused_as_on_the_chain() {
 }
 
 #[test]
-fn a_clock_that_decred_cannot_represent_is_refused_there() {
+fn a_timestamp_out_of_range_is_refused_on_decred() {
     let mut payload = whole();
     payload[12..20].copy_from_slice(&i64::MAX.to_le_bytes());
     assert_eq!(judged(EXCC, &payload), Ok(()));
@@ -153,7 +153,7 @@ fn a_clock_that_decred_cannot_represent_is_refused_there() {
 }
 
 #[test]
-fn a_version_larger_than_any_can_be_is_refused_by_its_header() {
+fn a_version_above_its_maximum_length_is_refused_at_its_header() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.feed(&raw_header(EXCC, b"version", 358, [0; 4])).unwrap();
     let mut peer = Peer::inbound(config(EXCC));
