@@ -18,7 +18,7 @@ fn send_request(peer: &mut Peer, request: impl Into<Message>) {
     peer.events();
 }
 
-/// Whether a message that comes is marked as asked for.
+/// Receives a message, and returns whether its event is solicited.
 #[track_caller]
 fn is_solicited(peer: &mut Peer, message: impl Into<Message>) -> bool {
     peer.receive(message).expect("acceptable");
@@ -26,7 +26,7 @@ fn is_solicited(peer: &mut Peer, message: impl Into<Message>) -> bool {
         Event::Message { solicited, .. } => Some(solicited),
         _ => None,
     });
-    solicited.expect("a message has come")
+    solicited.expect("a message is emitted")
 }
 
 #[test]
@@ -34,13 +34,13 @@ fn an_object_is_solicited_once_for_each_outstanding_vector() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
             let mut peer = peer(network);
-            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: not asked for");
+            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: not requested");
             send_request(&mut peer, getdata([vector, tx(1)]));
             assert!(is_solicited(&mut peer, object.clone()), "{vector}");
             assert!(!is_solicited(&mut peer, object.clone()), "{vector}: a second time");
-            // Something else of the same kind was asked for.
+            // Another vector of the same type is outstanding.
             send_request(&mut peer, getdata([InvVect::new(vector.kind(), hash(9))]));
-            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: another one");
+            assert!(!is_solicited(&mut peer, object.clone()), "{vector}: another vector");
         }
     }
 }
@@ -76,15 +76,15 @@ fn a_notfound_is_solicited_if_any_of_its_vectors_is_outstanding() {
 fn a_repeated_getdata_may_be_answered_twice() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
-            // No message of that kind is accepted that nobody asked for.
+            // Every unsolicited message of the command is refused.
             let mut peer = Peer::established(
                 quiet(network).max_unsolicited(object.command(), 0).known_inventory(0, secs(1)),
             );
             send_request(&mut peer, getdata([vector]));
             send_request(&mut peer, getdata([vector]));
             assert!(is_solicited(&mut peer, object.clone()));
-            assert!(!is_solicited(&mut peer, object.clone()), "it is there already");
-            assert!(peer.receive(object).is_err(), "twice is enough");
+            assert!(!is_solicited(&mut peer, object.clone()), "answered already");
+            assert!(peer.receive(object).is_err(), "answered twice");
         }
     }
 }
@@ -94,7 +94,7 @@ fn header_after(chain: Chain, prev_block: Hash) -> BlockHeader {
 }
 
 fn headers(chain: Chain, headers: &[BlockHeader]) -> Message {
-    Message::Headers(Headers::new(chain, headers).expect("of the chain"))
+    Message::Headers(Headers::new(chain, headers).expect("headers of the chain"))
 }
 
 fn get_headers(locator: impl Into<List<Hash>>, stop: Hash) -> Message {
@@ -114,17 +114,17 @@ fn headers_are_solicited_if_they_continue_a_locator() {
             ("none", headers(chain, &[])),
             ("the stop hash", headers(chain, std::slice::from_ref(&stop))),
         ];
-        for (what, answer) in answers {
+        for (case, answer) in answers {
             let mut peer = peer(network);
-            assert!(!is_solicited(&mut peer, answer.clone()), "{what}: before it is asked for");
+            assert!(!is_solicited(&mut peer, answer.clone()), "{case}: before the request");
             send_request(&mut peer, get_headers([hash(1), hash(2), hash(3)], stop.block_hash()));
-            assert!(is_solicited(&mut peer, answer.clone()), "{what}");
-            assert!(!is_solicited(&mut peer, answer), "{what}: a second time");
+            assert!(is_solicited(&mut peer, answer.clone()), "{case}");
+            assert!(!is_solicited(&mut peer, answer), "{case}: a second time");
         }
     }
 }
 
-/// What hung a client: it took the announcement for the last answer.
+/// A client that takes the announcement for the last answer never completes its synchronisation.
 #[test]
 fn an_announced_block_does_not_answer_a_getheaders() {
     for network in [EXCC, DCR] {
@@ -135,7 +135,7 @@ fn an_announced_block_does_not_answer_a_getheaders() {
         peer.advance(secs(20));
         let announcement = headers(chain, &[header_after(chain, hash(500))]);
         assert!(!is_solicited(&mut peer, announcement));
-        // It answers nothing, so that the answer is still due.
+        // The announcement leaves the request outstanding and its deadline in place.
         let (timer, left) = peer.due_in().unwrap();
         assert_eq!(timer, excc_peer::Timer::Stall);
         assert!(left < secs(11));
@@ -151,7 +151,7 @@ fn headers_before_their_request_is_lent_leave_it_outstanding() {
     let chain = EXCC.chain();
     let mut peer = peer(EXCC);
     peer.state.send(peer.now, get_headers([hash(1)], Hash::ZERO)).unwrap();
-    // At the tip it looks like an answer, but nothing was asked yet.
+    // The headers continue the locator, but the request is not lent yet.
     let next = headers(chain, &[header_after(chain, hash(1))]);
     assert!(!is_solicited(&mut peer, next.clone()));
     peer.sent();
@@ -176,7 +176,7 @@ fn mining_state() -> MiningState {
     MiningState { version: 1, height: 1, block_hashes: List::new(), vote_hashes: List::new() }
 }
 
-/// Requests whose answers bear nothing that names the request.
+/// Requests that are matched by command only, with an answer each.
 fn by_command(network: Network) -> Vec<(Message, Message)> {
     let inv = |vectors: &[InvVect]| Message::Inv(vectors.iter().copied().collect());
     let address = NetAddress::new(1, PeerAddress::new(Services::empty(), remote()));
@@ -208,12 +208,12 @@ fn other_answers_are_solicited_once_for_each_request() {
         for (request, answer) in by_command(network) {
             let command = request.command();
             let mut peer = peer(network);
-            assert!(!is_solicited(&mut peer, answer.clone()), "{command}: not asked for");
+            assert!(!is_solicited(&mut peer, answer.clone()), "{command}: not requested");
             send_request(&mut peer, request.clone());
             send_request(&mut peer, request);
             assert!(is_solicited(&mut peer, answer.clone()), "{command}");
-            assert!(is_solicited(&mut peer, answer.clone()), "{command}: asked for twice");
-            assert!(!is_solicited(&mut peer, answer), "{command}: one more");
+            assert!(is_solicited(&mut peer, answer.clone()), "{command}: requested twice");
+            assert!(!is_solicited(&mut peer, answer), "{command}: a third time");
         }
     }
 }

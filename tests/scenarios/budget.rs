@@ -5,16 +5,16 @@ use excc_peer::{Blame, Budget, CloseReason, Event, Timer};
 
 use crate::common::*;
 
-/// The numbers of the pings that exceed a budget, of those that come at these times.
+/// Receives a ping at each of these times. Returns the numbers of those over budget.
 fn over_budget(budget: Budget, seconds: &[u64]) -> Vec<u64> {
-    let config = config(EXCC).idle_timeout(None).ping_interval(None);
+    let config = quiet(EXCC);
     let mut peer = Peer::established(config.budget(Command::Ping, budget));
     let mut over = Vec::new();
     for (nonce, &second) in (0..).zip(seconds) {
         peer.advance(secs(second) - (peer.now - excc_peer::Instant::ZERO));
         peer.receive(ping(nonce)).unwrap();
         let events = peer.events();
-        // The message comes all the same, after the event.
+        // The message is emitted too, after `OverBudget`.
         assert_eq!(events.last(), Some(&unsolicited(ping(nonce))));
         if events[0] == (Event::OverBudget { command: Command::Ping }) {
             over.push(nonce);
@@ -35,7 +35,7 @@ fn a_budget_allows_its_burst_and_then_its_rate() {
     let three_in_thirty_seconds = Budget::messages(3, secs(30));
     assert_eq!(over_budget(three_in_thirty_seconds, &[0, 0, 0]), []);
     assert_eq!(over_budget(three_in_thirty_seconds, &[0, 0, 0, 0, 9, 10, 10]), [3, 4, 6]);
-    // What exceeds it costs nothing, and a silence gives no more than the burst.
+    // Messages over budget use no allowance, and a pause restores at most the burst.
     let times = [0, 0, 0, 0, 0, 0, 10, 20, 30, 1_000, 1_000, 1_000, 1_000];
     assert_eq!(over_budget(three_in_thirty_seconds, &times), [3, 4, 5, 12]);
 }
@@ -84,7 +84,7 @@ fn a_budget_can_close_the_peer() {
     peer.receive(Message::MemPool).unwrap();
     let reason = CloseReason::OverBudget { command: Command::MemPool };
     assert_eq!(peer.receive(Message::MemPool), Err(reason.clone()));
-    // What exceeded it is counted and not handed on.
+    // The message over budget is counted and not emitted.
     let events = peer.events();
     assert_eq!(events[..2], [unsolicited(Message::MemPool), unsolicited(Message::MemPool)]);
     assert_eq!(events[2..], [Event::Closed(reason.clone())]);
@@ -118,7 +118,6 @@ fn a_message_over_budget_is_handled_like_any_other() {
     assert_eq!(idle, Some((Timer::Idle, peer.now + secs(120))));
 }
 
-/// The events of a budget count towards what may wait.
 #[test]
 fn over_budget_events_count_towards_the_event_limit() {
     let budget = Budget::messages(1, secs(1_000));

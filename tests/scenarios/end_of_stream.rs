@@ -21,7 +21,7 @@ fn an_end_before_the_first_byte_closes() {
     assert_eq!(peer.closed(), CloseReason::RemoteClosed);
 }
 
-/// A node that bans us closes after the header of its `version`, or with a reset.
+/// A node that bans a peer closes inside its own `version` (`docs/protocol.md`, 12.1).
 #[test]
 fn a_version_that_ends_early_is_cut_and_no_violation() {
     let bytes = frame(EXCC, 8, version(8));
@@ -71,7 +71,7 @@ fn a_frame_that_ends_early_is_cut_at_any_length() {
             assert_eq!((cut.received, cut.needed), (received, needed));
             assert_eq!(cut.command, (len >= 24).then_some(*command));
         }
-        // A whole frame is no cut one, and neither is none.
+        // After a whole frame the stream is not cut.
         let mut peer = Peer::established(config(*network));
         peer.feed(bytes).unwrap();
         peer.eof();
@@ -92,7 +92,7 @@ fn frames_under_back_pressure_are_emitted_before_the_end() {
     assert!(!peer.state.wants_read());
     let mut seen = peer.messages();
     while peer.state.can_resume() {
-        assert!(!peer.state.wants_read(), "there is nothing more to be read");
+        assert!(!peer.state.wants_read(), "the stream has ended");
         let resumed = peer.resume();
         assert_eq!(resumed.is_err(), peer.state.close_reason().is_some());
         let is_end = resumed.is_err();

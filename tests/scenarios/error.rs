@@ -7,12 +7,12 @@ use excc_peer::{Blame, Budget, Chain, CloseReason, Network, Overflow, SendErrorK
 
 use crate::common::*;
 
-/// Whether the nodes of Exchangecoin and of Decred ban for it.
+/// Whether the nodes of Exchangecoin and of Decred ban for a reason.
 const BY_NONE: [bool; 2] = [false; 2];
 const BY_DECRED: [bool; 2] = [false, true];
 const BY_BOTH: [bool; 2] = [true; 2];
 
-/// The reason for which an established peer refuses bytes.
+/// The reason for which an established peer refuses `bytes`.
 fn refused(network: Network, bytes: &[u8]) -> CloseReason {
     let peer = config(network).trailing_bytes(excc_peer::wire::TrailingBytes::Reject);
     Peer::established(peer).feed(bytes).unwrap_err()
@@ -25,8 +25,8 @@ fn cut(bytes: &[u8]) -> CloseReason {
     peer.closed()
 }
 
-/// Every reason there is, who is to blame for it, and who bans for it.
-fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
+/// Every close reason, its blame, and whether each chain's nodes ban for it.
+pub(super) fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
     let encode = {
         let request = excc_peer::wire::GetCFsV2 { start_hash: hash(1), end_hash: hash(2) };
         EncodedMessage::new(&EXCC, 9, &Message::GetCFsV2(request)).unwrap_err()
@@ -51,7 +51,7 @@ fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
         refused(EXCC, &raw_frame(EXCC, b"addrv2", &[])),
     ];
     let misbehaviour = [
-        // A payload that is complete and too short.
+        // A complete payload that is too short.
         refused(EXCC, &raw_frame(EXCC, b"ping", &[0; 7])),
         CloseReason::NotVersion(Command::Ping),
         CloseReason::NotVerAck(Command::Ping),
@@ -95,7 +95,7 @@ fn each_close_reason_has_its_blame_and_its_verdict_by_chain() {
     for (reason, blame, banned) in reasons() {
         let judged = [Chain::Exchangecoin, Chain::Decred].map(|chain| reason.is_violation(chain));
         assert_eq!((reason.blame(), judged), (blame, banned), "{reason}");
-        // Nobody is banned for what is not the remote's fault.
+        // Only misbehaviour is a violation.
         assert!(!judged[0] || blame == Blame::Misbehaviour, "{reason}");
     }
 }
@@ -107,17 +107,16 @@ fn each_blame_has_a_name() {
     assert_eq!(names, ["local", "misbehaviour", "unsuitable", "network"]);
 }
 
-/// The reasons that only come up in company of a peer.
 #[test]
 fn close_reasons_have_the_exceeded_limit() {
     let mut peer = Peer::established(config(EXCC).max_queued_bytes(200).overflow(Overflow::Close));
-    _ = peer.state.send(peer.now, Message::Inv((0..9).map(tx).collect())).unwrap_err();
+    _ = peer.state.send(peer.now, inv((0..9).map(tx))).unwrap_err();
     assert!(matches!(peer.closed(), CloseReason::OutputOverflow { .. }));
 
     let budget = Budget::bytes(100, secs(1)).close();
     let mut peer = Peer::established(config(EXCC).budget(Command::Inv, budget));
     let over = CloseReason::OverBudget { command: Command::Inv };
-    assert_eq!(peer.receive(Message::Inv((0..9).map(tx).collect())), Err(over));
+    assert_eq!(peer.receive(inv((0..9).map(tx))), Err(over));
 
     let mut peer = Peer::established(config(EXCC).max_unsolicited(Command::Inv, 100));
     let header = raw_header(EXCC, b"inv", 101, [0; 4]);
@@ -125,7 +124,7 @@ fn close_reasons_have_the_exceeded_limit() {
     assert_eq!(peer.feed(&header), Err(over));
 }
 
-/// The causes of an error, as a log would print them.
+/// The texts of an error and of its sources.
 fn chain(error: &dyn Error) -> Vec<String> {
     let mut chain = vec![error.to_string()];
     let mut cause = error.source();

@@ -1,7 +1,7 @@
 //! Back-pressure: limits on waiting events, and deadlines while input is not taken
 //! (`docs/protocol.md`, 10.1 and 11.4).
 
-use excc_peer::wire::{Message, Pong};
+use excc_peer::wire::Message;
 use excc_peer::{CloseReason, Event, Timer};
 
 use crate::common::*;
@@ -44,7 +44,7 @@ fn all_input_under_back_pressure_is_emitted_later() {
 
 #[test]
 fn the_bytes_of_waiting_messages_are_limited() {
-    let inv = Message::Inv([tx(1); 100].into());
+    let inv = inv([tx(1); 100]);
     let len = frame(EXCC, 8, inv.clone()).len();
     let mut peer = Peer::established(config(EXCC).max_waiting_events(1_000, 2 * len));
     for _ in 0..4 {
@@ -59,7 +59,7 @@ fn the_bytes_of_waiting_messages_are_limited() {
 #[test]
 fn one_message_of_any_size_is_taken() {
     let mut peer = Peer::established(config(EXCC).max_waiting_events(1_000, 0));
-    let inv = Message::Inv([tx(1); 100].into());
+    let inv = inv([tx(1); 100]);
     peer.receive(inv.clone()).unwrap();
     peer.receive(inv.clone()).unwrap();
     assert_eq!(peer.messages(), std::slice::from_ref(&inv));
@@ -74,7 +74,7 @@ fn the_idle_deadline_stands_still_under_back_pressure() {
     peer.feed(&frames(10)).unwrap();
     peer.advance(secs(1_000));
     assert_eq!(peer.state.close_reason(), None);
-    // It has its whole time again once it is heard.
+    // The last message restarts the deadline.
     while peer.state.poll_event().is_some() {}
     peer.resume().unwrap();
     while peer.state.poll_event().is_some() {}
@@ -90,7 +90,7 @@ fn the_idle_deadline_keeps_its_remaining_time_after_back_pressure() {
     peer.advance(secs(119));
     while peer.state.poll_event().is_some() {}
     assert!(peer.state.wants_read());
-    // What is asked of the peer next tells it that the remote's clock runs again.
+    // The remote's clock runs again from the next call with a time.
     peer.sent();
     peer.advance(secs(2));
     assert_eq!(peer.closed_after(secs(118)), CloseReason::IdleTimeout);
@@ -104,7 +104,7 @@ fn the_idle_deadline_runs_again_after_back_pressure() {
     peer.feed(&frames(4)).unwrap();
     peer.advance(secs(50));
     while peer.state.poll_event().is_some() {}
-    // As any loop does after taking events; it is how the peer learns the time of that.
+    // The remote's clock runs again from this call, which every driver makes after it takes events.
     peer.sent();
     assert_eq!(peer.closed_after(secs(120)), CloseReason::IdleTimeout);
 }
@@ -128,7 +128,7 @@ fn a_pong_that_waits_under_back_pressure_is_in_time() {
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.sent();
     peer.feed(&frames(4)).unwrap();
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     peer.advance(secs(60));
     assert_eq!(peer.events().len(), 4);
     peer.resume().unwrap();

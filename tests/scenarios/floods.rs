@@ -3,28 +3,28 @@
 //!
 //! `tests/memory` measures the memory itself.
 
-use excc_peer::wire::{Command, HEADER_LEN, InvVect, Message, Ping, Pong};
+use excc_peer::wire::{Command, HEADER_LEN, InvVect, Message};
 use excc_peer::{Announced, CloseReason, Event, Instant, Network, Overflow, Relay, SendErrorKind};
 
 use crate::common::*;
 
-/// That many frames of 24 bytes.
+/// Frames of 24 bytes each.
 fn frames(count: usize) -> Vec<u8> {
     frame(EXCC, 8, Message::GetAddr).repeat(count)
 }
 
-/// Events that may wait by default.
+/// The default limit on waiting events.
 const MAX_EVENTS: usize = 128;
 
-/// Pongs that may wait as nonces, and as many as frames; and bytes of each.
+/// The limit on waiting nonces, and the limit on queued pongs.
 const MAX_PONGS: usize = 64;
 const PONG_LEN: usize = 32;
 
 fn pings(numbers: std::ops::Range<u64>) -> Vec<u8> {
-    numbers.flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect()
+    numbers.flat_map(|nonce| frame(EXCC, 8, ping(nonce))).collect()
 }
 
-/// Frames without a payload that each network's remotes may send at any time.
+/// Frames without a payload that an established remote may send, on both networks.
 fn empty_frames() -> impl Iterator<Item = (Network, Vec<u8>)> {
     let messages = [Message::GetAddr, Message::MemPool, Message::SendHeaders, Message::GetCFTypes];
     messages.into_iter().flat_map(|message| {
@@ -42,29 +42,28 @@ fn pongs_to_a_remote_that_does_not_read_are_bounded() {
     }
     assert_eq!(peer.state.stats().queued_frames, 64);
     assert!(peer.state.wants_read() && peer.buffer.is_empty());
-    // The latest ones are answered.
-    let pongs = (9_936..10_000).map(|nonce| Message::Pong(Pong { nonce }));
+    // The latest pings are answered.
+    let pongs = (9_936..10_000).map(|nonce| pong(nonce));
     assert_eq!(peer.sent(), pongs.collect::<Vec<_>>());
 }
 
 #[test]
 fn the_latest_of_too_many_pings_are_answered() {
     let mut peer = Peer::established(quiet(EXCC));
-    let mut left = Vec::new();
+    let mut written = Vec::new();
     for round in 0..500 {
         peer.feed(&pings(round * 20..(round + 1) * 20)).unwrap();
         peer.events();
-        // The remote takes half a pong for each twenty pings.
-        left.extend_from_slice(&peer.transmit(PONG_LEN / 2));
+        // The remote reads half a pong for every twenty pings.
+        written.extend_from_slice(&peer.transmit(PONG_LEN / 2));
         assert!(peer.state.stats().queued_frames <= 2 * MAX_PONGS);
         assert!(peer.state.wants_read() && peer.buffer.is_empty());
     }
-    assert_eq!(left.len(), 500 * PONG_LEN / 2);
-    left.extend_from_slice(&peer.transmit(usize::MAX));
-    left.extend_from_slice(&peer.transmit(usize::MAX));
-    let pongs: Vec<_> = left.chunks(PONG_LEN).collect();
-    let latest = (10_000 - MAX_PONGS as u64..10_000)
-        .map(|nonce| frame(EXCC, 8, Message::Pong(Pong { nonce })));
+    assert_eq!(written.len(), 500 * PONG_LEN / 2);
+    written.extend_from_slice(&peer.transmit(usize::MAX));
+    written.extend_from_slice(&peer.transmit(usize::MAX));
+    let pongs: Vec<_> = written.chunks(PONG_LEN).collect();
+    let latest = (10_000 - MAX_PONGS as u64..10_000).map(|nonce| frame(EXCC, 8, pong(nonce)));
     assert!(latest.eq(pongs[pongs.len() - MAX_PONGS..].iter().copied()));
 }
 
@@ -128,7 +127,7 @@ fn messages_before_the_verack_do_not_move_its_deadline() {
     peer.receive(version(8)).unwrap();
     peer.feed(&frame(EXCC, 8, Message::GetAddr).repeat(10_000)).unwrap();
     assert_eq!(peer.state.stats().waiting_events, MAX_EVENTS);
-    // They do not put the end off that a remote without a verack comes to.
+    // While the application takes no events, the flood does not extend the deadline.
     for _ in 0..30 {
         peer.events();
         peer.resume().unwrap();
@@ -145,11 +144,11 @@ fn a_flood_before_a_decred_verack_closes() {
     for (theirs, allowed) in [(12, 0), (11, 2)] {
         let mut peer = Peer::inbound(config(DCR));
         peer.receive(version(theirs)).unwrap();
-        let taken = peer.state.stats().bytes_received;
+        let received = peer.state.stats().bytes_received;
         let flood = frame(DCR, 11, Message::GetAddr).repeat(10_000);
         assert_eq!(peer.feed(&flood), Err(CloseReason::NotVerAck(Command::GetAddr)));
-        let taken = peer.state.stats().bytes_received - taken;
-        assert_eq!(taken, (allowed + 1) * HEADER_LEN as u64);
+        let received = peer.state.stats().bytes_received - received;
+        assert_eq!(received, (allowed + 1) * HEADER_LEN as u64);
         assert!(!peer.events().iter().any(|event| matches!(event, Event::Message { .. })));
     }
 }
@@ -205,11 +204,11 @@ fn repeated_announcements_are_remembered_once() {
 #[test]
 fn waiting_messages_are_bounded_in_bytes() {
     const LIMIT: usize = 4 * 1024 * 1024;
-    for message in [inv((0..50_000).map(tx)), Message::NotFound((0..50_000).map(tx).collect())] {
+    for message in [inv((0..50_000).map(tx)), not_found((0..50_000).map(tx))] {
         let mut peer = Peer::established(quiet(EXCC));
         let frame = frame(EXCC, 8, message);
         for _ in 0..20 {
-            // Adapters read nothing while there is no room, and this shows why they must not.
+            // Adapters stop reading at the limit. This driver does not.
             peer.feed(&frame).unwrap();
         }
         assert!(!peer.state.wants_read());
@@ -221,7 +220,7 @@ fn waiting_messages_are_bounded_in_bytes() {
 #[test]
 fn a_notfound_adds_no_known_inventory() {
     let mut peer = Peer::established(quiet(EXCC));
-    let message = Message::NotFound((0..50_000).map(tx).collect());
+    let message = not_found((0..50_000).map(tx));
     for _ in 0..10 {
         peer.receive(message.clone()).unwrap();
         assert_eq!(peer.messages(), std::slice::from_ref(&message));
@@ -238,16 +237,16 @@ fn statistics_have_one_row_for_each_command() {
         for (_, frame) in &frames {
             peer.feed(frame).unwrap();
         }
-        peer.receive(Message::Ping(Ping { nonce: round })).unwrap();
+        peer.receive(ping(round)).unwrap();
         peer.events();
         peer.transmit(usize::MAX);
     }
     let commands = peer.state.stats().commands;
-    // Besides those of the handshake, and our answers to the pings.
+    // The other four are `version`, `verack`, `ping` and `pong`.
     assert_eq!(commands.len(), frames.len() + 2 + 2);
 }
 
-/// Announces a hundred vectors a second for an hour.
+/// Announces 100 vectors a second for an hour.
 fn announce_for_an_hour(peer: &mut Peer, relay: Relay, mut each_second: impl FnMut(&mut Peer)) {
     for second in 0..3_600 {
         for n in 0..100 {
@@ -265,16 +264,16 @@ fn announcements_to_a_remote_that_does_not_read_are_bounded() {
     for relay in [Relay::Trickle, Relay::Immediate] {
         let config = config(EXCC).idle_timeout(None).max_queued_bytes(LIMIT);
         let mut peer = Peer::established(config);
-        let mut most_waiting = 0;
+        let mut max_waiting = 0;
         announce_for_an_hour(&mut peer, relay, |peer| {
             let stats = peer.state.stats();
             assert!(stats.queued_bytes <= LIMIT);
             assert!(stats.waiting_announcements <= 50_000);
             assert!(stats.known_inventory <= 1_000);
-            most_waiting = stats.waiting_announcements.max(most_waiting);
+            max_waiting = stats.waiting_announcements.max(max_waiting);
         });
-        assert_eq!(most_waiting, if relay == Relay::Trickle { 50_000 } else { 0 });
-        // Our own pings wait, too: one.
+        assert_eq!(max_waiting, if relay == Relay::Trickle { 50_000 } else { 0 });
+        // One ping of the peer waits too.
         let stats = peer.state.stats();
         let smallest = 24 + 3 + 36 + QUEUED;
         assert!(stats.queued_bytes > LIMIT - smallest);
@@ -312,7 +311,7 @@ fn a_flood_without_back_pressure_does_not_stop_the_verack_deadline() {
         peer.sent();
         peer.advance(secs(1));
     }
-    // Its bytes put the end off as those of any remote do: 32 times 480 at 10,240 a second.
+    // The bytes extend the deadline: 32 times 480 bytes at 10,240 bytes a second.
     assert_eq!(peer.now, Instant::from_secs(32));
     assert_eq!(peer.closed(), CloseReason::VerAckTimeout);
 }

@@ -3,20 +3,22 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use excc_peer::wire::{Command, EncodedMessage, GetCFsV2, InvVect, MAX_PAYLOAD, Message, Services};
+use excc_peer::wire::{Command, InvVect, MAX_PAYLOAD, Message, Services};
 use excc_peer::{
     Announced, CloseReason, ConfigError, Direction, Hash, Instant, Relay, SendErrorKind, Timer,
 };
 
+use super::error::reasons;
 use crate::common::*;
 
 #[track_caller]
-fn assert_fits(what: impl Display) {
-    let line = what.to_string();
+fn assert_fits(value: impl Display) {
+    let line = value.to_string();
     assert!(!line.is_empty() && line.len() < 200, "{line}");
     assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{line:?}");
 }
 
+/// Every close reason, some with the longest values.
 fn close_reasons() -> Vec<CloseReason> {
     let mut garbage = Peer::established(config(EXCC));
     let mut unknown = Peer::established(config(EXCC));
@@ -25,36 +27,21 @@ fn close_reasons() -> Vec<CloseReason> {
     cut.feed(&raw_header(DCR, b"cfiltersv2", 20_000_000, [0; 4])).unwrap();
     cut.eof();
     let vector = Some(InvVect::mix(Hash::ZERO));
-    let request = GetCFsV2 { start_hash: Hash::ZERO, end_hash: Hash::ZERO };
-    let encode = EncodedMessage::new(&EXCC, 9, &Message::GetCFsV2(request)).unwrap_err();
-    vec![
-        CloseReason::Local,
-        CloseReason::VersionRefused,
-        CloseReason::RemoteClosed,
-        CloseReason::ConnectionLost,
+    let extremes = [
         garbage.feed(&[b'\n'; 30]).unwrap_err(),
         unknown.feed(&raw_frame(EXCC, b"\r\n\x1b[2J", b"")).unwrap_err(),
         large.feed(&raw_header(EXCC, b"reject", 5_000, [0; 4])).unwrap_err(),
         cut.closed(),
         CloseReason::Unsolicited { command: Command::CFiltersV2, len: MAX_PAYLOAD, limit: 0 },
         CloseReason::OverBudget { command: Command::MixPairReq },
-        CloseReason::Encode(encode),
-        CloseReason::NotVersion(Command::Ping),
         CloseReason::NotVerAck(Command::MixPairReq),
-        CloseReason::DuplicateVersion,
-        CloseReason::DuplicateVerAck,
-        CloseReason::SelfConnection,
         CloseReason::ProtocolVersionTooOld { advertised: -1, minimum: 3 },
         CloseReason::MissingServices { offered: Services::empty(), required: Services::all() },
-        CloseReason::HandshakeTimeout,
-        CloseReason::VerAckTimeout,
-        CloseReason::IdleTimeout,
-        CloseReason::PongTimeout,
         CloseReason::Stall { request: Command::GetData, vector },
         CloseReason::Stall { request: Command::GetHeaders, vector: None },
-        CloseReason::WriteStall,
         CloseReason::OutputOverflow { queued: usize::MAX, limit: 1 },
-    ]
+    ];
+    reasons().into_iter().map(|(reason, ..)| reason).chain(extremes).collect()
 }
 
 #[test]
@@ -77,7 +64,7 @@ fn every_send_error_fits_a_log_line() {
         Peer::inbound(config(EXCC)).state.send(Instant::ZERO, Message::GetAddr).unwrap_err();
     assert_fits(&error);
     assert_eq!(error.to_string(), "not sent: the handshake is not complete");
-    assert!(error.source().is_none(), "the text has the cause already");
+    assert!(error.source().is_none(), "the text includes the cause");
 }
 
 #[test]

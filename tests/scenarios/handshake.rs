@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use excc_peer::wire::{Command, LocatorRequest, Message, Ping, Pong, Services, Version};
+use excc_peer::wire::{Command, LocatorRequest, Message, Services, Version};
 use excc_peer::{CloseReason, Direction, Event, Instant, Network, SendErrorKind, Timer};
 
 use crate::common::*;
 
-/// What happened, without what came with it.
+/// The names of events, or the commands of messages.
 fn names(events: &[Event]) -> Vec<String> {
     let name = |event: &Event| match event {
         Event::Message { message, .. } => message.command().to_string(),
@@ -43,8 +43,8 @@ fn a_ping_before_the_verack_is_answered() {
     let mut peer = Peer::inbound(config(EXCC));
     peer.receive(version(8)).unwrap();
     peer.sent();
-    peer.receive(Message::Ping(Ping { nonce: 77 })).unwrap();
-    assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 77 })]);
+    peer.receive(ping(77)).unwrap();
+    assert_eq!(peer.sent(), [pong(77)]);
     assert!(!peer.state.verack_received());
 }
 
@@ -54,7 +54,7 @@ fn messages_before_the_verack_are_emitted_in_order() {
     peer.receive(version(8)).unwrap();
     let early = [
         Message::GetAddr,
-        Message::Inv([tx(1)].into()),
+        inv([tx(1)]),
         Message::GetHeaders(LocatorRequest::new([hash(1)])),
         Message::SendHeaders,
         Message::MemPool,
@@ -85,7 +85,7 @@ fn a_second_version_closes() {
 #[test]
 fn a_first_message_other_than_a_version_closes() {
     for network in [EXCC, DCR] {
-        for message in [Message::VerAck, Message::Ping(Ping { nonce: 1 }), Message::GetAddr] {
+        for message in [Message::VerAck, ping(1), Message::GetAddr] {
             let mut peer = Peer::inbound(config(network));
             let command = message.command();
             assert_eq!(peer.receive(message), Err(CloseReason::NotVersion(command)));
@@ -104,7 +104,7 @@ fn a_version_of_zero_is_emitted_and_refused_without_an_answer() {
     assert_eq!(peer.events(), [Event::VersionReceived(version(0).into()), Event::Closed(reason)]);
 }
 
-/// As in the reference nodes, where the number is unsigned once it is stored.
+/// The reference nodes store the number unsigned.
 #[test]
 fn a_negative_version_wraps_in_the_statistics_and_is_too_old() {
     let mut peer = Peer::inbound(config(EXCC));
@@ -116,8 +116,9 @@ fn a_negative_version_wraps_in_the_statistics_and_is_too_old() {
     assert_eq!(peer.sent(), []);
 }
 
-/// Whose protocol version our `version` has, to a remote that speaks `theirs`.
-fn told(network: Network, theirs: i32) -> (i32, u32) {
+/// The protocol version in our `version` message and the negotiated one, with a remote of version
+/// `theirs`.
+fn negotiated(network: Network, theirs: i32) -> (i32, u32) {
     let lowest = u32::try_from(theirs).unwrap().min(3);
     let mut peer = Peer::inbound(config(network).min_remote_version(lowest));
     peer.receive(version(theirs)).unwrap();
@@ -129,11 +130,11 @@ fn told(network: Network, theirs: i32) -> (i32, u32) {
 
 #[test]
 fn an_inbound_peer_sends_the_negotiated_version() {
-    assert_eq!(told(EXCC, 1), (1, 1));
-    assert_eq!(told(EXCC, 7), (7, 7));
-    assert_eq!(told(EXCC, 9), (8, 8));
-    assert_eq!(told(DCR, 11), (11, 11));
-    assert_eq!(told(DCR, 13), (12, 12));
+    assert_eq!(negotiated(EXCC, 1), (1, 1));
+    assert_eq!(negotiated(EXCC, 7), (7, 7));
+    assert_eq!(negotiated(EXCC, 9), (8, 8));
+    assert_eq!(negotiated(DCR, 11), (11, 11));
+    assert_eq!(negotiated(DCR, 13), (12, 12));
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn the_established_event_has_the_negotiated_version() {
     assert_eq!((established.protocol_version, established.time_offset), (6, 90));
 }
 
-/// The reference node's sum wraps.
+/// In the reference nodes the difference wraps.
 #[test]
 fn the_time_offset_of_a_hostile_clock_saturates() {
     let mut peer = Peer::inbound(config(EXCC));
@@ -167,7 +168,7 @@ fn the_time_offset_of_a_hostile_clock_saturates() {
     assert_eq!(peer.state.stats().time_offset, Some(i64::MIN));
 }
 
-/// The reference node sends its verack last.
+/// In the reference nodes the verack is sent last.
 #[test]
 fn our_verack_precedes_messages_queued_on_the_version() {
     let mut peer = Peer::outbound(config(EXCC).review_version(true));
@@ -183,7 +184,7 @@ fn our_verack_precedes_messages_queued_on_the_version() {
 fn a_version_under_review_is_answered_once_accepted() {
     let mut peer = Peer::inbound(config(EXCC).review_version(true));
     peer.feed(&frame(EXCC, 8, version(8))).unwrap();
-    // Accepting is for the application; input is not taken meanwhile.
+    // Input is not taken until the application accepts.
     peer.feed(&frame(EXCC, 8, Message::VerAck)).unwrap();
     assert!(!peer.state.wants_read() && !peer.state.can_resume());
     assert_eq!(names(&peer.events()), ["VersionReceived"]);
@@ -233,7 +234,7 @@ fn an_unfinished_handshake_closes_after_30_seconds() {
     }
 }
 
-/// The reference node waits for ever.
+/// The reference nodes wait without a limit.
 #[test]
 fn the_verack_is_due_30_seconds_after_the_version() {
     let mut peer = Peer::inbound(config(EXCC));
@@ -241,7 +242,7 @@ fn the_verack_is_due_30_seconds_after_the_version() {
     peer.receive(version(8)).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::VerAck, secs(30))));
     peer.advance(secs(20));
-    // Other messages do not stand in for it, but their 24 bytes are worth 24 / 10,240 s.
+    // Another message does not answer, but its 24 bytes extend the deadline by 24 / 10,240 s.
     peer.receive(Message::GetAddr).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::VerAck, secs(10) + nanos(2_343_750))));
     assert_eq!(peer.closed_after(secs(10) + nanos(2_343_750)), CloseReason::VerAckTimeout);
@@ -263,7 +264,7 @@ fn the_verack_deadline_can_be_disabled() {
     peer.receive(version(8)).unwrap();
     for nonce in 0..10 {
         peer.advance(secs(60));
-        peer.receive(Message::Ping(Ping { nonce })).unwrap();
+        peer.receive(ping(nonce)).unwrap();
     }
     assert!(peer.state.is_established() && !peer.state.verack_received());
 }
@@ -295,15 +296,15 @@ fn before_the_version_other_messages_are_refused_at_their_headers() {
     assert_eq!(peer.feed(&header), Err(CloseReason::NotVersion(Command::Block)));
 }
 
-/// Both networks, with remotes that call and remotes that are called.
-fn strangers() -> impl Iterator<Item = (Network, Peer)> {
+/// Peers of both networks and both directions, before their handshake.
+fn new_peers() -> impl Iterator<Item = (Network, Peer)> {
     [EXCC, DCR].into_iter().flat_map(|network| {
         [Direction::Inbound, Direction::Outbound]
             .map(|direction| (network, Peer::new(config(network), direction, 1)))
     })
 }
 
-/// Feeds `bytes` one by one at such a pace, as long as the peer is open.
+/// Feeds `bytes` one by one, with a pause after each, until the peer closes.
 fn dribble(peer: &mut Peer, bytes: &[u8], pause: Duration) {
     for byte in bytes {
         if peer.state.close_reason().is_some() {
@@ -317,7 +318,7 @@ fn dribble(peer: &mut Peer, bytes: &[u8], pause: Duration) {
 
 #[test]
 fn a_version_byte_by_byte_does_not_extend_the_handshake() {
-    for (network, mut peer) in strangers() {
+    for (network, mut peer) in new_peers() {
         let bytes = frame(network, 8, version(8));
         dribble(&mut peer, &bytes[..12], millis(2_500));
         peer.feed(&bytes[12..13]).unwrap();
@@ -329,7 +330,7 @@ fn a_version_byte_by_byte_does_not_extend_the_handshake() {
 
 #[test]
 fn a_version_completed_after_the_grace_period_is_ignored() {
-    for (network, mut peer) in strangers() {
+    for (network, mut peer) in new_peers() {
         let bytes = frame(network, 12, version(12));
         let (last, rest) = bytes.split_last().unwrap();
         let pause = secs(30) / rest.len() as u32;
@@ -345,7 +346,7 @@ fn a_version_completed_after_the_grace_period_is_ignored() {
 
 #[test]
 fn a_version_completed_within_the_grace_period_is_accepted() {
-    for (network, mut peer) in strangers() {
+    for (network, mut peer) in new_peers() {
         let highest = peer.state.protocol_version().cast_signed();
         let bytes = frame(network, 12, version(highest));
         let (last, rest) = bytes.split_last().unwrap();
@@ -367,7 +368,7 @@ fn a_verack_byte_by_byte_is_late() {
         assert_eq!(peer.now, Instant::from_secs(30));
         peer.advance(GRACE - nanos(1));
         assert_eq!(peer.state.close_reason(), None);
-        // On Exchangecoin each byte is worth a tenth of a millisecond.
+        // On Exchangecoin each byte extends the deadline by a tenth of a millisecond.
         peer.advance(millis(2));
         assert_eq!(peer.closed(), reason);
     }

@@ -6,7 +6,7 @@ use excc_peer::{CloseReason, Event};
 
 use crate::common::*;
 
-/// An inbound peer that has a version and has answered it.
+/// An inbound peer that has answered the version and awaits the verack.
 fn awaits_verack(protocol_version: i32) -> Peer {
     let mut peer = Peer::inbound(config(DCR));
     peer.receive(version(protocol_version)).unwrap();
@@ -46,7 +46,6 @@ fn from_version_12_on_no_message_may_precede_the_verack() {
     assert_eq!(peer.sent(), []);
 }
 
-/// It is refused by its header, so that nobody has to send the rest.
 #[test]
 fn a_message_before_the_verack_is_refused_at_its_header() {
     let mut peer = awaits_verack(12);
@@ -74,7 +73,7 @@ fn a_third_message_before_the_verack_closes() {
     peer.receive(ping(1)).unwrap();
     peer.receive(ping(2)).unwrap();
     assert_eq!(peer.receive(ping(3)), Err(CloseReason::NotVerAck(Command::Ping)));
-    // What was held is not delivered: there never was a connection.
+    // Early messages are not emitted, since the handshake did not complete.
     assert_eq!(peer.closed(), CloseReason::NotVerAck(Command::Ping));
 }
 
@@ -146,7 +145,7 @@ fn the_number_of_messages_before_the_verack_can_be_configured() {
             peer.receive(ping(nonce)).unwrap();
         }
         assert_eq!(peer.receive(ping(99)), Err(CloseReason::NotVerAck(Command::Ping)));
-        // From version 12 on there is nothing to configure.
+        // The setting has no effect from version 12 on.
         let mut strict = Peer::inbound(config(DCR).max_before_verack(allowed));
         strict.receive(version(12)).unwrap();
         assert_eq!(strict.receive(ping(0)), Err(CloseReason::NotVerAck(Command::Ping)));

@@ -21,8 +21,8 @@ const TOR: NetAddressV2 = NetAddressV2 {
     port: 9666,
 };
 
-/// The socket addresses in the one message that waits to leave.
-fn told(peer: &mut Peer) -> Vec<Option<SocketAddr>> {
+/// Writes the queue, which must be one message of addresses. Returns its socket addresses.
+fn sent_addresses(peer: &mut Peer) -> Vec<Option<SocketAddr>> {
     match peer.sent().as_slice() {
         [Message::Addr(list)] => {
             list.iter().map(|entry| Some(entry.address().socket_addr())).collect()
@@ -41,7 +41,7 @@ fn addresses_are_sent_in_the_message_of_the_negotiated_version() {
         let expected = if is_v2 { given.to_vec() } else { vec![given[0], given[2]] };
         assert_eq!(pushed.addresses, expected);
         let sockets: Vec<_> = expected.iter().map(NetAddressV2::socket_addr).collect();
-        assert_eq!(told(&mut peer), sockets);
+        assert_eq!(sent_addresses(&mut peer), sockets);
         assert_eq!(peer.events(), [Event::Sent(pushed.id.unwrap())]);
     }
 }
@@ -66,7 +66,7 @@ fn a_random_sample_of_too_many_addresses_is_sent() {
             peer.shake_hands(version(peer.state.protocol_version().cast_signed()));
             let pushed = peer.state.push_addrs(peer.now, &given).unwrap().addresses;
             let sockets: Vec<_> = pushed.iter().map(NetAddressV2::socket_addr).collect();
-            assert_eq!(told(&mut peer), sockets);
+            assert_eq!(sent_addresses(&mut peer), sockets);
             pushed
         };
         let drawn = draw(1);
@@ -75,7 +75,7 @@ fn a_random_sample_of_too_many_addresses_is_sent() {
         let mut times: Vec<_> = drawn.iter().map(|address| address.timestamp).collect();
         times.sort_unstable();
         times.dedup();
-        assert_eq!(times.len(), 1_000, "each once");
+        assert_eq!(times.len(), 1_000, "no duplicates");
         assert!(times.iter().any(|&time| time > 2_000) && times.iter().any(|&time| time < 500));
         assert_eq!(drawn, draw(1));
         assert_ne!(drawn, draw(2));
@@ -120,9 +120,9 @@ fn a_repeated_locator_request_is_not_sent_until_it_expires() {
         };
         assert!(push(&mut peer, 2, 9));
         assert!(!push(&mut peer, 2, 9));
-        assert!(!push(&mut peer, 3, 9), "the first hash and the stop decide");
+        assert!(!push(&mut peer, 3, 9), "the first hash and the stop hash count");
         assert!(push(&mut peer, 2, 8));
-        assert!(push(&mut peer, 2, 9), "only the last one counts");
+        assert!(push(&mut peer, 2, 9), "only the last request counts");
         peer.advance(lifetime - nanos(1));
         assert!(!push(&mut peer, 2, 9));
         peer.advance(nanos(1));
@@ -165,7 +165,7 @@ fn a_locator_that_is_too_long_is_returned_and_not_remembered() {
     assert_eq!(request.locator.len(), 501);
     assert!(push(&mut peer, 500).unwrap().is_some());
     assert!(push(&mut peer, 500).unwrap().is_none());
-    assert!(push(&mut peer, 501).unwrap().is_none(), "it begins like the last one");
+    assert!(push(&mut peer, 501).unwrap().is_none(), "the same first hash and stop hash");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use excc_peer::wire::{Message, Ping, Pong};
+use excc_peer::wire::Message;
 use excc_peer::{CloseReason, Event, Instant, Timer};
 
 use crate::common::*;
 
 const TIMEOUT: Duration = secs(1_000);
 
-/// A peer that is not kept alive by anything but what the test does.
+/// An established peer that sends no pings.
 fn without_pings(config: excc_peer::ConfigBuilder) -> Peer {
     Peer::established(config.ping_interval(None))
 }
@@ -27,7 +27,7 @@ fn every_complete_message_restarts_the_idle_deadline() {
     let mut peer = without_pings(config(EXCC));
     for nonce in 0..5 {
         peer.advance(secs(119));
-        peer.receive(Message::Pong(Pong { nonce })).unwrap();
+        peer.receive(pong(nonce)).unwrap();
         assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
     }
 }
@@ -59,8 +59,8 @@ fn pings_are_sent_every_107_seconds_whatever_the_traffic() {
     assert_eq!(nonces.len(), 3);
 }
 
-/// In the reference nodes the interval stays what it is, so that two of them with a short
-/// idle timeout lose each other.
+/// In the reference nodes the interval is fixed, so that two nodes with a short idle timeout
+/// disconnect.
 #[test]
 fn a_short_idle_timeout_shortens_the_ping_interval() {
     let mut peer = Peer::established(config(EXCC).idle_timeout(Some(secs(15))));
@@ -94,7 +94,7 @@ fn a_round_trip_starts_with_the_last_byte_of_the_ping() {
     assert_eq!(peer.transmit(1).len(), 1);
     assert_eq!(peer.state.stats().outstanding_ping, Some(nonce));
     peer.advance(millis(250));
-    let pong = Message::Pong(Pong { nonce });
+    let pong = pong(nonce);
     peer.receive(pong.clone()).unwrap();
     let time = millis(250);
     assert_eq!(peer.events(), [unsolicited(pong), Event::RoundTrip { nonce, time }]);
@@ -109,15 +109,15 @@ fn a_pong_with_an_unknown_nonce_is_ignored() {
     let nonce = peer.state.ping(peer.now).unwrap();
     assert_eq!(peer.sent_ping(), nonce);
     peer.advance(secs(1));
-    peer.receive(Message::Pong(Pong { nonce: nonce ^ 1 })).unwrap();
+    peer.receive(pong(nonce ^ 1)).unwrap();
     assert_eq!(peer.state.stats().outstanding_ping, Some(nonce));
     assert_eq!(peer.state.stats().round_trip, None);
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     assert_eq!(peer.state.stats().outstanding_ping, None);
     assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
-    // Nor does the same one count twice.
+    // A pong counts once.
     peer.advance(secs(1));
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
 }
 
@@ -128,9 +128,9 @@ fn a_queued_ping_does_not_replace_an_outstanding_one() {
     peer.sent();
     peer.advance(secs(1));
     peer.state.ping(peer.now).unwrap();
-    peer.receive(Message::Pong(Pong { nonce: first })).unwrap();
+    peer.receive(pong(first)).unwrap();
     assert_eq!(peer.state.stats().round_trip, Some(secs(1)));
-    // The second one's deadline has not begun, and the first one's is over.
+    // The deadline of the first ping is cleared, and the second ping is not sent yet.
     peer.advance(secs(60));
     assert_eq!(peer.state.close_reason(), None);
 }
@@ -139,7 +139,7 @@ fn a_queued_ping_does_not_replace_an_outstanding_one() {
 fn pings_of_the_application_are_bounded_by_the_queue_limit() {
     let mut peer = Peer::established(config(EXCC).max_queued_bytes(10 * (32 + QUEUED)));
     for _ in 0..1_000 {
-        // Whether it is given another or told that there is no room.
+        // The ping is queued, or refused for lack of room.
         _ = peer.state.ping(peer.now);
     }
     assert!(peer.state.stats().queued_frames <= 10);
@@ -147,7 +147,7 @@ fn pings_of_the_application_are_bounded_by_the_queue_limit() {
 
 #[test]
 fn pongs_have_no_deadline_by_default() {
-    let mut peer = Peer::established(config(EXCC).idle_timeout(None).ping_interval(None));
+    let mut peer = Peer::established(quiet(EXCC));
     peer.state.ping(peer.now).unwrap();
     peer.sent();
     assert_eq!(peer.state.poll_timeout(), None);
@@ -161,7 +161,7 @@ fn a_pong_deadline_starts_with_the_last_byte_of_the_ping() {
     peer.advance(secs(60));
     peer.sent();
     assert_eq!(peer.due_in(), Some((Timer::Pong, secs(10))));
-    // Other messages do not stand in for it.
+    // Other messages do not answer the ping.
     peer.receive(Message::GetAddr).unwrap();
     assert_eq!(peer.closed_after(secs(10)), CloseReason::PongTimeout);
 }
@@ -173,35 +173,35 @@ fn a_pong_clears_its_deadline() {
     let nonce = peer.state.ping(peer.now).unwrap();
     peer.sent();
     peer.advance(secs(9));
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::Idle, secs(120))));
 }
 
 #[test]
 fn a_received_ping_is_answered_at_once() {
     let mut peer = Peer::established(config(EXCC));
-    let ping = Message::Ping(Ping { nonce: u64::MAX });
+    let ping = ping(u64::MAX);
     peer.receive(ping.clone()).unwrap();
-    let expected = frame(EXCC, 8, Message::Pong(Pong { nonce: u64::MAX }));
+    let expected = frame(EXCC, 8, pong(u64::MAX));
     assert_eq!(peer.transmit(usize::MAX), expected);
     assert_eq!(peer.events(), [unsolicited(ping)]);
 }
 
-/// As in the reference nodes, which look at whatever is written.
+/// The reference nodes track every written ping as well.
 #[test]
 fn a_ping_sent_as_a_message_has_a_round_trip() {
     let mut peer = Peer::established(config(EXCC));
-    let id = peer.state.send(peer.now, Message::Ping(Ping { nonce: 77 })).unwrap();
+    let id = peer.state.send(peer.now, ping(77)).unwrap();
     peer.sent();
     assert_eq!(peer.events(), [Event::Sent(id)]);
     peer.advance(secs(2));
-    let pong = Message::Pong(Pong { nonce: 77 });
+    let pong = pong(77);
     peer.receive(pong.clone()).unwrap();
     let round_trip = Event::RoundTrip { nonce: 77, time: secs(2) };
     assert_eq!(peer.events(), [unsolicited(pong), round_trip]);
 }
 
-/// An adapter that writes shared frames tells of it afterwards, and may read in between.
+/// An adapter that writes a frame batch reports it afterwards, and may read before that.
 #[test]
 fn a_pong_before_its_lent_ping_counts_as_sent_is_in_time() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(secs(5))));
@@ -209,7 +209,7 @@ fn a_pong_before_its_lent_ping_counts_as_sent_is_in_time() {
     peer.advance(millis(10));
     let written = peer.state.transmit(peer.now).batch(8).remaining();
     peer.advance(millis(2));
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     peer.advance(millis(1));
     peer.transmit(written);
     assert_eq!(peer.state.stats().outstanding_ping, None);
@@ -221,8 +221,8 @@ fn a_pong_before_its_lent_ping_counts_as_sent_is_in_time() {
 #[test]
 fn a_pong_before_its_ping_is_lent_is_ignored() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
-    peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
-    peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap();
+    peer.state.send(peer.now, ping(7)).unwrap();
+    peer.receive(pong(7)).unwrap();
     peer.sent();
     assert_eq!(peer.state.stats().outstanding_ping, Some(7));
     assert!(peer.events().iter().all(|event| !matches!(event, Event::RoundTrip { .. })));
@@ -232,15 +232,15 @@ fn a_pong_before_its_ping_is_lent_is_ignored() {
 fn each_ping_has_its_own_round_trip() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)));
     for nonce in 0..16 {
-        peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
+        peer.state.send(peer.now, ping(nonce)).unwrap();
         peer.sent();
         peer.advance(secs(1));
     }
     peer.events();
     for nonce in 0..16 {
-        peer.receive(Message::Pong(Pong { nonce })).unwrap();
+        peer.receive(pong(nonce)).unwrap();
         let round_trip = Event::RoundTrip { nonce, time: secs(16 - nonce) };
-        assert_eq!(peer.events(), [unsolicited(Message::Pong(Pong { nonce })), round_trip]);
+        assert_eq!(peer.events(), [unsolicited(pong(nonce)), round_trip]);
     }
     assert_eq!(peer.state.stats().outstanding_ping, None);
 }
@@ -249,13 +249,13 @@ fn each_ping_has_its_own_round_trip() {
 fn a_pong_answers_all_older_pings() {
     let mut peer = Peer::established(config(EXCC).pong_timeout(Some(TIMEOUT)).idle_timeout(None));
     for nonce in 0..3 {
-        peer.state.send(peer.now, Message::Ping(Ping { nonce })).unwrap();
+        peer.state.send(peer.now, ping(nonce)).unwrap();
     }
     peer.sent();
     peer.advance(secs(1));
-    peer.receive(Message::Pong(Pong { nonce: 1 })).unwrap();
+    peer.receive(pong(1)).unwrap();
     assert_eq!(peer.state.stats().outstanding_ping, Some(2));
     peer.events();
-    peer.receive(Message::Pong(Pong { nonce: 0 })).unwrap();
-    assert_eq!(peer.events(), [unsolicited(Message::Pong(Pong { nonce: 0 }))]);
+    peer.receive(pong(0)).unwrap();
+    assert_eq!(peer.events(), [unsolicited(pong(0))]);
 }

@@ -1,31 +1,31 @@
 //! The last try to send, after the remote has ended the connection (`docs/protocol.md`, 12.2).
 
 use bytes::Buf;
-use excc_peer::wire::{Command, Message, Ping};
+use excc_peer::wire::{Command, Message};
 use excc_peer::{Budget, CloseReason, ConfigBuilder, Event, Instant, PeerState, Timer};
 
 use crate::common::*;
 
 const TRY: std::time::Duration = secs(1);
 
-/// An established peer with three messages of 24 bytes queued, and their receipts.
+/// An established peer with three queued messages of 24 bytes, and their `NotSent` events.
 fn queued(config: ConfigBuilder) -> (Peer, Vec<Event>) {
     let mut peer = Peer::established(config);
     let ids = [(); 3].map(|()| peer.state.send(peer.now, Message::GetAddr).unwrap());
     (peer, ids.map(Event::NotSent).to_vec())
 }
 
-/// A way in which the remote ends the conversation.
+/// A way in which the remote ends the connection.
 struct Ending {
     name: &'static str,
     config: fn() -> ConfigBuilder,
     end: fn(&mut Peer),
-    /// Whether input may be left unread, so that the connection must end with care.
+    /// Whether input may remain unread, so that the close must linger.
     lingers: bool,
 }
 
-/// Every way in which the remote ends an established conversation by what it sends.
-fn by_the_remote() -> [Ending; 9] {
+/// Every way in which the remote ends an established connection with a last try.
+fn endings() -> [Ending; 9] {
     let excc: fn() -> ConfigBuilder = || quiet(EXCC);
     let ending = |name, end| Ending { name, config: excc, end, lingers: true };
     [
@@ -62,16 +62,16 @@ fn by_the_remote() -> [Ending; 9] {
 }
 
 impl Ending {
-    /// A peer that ended so with three messages queued, what it says of them, and the reason.
+    /// A peer after this end, the `NotSent` events of its three queued messages, and the reason.
     fn ended(&self) -> (Peer, Vec<Event>, CloseReason) {
         let (mut peer, receipts) = queued((self.config)());
         (self.end)(&mut peer);
-        let reason = peer.state.close_reason().expect("it is the end").clone();
+        let reason = peer.state.close_reason().expect("closed").clone();
         (peer, receipts, reason)
     }
 }
 
-/// The last events, in which so many of the messages were sent.
+/// The last events if the first `sent` messages are sent.
 fn last_events(mut receipts: Vec<Event>, sent: usize, reason: CloseReason) -> Vec<Event> {
     for receipt in &mut receipts[..sent] {
         if let Event::NotSent(id) = *receipt {
@@ -95,9 +95,9 @@ fn a_ping_sent_in_the_last_try_has_no_pong_deadline() {
 
 #[test]
 fn queued_messages_are_sent_in_the_last_try() {
-    for ending in by_the_remote() {
+    for ending in endings() {
         let (mut peer, receipts, reason) = ending.ended();
-        assert_eq!(peer.events(), [], "{}: the end waits for the try", ending.name);
+        assert_eq!(peer.events(), [], "{}: the last try comes first", ending.name);
         assert!(!peer.state.has_events());
         assert!(peer.state.wants_write() && !peer.state.wants_read());
         assert_eq!(peer.due_in(), Some((Timer::Shutdown, TRY)));
@@ -110,14 +110,14 @@ fn queued_messages_are_sent_in_the_last_try() {
 
 #[test]
 fn messages_that_the_last_try_does_not_send_are_not_sent() {
-    for ending in by_the_remote() {
-        // In one transmit, and in one to lend and one to report what was written.
+    for ending in endings() {
+        // The first `Transmit` lends the frames, the second reports the written bytes.
         for taken in [0, 1, 24, 30, 71] {
             let (mut peer, receipts, reason) = ending.ended();
             let mut written = peer.state.transmit(peer.now).batch(2);
             let len = taken.min(written.remaining());
             written.advance(len);
-            assert_eq!(peer.events(), [], "the driver has not said what it has written");
+            assert_eq!(peer.events(), [], "the write is not reported yet");
             peer.state.transmit(peer.now).advance(len);
             let events = last_events(receipts, len / 24, reason);
             assert_eq!(peer.events(), events, "{}", ending.name);
@@ -128,7 +128,7 @@ fn messages_that_the_last_try_does_not_send_are_not_sent() {
 
 #[test]
 fn two_tries_without_a_write_end_the_last_try() {
-    for ending in by_the_remote() {
+    for ending in endings() {
         let (mut peer, receipts, reason) = ending.ended();
         peer.transmit(0);
         assert_eq!(peer.events(), []);
@@ -137,15 +137,15 @@ fn two_tries_without_a_write_end_the_last_try() {
     }
 }
 
-/// A write in progress at the end is reported by a `Transmit` that lends nothing.
+/// A `Transmit` that lends no frame reports the write in progress.
 #[test]
 fn a_write_in_progress_is_not_the_last_try() {
-    for ending in by_the_remote() {
+    for ending in endings() {
         for partial in [0, 23] {
             let (mut peer, receipts) = queued((ending.config)());
             let mut in_progress = peer.state.transmit(peer.now).batch(1);
             (ending.end)(&mut peer);
-            let reason = peer.state.close_reason().expect("it is the end").clone();
+            let reason = peer.state.close_reason().expect("closed").clone();
             let len = in_progress.remaining() - partial;
             in_progress.advance(len);
             peer.state.transmit(peer.now).advance(len);
@@ -161,7 +161,7 @@ fn a_write_in_progress_is_not_the_last_try() {
 
 #[test]
 fn the_last_try_ends_after_one_second() {
-    for ending in by_the_remote() {
+    for ending in endings() {
         let (mut peer, receipts, reason) = ending.ended();
         peer.advance(TRY - nanos(1));
         assert_eq!(peer.events(), []);
@@ -176,10 +176,10 @@ fn a_close_or_a_lost_connection_ends_the_last_try() {
     let ends: [fn(&mut PeerState, Instant); 2] =
         [PeerState::close, PeerState::handle_connection_lost];
     for end in ends {
-        for ending in by_the_remote() {
+        for ending in endings() {
             let (mut peer, receipts, reason) = ending.ended();
             end(&mut peer.state, peer.now);
-            // The first reason stands.
+            // The first reason is final.
             assert_eq!(peer.events(), last_events(receipts, 0, reason), "{}", ending.name);
             assert!(!peer.state.wants_write());
         }
@@ -188,20 +188,20 @@ fn a_close_or_a_lost_connection_ends_the_last_try() {
 
 #[test]
 fn a_close_with_unread_input_lingers_for_one_second() {
-    for ending in by_the_remote() {
+    for ending in endings() {
         let (mut peer, _, _) = ending.ended();
         let expected = ending.lingers.then_some(peer.now + TRY);
         assert_eq!(peer.state.linger_until(), expected, "{}", ending.name);
         peer.sent();
         assert_eq!(peer.state.linger_until(), expected, "{}", ending.name);
-        // The application wants it over at once.
+        // A close by the application ends the lingering.
         peer.state.close(peer.now);
         assert_eq!(peer.state.linger_until(), None);
 
-        // Where nothing is queued there is nothing to try.
+        // With an empty queue there is no last try.
         let mut idle = Peer::established((ending.config)());
         (ending.end)(&mut idle);
-        let reason = idle.state.close_reason().expect("it is the end").clone();
+        let reason = idle.state.close_reason().expect("closed").clone();
         assert_eq!(idle.events(), [Event::Closed(reason)], "{}", ending.name);
         assert_eq!(idle.state.linger_until(), ending.lingers.then_some(idle.now + TRY));
         assert_eq!(idle.due_in(), None);
@@ -222,7 +222,7 @@ fn local_closes_and_lost_connections_have_no_last_try() {
     for end in ends {
         let (mut peer, mut receipts) = queued(quiet(EXCC));
         end(&mut peer);
-        let reason = peer.state.close_reason().expect("it is the end").clone();
+        let reason = peer.state.close_reason().expect("closed").clone();
         receipts.push(Event::Closed(reason));
         assert_eq!(peer.events(), receipts);
         assert!(!peer.state.wants_write() && peer.state.linger_until().is_none());
@@ -230,7 +230,7 @@ fn local_closes_and_lost_connections_have_no_last_try() {
     }
 }
 
-/// A node that gets our `version` and something fatal in one segment answers both, and so do we.
+/// The reference nodes answer the `version` too when fatal input follows in the same segment.
 #[test]
 fn fatal_input_after_a_version_does_not_suppress_our_version() {
     for (network, number, sent) in [
@@ -245,7 +245,7 @@ fn fatal_input_after_a_version_does_not_suppress_our_version() {
         assert_eq!(peer.sent_commands(), sent);
         assert_eq!(peer.events(), [Event::Closed(reason.clone())]);
 
-        // Our version was on its way in any case.
+        // An outbound peer has queued its version already.
         let mut peer = Peer::outbound(quiet(network));
         assert_eq!(peer.feed(&bytes), Err(reason.clone()));
         assert_eq!(peer.sent_commands()[0], Command::Version);
@@ -259,13 +259,13 @@ fn an_outbound_peer_sends_its_version_even_if_the_first_message_is_fatal() {
         [(Peer::outbound(quiet(EXCC)), &[Command::Version][..]), (Peer::inbound(quiet(EXCC)), &[])]
     {
         let reason = CloseReason::NotVersion(Command::Ping);
-        assert_eq!(peer.receive(Message::Ping(Ping { nonce: 1 })), Err(reason.clone()));
+        assert_eq!(peer.receive(ping(1)), Err(reason.clone()));
         assert_eq!(peer.sent_commands(), sent);
         assert_eq!(peer.events(), [Event::Closed(reason)]);
     }
 }
 
-/// What the remote is too old for, lacks, or is us is said by silence.
+/// The reasons: an old protocol version, missing services, a self-connection.
 #[test]
 fn a_version_refused_by_the_peer_gets_no_answer() {
     let connected_to_itself = |config: ConfigBuilder| {
@@ -299,9 +299,9 @@ fn a_version_refused_by_the_peer_gets_no_answer() {
 #[test]
 fn pongs_are_sent_in_the_last_try() {
     let mut peer = Peer::established(quiet(EXCC));
-    peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
+    peer.receive(ping(7)).unwrap();
     peer.eof();
-    assert_eq!(peer.events(), [unsolicited(Message::Ping(Ping { nonce: 7 }))]);
+    assert_eq!(peer.events(), [unsolicited(ping(7))]);
     assert_eq!(peer.sent_commands(), [Command::Pong]);
     assert_eq!(peer.events(), [Event::Closed(CloseReason::RemoteClosed)]);
 }
@@ -336,7 +336,7 @@ fn the_last_try_sends_the_rest_of_a_shutdown() {
     let (mut peer, receipts) = queued(quiet(EXCC));
     _ = peer.state.announce(peer.now, tx(1), excc_peer::Relay::Trickle);
     peer.state.shutdown(peer.now, secs(60));
-    assert_eq!(peer.state.stats().waiting_announcements, 0, "it leaves at once");
+    assert_eq!(peer.state.stats().waiting_announcements, 0, "queued at once");
     peer.eof();
     assert_eq!(peer.sent().len(), 4);
     assert_eq!(peer.events(), last_events(receipts, 3, CloseReason::RemoteClosed));

@@ -8,12 +8,12 @@ use excc_peer::{Chain, CloseReason, Config, ConfigBuilder, Network};
 
 use crate::common::*;
 
-/// As an application would have it: no answers are taken that nobody asked for.
-fn plain(network: Network) -> ConfigBuilder {
+/// A configuration with the default limits on unsolicited messages.
+fn default_limits(network: Network) -> ConfigBuilder {
     Config::builder(network).idle_timeout(None).ping_interval(None).send_unwelcome(true)
 }
 
-/// A peer at a version that has the command, if there is one, and the largest payload.
+/// A peer at the newest version that has the command, if any, and the maximum payload there.
 fn peer_with(
     network: Network,
     command: Command,
@@ -23,7 +23,7 @@ fn peer_with(
     let oldest = if chain == Chain::Decred { 9 } else { 3 };
     let versions = (oldest..=chain.newest_version()).rev();
     let number = { versions }.find(|&it| command.is_defined(Protocol::new(chain, it)))?;
-    let config = configure(plain(network).protocol_version(number));
+    let config = configure(default_limits(network).protocol_version(number));
     let peer = match command {
         Command::Version => Peer::inbound(config),
         _ => Peer::established(config),
@@ -53,12 +53,12 @@ fn the_maximum_payload_of_each_command_can_be_lowered() {
                 let expected = CloseReason::PayloadTooLarge { command, len: limit + 1, limit };
                 assert_eq!(peer.feed(&header_of(network, command, limit + 1)), Err(expected));
                 let (mut peer, _) = peer_with(network, command, limits(limit)).unwrap();
-                // One of nothing is complete, and may be malformed.
+                // An empty payload is complete, and may be malformed.
                 if limit > 0 {
                     assert_eq!(peer.feed(&header_of(network, command, limit)), Ok(()));
                 }
             }
-            // It is never raised.
+            // The setting never raises the limit.
             let (mut peer, _) = peer_with(network, command, limits(usize::MAX)).unwrap();
             let reason = peer.feed(&header_of(network, command, largest + 1)).unwrap_err();
             assert_eq!(decode_error(&reason), "PayloadTooLarge");
@@ -68,11 +68,11 @@ fn the_maximum_payload_of_each_command_can_be_lowered() {
 
 #[test]
 fn a_maximum_payload_applies_to_its_command_only() {
-    let mut peer = Peer::established(plain(EXCC).max_payload(Command::Inv, 100));
+    let mut peer = Peer::established(default_limits(EXCC).max_payload(Command::Inv, 100));
     peer.receive(Message::Addr(Default::default())).unwrap();
-    peer.receive(Message::GetData((0..50).map(tx).collect())).unwrap();
-    peer.receive(Message::Inv((0..2).map(tx).collect())).unwrap();
-    assert!(peer.receive(Message::Inv((0..3).map(tx).collect())).is_err());
+    peer.receive(getdata((0..50).map(tx))).unwrap();
+    peer.receive(inv((0..2).map(tx))).unwrap();
+    assert!(peer.receive(inv((0..3).map(tx))).is_err());
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_maximum_unsolicited_payload_of_each_command_can_be_set() {
                 |limit| move |config: ConfigBuilder| config.max_unsolicited(command, limit);
             let Some((_, largest)) = peer_with(network, command, limits(0)) else { continue };
             let largest = match command {
-                // A reject has a limit of its own.
+                // The default of `max_payload` for a `reject`.
                 Command::Reject => 4_096,
                 _ => largest,
             };
@@ -101,7 +101,7 @@ fn the_maximum_unsolicited_payload_of_each_command_can_be_set() {
     }
 }
 
-/// The limits by default: nothing of what is only ever an answer.
+/// The default limits refuse every message that only answers requests.
 #[test]
 fn unsolicited_answers_are_refused_at_their_headers() {
     for network in [EXCC, DCR] {
@@ -140,25 +140,27 @@ fn up_to_12_headers_may_announce_blocks() {
         let chain = network.chain();
         let headers = |count| {
             let headers = vec![header(chain); count];
-            Message::Headers(excc_peer::wire::Headers::new(chain, &headers).expect("of the chain"))
+            Message::Headers(
+                excc_peer::wire::Headers::new(chain, &headers).expect("headers of the chain"),
+            )
         };
-        let mut peer = Peer::established(plain(network));
+        let mut peer = Peer::established(default_limits(network));
         peer.receive(headers(12)).unwrap();
         peer.receive(headers(12)).unwrap();
         let reason = peer.receive(headers(13)).unwrap_err();
         assert!(matches!(reason, CloseReason::Unsolicited { command: Command::Headers, .. }));
-        let mut peer = Peer::established(plain(network));
+        let mut peer = Peer::established(default_limits(network));
         peer.state.send(peer.now, Message::GetHeaders(LocatorRequest::new([hash(1)]))).unwrap();
         peer.receive(headers(2_000)).unwrap();
         assert!(peer.receive(headers(13)).is_err(), "one answer for each request");
     }
 }
 
-/// Requests, and the answers of which each allows one.
+/// Requests, and a command that answers each.
 fn requests(network: Network) -> Vec<(Message, Command)> {
     let locator = || LocatorRequest::new([hash(1)]);
     let filters = GetCFsV2 { start_hash: hash(1), end_hash: hash(2) };
-    let getdata = |vector| Message::GetData([vector].into());
+    let getdata = |vector| getdata([vector]);
     let mut requests = vec![
         (getdata(block(1)), Command::Block),
         (getdata(block(1)), Command::NotFound),
@@ -190,15 +192,15 @@ fn requests(network: Network) -> Vec<(Message, Command)> {
 fn a_large_answer_is_accepted_after_its_request() {
     for network in [EXCC, DCR] {
         for (request, command) in requests(network) {
-            let mut peer = Peer::established(plain(network).max_unsolicited(command, 0));
+            let mut peer = Peer::established(default_limits(network).max_unsolicited(command, 0));
             let header = header_of(network, command, 1);
             let expected = CloseReason::Unsolicited { command, len: 1, limit: 0 };
             assert_eq!(peer.feed(&header), Err(expected), "{command}");
 
-            let mut peer = Peer::established(plain(network).max_unsolicited(command, 0));
+            let mut peer = Peer::established(default_limits(network).max_unsolicited(command, 0));
             peer.state.send(peer.now, request).unwrap();
             assert_eq!(peer.feed(&header), Ok(()), "{command}");
-            // It is judged once, however often it is looked at.
+            // A header is checked once.
             for _ in 0..3 {
                 assert_eq!(peer.feed(&[]), Ok(()), "{command}");
             }
@@ -208,9 +210,9 @@ fn a_large_answer_is_accepted_after_its_request() {
 
 #[test]
 fn one_mempool_may_be_answered_by_64_invs() {
-    let mut peer = Peer::established(plain(EXCC).max_unsolicited(Command::Inv, 100));
+    let mut peer = Peer::established(default_limits(EXCC).max_unsolicited(Command::Inv, 100));
     peer.state.send(peer.now, Message::MemPool).unwrap();
-    let batch = Message::Inv((0..1_000).map(tx).collect());
+    let batch = inv((0..1_000).map(tx));
     for _ in 0..64 {
         peer.receive(batch.clone()).unwrap();
         peer.events();
@@ -222,23 +224,22 @@ fn one_mempool_may_be_answered_by_64_invs() {
 #[test]
 fn an_unsolicited_filter_batch_is_refused_at_its_header() {
     let header = header_of(DCR, Command::CFiltersV2, 25_000_000);
-    let mut peer = Peer::established(plain(DCR));
+    let mut peer = Peer::established(default_limits(DCR));
     let command = Command::CFiltersV2;
     let reason = CloseReason::Unsolicited { command, len: 25_000_000, limit: 0 };
     assert_eq!(peer.feed(&header), Err(reason));
 
     let filters = GetCFsV2 { start_hash: hash(1), end_hash: hash(2) };
-    let mut peer = Peer::established(plain(DCR));
+    let mut peer = Peer::established(default_limits(DCR));
     peer.state.send(peer.now, Message::GetCFsV2(filters)).unwrap();
     assert_eq!(peer.feed(&header), Ok(()));
 }
 
-/// Both limits hold, and the one on all messages comes first.
 #[test]
 fn max_payload_applies_to_solicited_messages() {
-    let config = plain(EXCC).max_payload(Command::Block, 1_000);
+    let config = default_limits(EXCC).max_payload(Command::Block, 1_000);
     let mut peer = Peer::established(config);
-    peer.state.send(peer.now, Message::GetData([block(1)].into())).unwrap();
+    peer.state.send(peer.now, getdata([block(1)])).unwrap();
     let reason = peer.feed(&header_of(EXCC, Command::Block, 1_001)).unwrap_err();
     assert!(matches!(reason, CloseReason::PayloadTooLarge { limit: 1_000, .. }));
 }

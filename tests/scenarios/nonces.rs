@@ -5,7 +5,7 @@ use excc_peer::{CloseReason, ConfigBuilder, Direction, Event, Network, SentNonce
 
 use crate::common::*;
 
-/// Peers of one process: their configuration, which shares its nonces.
+/// A process, whose peers share the nonces of their configuration.
 struct Process {
     config: ConfigBuilder,
     network: Network,
@@ -22,7 +22,7 @@ impl Process {
         Peer::new(self.config.clone(), direction, self.peers)
     }
 
-    /// A peer that has called, and the nonce of the `version` that it sent.
+    /// An outbound peer and the nonce of its `version`.
     fn call(&mut self) -> (Peer, u64) {
         let mut peer = self.peer(Direction::Outbound);
         let sent = peer.sent();
@@ -30,8 +30,8 @@ impl Process {
         (peer, version.nonce)
     }
 
-    /// Whether somebody who calls with that nonce is taken for the process itself.
-    fn is_ourselves(&mut self, nonce: u64) -> bool {
+    /// Whether an inbound peer detects a self-connection by the nonce.
+    fn detects(&mut self, nonce: u64) -> bool {
         let mut peer = self.peer(Direction::Inbound);
         match peer.receive(Version { nonce, ..their_version(self.network) }) {
             Ok(()) => false,
@@ -50,36 +50,36 @@ fn a_self_connection_is_detected_at_either_end() {
     for network in [EXCC, DCR] {
         let mut process = Process::new(network);
         let (mut caller, nonce) = process.call();
-        assert!(process.is_ourselves(nonce));
-        assert!(!process.is_ourselves(nonce ^ 1));
+        assert!(process.detects(nonce));
+        assert!(!process.detects(nonce ^ 1));
         let ours = Version { nonce, ..their_version(network) };
         assert_eq!(caller.receive(ours), Err(CloseReason::SelfConnection));
     }
 }
 
-/// Whoever got our `version` could otherwise find out that two addresses are one node.
+/// Otherwise a remote could replay the nonce and learn that two addresses are one node.
 #[test]
 fn a_nonce_is_not_recognised_after_the_handshake() {
     for network in [EXCC, DCR] {
         let mut process = Process::new(network);
         let (mut caller, nonce) = process.call();
         caller.shake_hands(their_version(network));
-        assert!(!process.is_ourselves(nonce));
-        // A day later, with the peer long gone, neither.
+        assert!(!process.detects(nonce));
+        // The nonce stays unknown after the peer is dropped.
         drop(caller);
-        assert!(!process.is_ourselves(nonce));
+        assert!(!process.detects(nonce));
     }
 }
 
 #[test]
 fn a_nonce_is_recognised_until_the_handshake_completes() {
-    // Decred's handshake ends with the remote's verack.
+    // On Decred the handshake ends with the remote's verack.
     let mut process = Process::new(DCR);
     let (mut caller, nonce) = process.call();
     caller.receive(their_version(DCR)).unwrap();
-    assert!(process.is_ourselves(nonce));
+    assert!(process.detects(nonce));
     caller.receive(Message::VerAck).unwrap();
-    assert!(!process.is_ourselves(nonce));
+    assert!(!process.detects(nonce));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_nonce_is_forgotten_when_its_peer_closes() {
             let mut process = Process::new(network);
             let (caller, nonce) = process.call();
             let _ended = end(caller);
-            assert!(!process.is_ourselves(nonce));
+            assert!(!process.detects(nonce));
         }
     }
 }
@@ -119,9 +119,9 @@ fn two_self_connections_at_once_are_both_detected() {
     let (mut first, first_nonce) = process.call();
     let (_second, second_nonce) = process.call();
     assert_ne!(first_nonce, second_nonce);
-    assert!(process.is_ourselves(first_nonce) && process.is_ourselves(second_nonce));
+    assert!(process.detects(first_nonce) && process.detects(second_nonce));
     first.shake_hands(their_version(EXCC));
-    assert!(!process.is_ourselves(first_nonce) && process.is_ourselves(second_nonce));
+    assert!(!process.detects(first_nonce) && process.detects(second_nonce));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn thousands_of_nonces_are_remembered_at_once() {
     for (_, nonce) in &calls {
         assert!(process.config_contains(*nonce));
     }
-    // Every other one completes its handshake.
+    // Every second peer completes its handshake.
     for (place, (peer, _)) in calls.iter_mut().enumerate() {
         if place % 2 == 0 {
             peer.shake_hands(their_version(EXCC));
@@ -140,8 +140,8 @@ fn thousands_of_nonces_are_remembered_at_once() {
     for (place, (_, nonce)) in calls.iter().enumerate() {
         assert_eq!(process.config_contains(*nonce), place % 2 == 1);
     }
-    assert!(process.is_ourselves(calls[4_999].1));
-    assert!(!process.is_ourselves(calls[4_998].1));
+    assert!(process.detects(calls[4_999].1));
+    assert!(!process.detects(calls[4_998].1));
     let nonces: Vec<u64> = calls.iter().map(|(_, nonce)| *nonce).collect();
     drop(calls);
     assert!(nonces.iter().all(|&nonce| !process.config_contains(nonce)));
@@ -157,7 +157,7 @@ impl Process {
 fn two_processes_do_not_recognise_nonces_of_each_other() {
     let (mut one, mut other) = (Process::new(EXCC), Process::new(EXCC));
     let (_caller, nonce) = one.call();
-    assert!(one.is_ourselves(nonce) && !other.is_ourselves(nonce));
+    assert!(one.detects(nonce) && !other.detects(nonce));
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn a_version_with_our_nonce_closes_and_leaves_no_facts() {
     assert_eq!((stats.advertised_version, stats.user_agent, stats.last_block), (None, None, None));
 }
 
-/// In the reference nodes inbound nonces are remembered too, so that enough inbound
-/// connections push out the one nonce that matters.
+/// The reference nodes remember inbound nonces too, so that many inbound connections evict the
+/// outbound ones.
 #[test]
 fn nonces_of_inbound_peers_are_not_remembered() {
     let config = config(EXCC);

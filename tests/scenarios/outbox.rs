@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use bytes::Buf;
-use excc_peer::wire::{Command, EncodedMessage, Message, Ping, Pong};
+use excc_peer::wire::{Command, EncodedMessage, Message};
 use excc_peer::{CloseReason, Event, Network, Overflow, SendErrorKind, Transmit};
 
 use crate::common::*;
@@ -13,19 +13,14 @@ fn messages_leave_in_the_order_of_their_commands() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     let nonce = peer.state.ping(peer.now).unwrap();
-    peer.receive(Message::Ping(Ping { nonce: 7 })).unwrap();
+    peer.receive(ping(7)).unwrap();
     peer.state.send(peer.now, Message::SendHeaders).unwrap();
-    // A pong has the way, so that none waits behind a block.
-    let expected = [
-        Message::Pong(Pong { nonce: 7 }),
-        Message::GetAddr,
-        Message::Ping(Ping { nonce }),
-        Message::SendHeaders,
-    ];
+    // A pong overtakes queued frames, so that it never waits behind a block.
+    let expected = [pong(7), Message::GetAddr, ping(nonce), Message::SendHeaders];
     assert_eq!(peer.sent(), expected);
 }
 
-/// 24 + 1,800,003 bytes, encoded once.
+/// An encoded `inv` of 24 + 1,800,003 bytes.
 fn largest_inv(network: Network) -> EncodedMessage {
     let inv = Message::Inv(vec![tx(1); 50_000].into());
     let encoded = EncodedMessage::new(&network, 8, &inv).unwrap();
@@ -44,10 +39,10 @@ fn a_full_queue_returns_messages() {
     let error = peer.state.send_encoded(peer.now, inv.clone()).unwrap_err();
     assert_eq!(error.kind, SendErrorKind::QueueFull { queued, limit });
     assert_eq!(peer.state.stats().queued_bytes, 23 * (1_800_027 + QUEUED));
-    // What the peer itself has to say is not kept back.
-    peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
+    // The limit does not apply to messages of the peer itself.
+    peer.receive(ping(1)).unwrap();
     assert_eq!(peer.state.stats().queued_frames, 24);
-    // A frame takes its room until it has left wholly. The pong goes first.
+    // A frame counts until its last byte is sent. The pong is sent first.
     peer.transmit(32 + 1_800_026);
     assert!(peer.state.send_encoded(peer.now, inv.clone()).is_err());
     peer.transmit(1);
@@ -104,11 +99,11 @@ fn pongs_do_not_overtake_a_frame_that_is_sent_in_part() {
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.send(peer.now, Message::MemPool).unwrap();
     let mut bytes = peer.transmit(10).to_vec();
-    // Two more tries that give nothing: the frame stays the first all the same.
+    // Another try without a write leaves the frame in its place.
     assert!(peer.transmit(0).is_empty());
     peer.receive(ping(1)).unwrap();
     bytes.extend_from_slice(&peer.transmit(usize::MAX));
-    let order = [Message::GetAddr, Message::Pong(Pong { nonce: 1 }), Message::MemPool];
+    let order = [Message::GetAddr, pong(1), Message::MemPool];
     let order: Vec<_> = order.map(|message| frame(EXCC, 8, message)).concat();
     assert_eq!(bytes, order);
 }

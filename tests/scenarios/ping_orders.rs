@@ -11,10 +11,10 @@ use crate::common::*;
 
 const TIMEOUT: Duration = secs(1_000);
 
-/// What the 32 bytes of a `pong` put a deadline off by.
+/// The extension of a deadline by the 32 bytes of a `pong`.
 const PONG_WORTH: Duration = worth(32);
 
-/// Who sends a ping.
+/// The sender of a ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
     Peer,
@@ -24,35 +24,35 @@ enum Sender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Queue(usize),
-    /// Everything that is queued is written to the socket.
+    /// The driver writes the queue to the socket.
     Write,
-    /// The driver tells the peer so.
-    Tell,
+    /// The driver reports the write to the peer.
+    Report,
     Answer(usize),
 }
 
-/// What a peer is expected to know, with the numbers of pings for their nonces.
+/// The expected state of a peer, with numbers in place of nonces.
 #[derive(Default)]
 struct Model {
-    /// Pings that were queued and not told as written, and when they were answered.
+    /// Pings queued and not yet reported as written, with the time of their pong, if any.
     queue: Vec<(usize, Option<Instant>)>,
-    /// How many of these are written, and when they were.
+    /// The number of them that are written, and the time of the write.
     written: usize,
     written_at: Instant,
-    /// Pings that were told as written, and when they were, and not answered.
+    /// Pings reported as written and not answered, with the time of the write.
     unanswered: Vec<(usize, Instant)>,
     deadline: Option<Instant>,
 }
 
 impl Model {
-    /// The driver tells of its write. `now` is the latest time that the peer knows: the time of
-    /// a write is the time before it, and deadlines start later.
-    fn tell(&mut self, now: Instant) -> Vec<(usize, Duration)> {
+    /// Reports the write. Round trips start at the time before the write, deadlines at `now`, the
+    /// latest time given to the peer.
+    fn report(&mut self, now: Instant) -> Vec<(usize, Duration)> {
         let mut round_trips = Vec::new();
         for (ping, answered_at) in self.queue.drain(..self.written).collect::<Vec<_>>() {
             self.unanswered.push((ping, self.written_at));
             if let Some(at) = answered_at {
-                round_trips.extend(self.answer_told(ping, at, now));
+                round_trips.extend(self.answer_reported(ping, at, now));
             } else if self.unanswered.len() == 1 {
                 self.deadline = Some(now + TIMEOUT);
             }
@@ -62,18 +62,23 @@ impl Model {
     }
 
     fn answer(&mut self, ping: usize, now: Instant) -> Option<(usize, Duration)> {
-        // Any bytes put the deadline off.
+        // All received bytes extend the deadline.
         self.deadline = self.deadline.map(|at| (at.max(now) + PONG_WORTH).min(now + TIMEOUT));
         let lent = self.queue.iter_mut().take(self.written).find(|(queued, _)| *queued == ping);
         if let Some((_, answered_at)) = lent {
             *answered_at = Some(now);
             return None;
         }
-        self.answer_told(ping, now, now)
+        self.answer_reported(ping, now, now)
     }
 
     /// A pong answers its ping and all older ones.
-    fn answer_told(&mut self, ping: usize, at: Instant, now: Instant) -> Option<(usize, Duration)> {
+    fn answer_reported(
+        &mut self,
+        ping: usize,
+        at: Instant,
+        now: Instant,
+    ) -> Option<(usize, Duration)> {
         let place = self.unanswered.iter().position(|(sent, _)| *sent == ping)?;
         let (_, sent_at) = self.unanswered[place];
         self.unanswered.drain(..=place);
@@ -82,25 +87,25 @@ impl Model {
     }
 }
 
-/// A peer that does these steps, one a second, and what it must say after each.
+/// A peer that is driven one step a second, and the model to compare it with.
 struct Run {
     peer: Peer,
     model: Model,
     nonces: Vec<u64>,
     unreported: usize,
-    /// The latest time that the peer was told.
-    known: Instant,
+    /// The latest time given to the peer.
+    latest: Instant,
 }
 
 impl Run {
     fn new() -> Self {
-        let config = config(EXCC).idle_timeout(None).ping_interval(None).write_timeout(None);
+        let config = quiet(EXCC).write_timeout(None);
         Self {
             peer: Peer::established(config.pong_timeout(Some(TIMEOUT))),
             model: Model::default(),
             nonces: Vec::new(),
             unreported: 0,
-            known: Instant::ZERO,
+            latest: Instant::ZERO,
         }
     }
 
@@ -126,10 +131,10 @@ impl Run {
                 self.model.written = self.model.queue.len();
                 self.model.written_at = now;
             }
-            Step::Tell => {
+            Step::Report => {
                 let at = self.model.written_at;
                 self.peer.state.transmit(at).advance(self.unreported);
-                round_trips = self.model.tell(self.known);
+                round_trips = self.model.report(self.latest);
             }
             Step::Answer(ping) => {
                 round_trips.extend(self.model.answer(ping, now));
@@ -137,8 +142,8 @@ impl Run {
                 self.peer.receive(Message::Pong(Pong { nonce })).unwrap();
             }
         }
-        if step != Step::Tell {
-            self.known = now;
+        if step != Step::Report {
+            self.latest = now;
         }
         self.check(&round_trips);
     }
@@ -165,38 +170,38 @@ impl Run {
     }
 }
 
-/// The steps that are possible after others.
+/// The steps that are possible after `steps`.
 fn next(steps: &[Step], senders: &[Sender]) -> Vec<Step> {
     let mut queued: Vec<usize> = Vec::new();
-    let mut told = 0;
+    let mut reported = 0;
     let (mut written, mut answered) = (0, Vec::new());
     for step in steps {
         match step {
             Step::Queue(ping) => queued.push(*ping),
             Step::Write => written = queued.len(),
-            Step::Tell => told = written,
+            Step::Report => reported = written,
             Step::Answer(ping) => answered.push(*ping),
         }
     }
     let mut next = Vec::new();
     let ping = queued.len();
-    // One of the peer's own that has not been told as written serves as well as another.
-    let serves = || queued[told..].iter().any(|&ping| senders[ping] == Sender::Peer);
-    if ping < senders.len() && (senders[ping] == Sender::Application || !serves()) {
+    // `PeerState::ping` queues no second ping before the first is reported as written.
+    let has_queued_ping = || queued[reported..].iter().any(|&ping| senders[ping] == Sender::Peer);
+    if ping < senders.len() && (senders[ping] == Sender::Application || !has_queued_ping()) {
         next.push(Step::Queue(ping));
     }
-    if written == told && queued.len() > told {
+    if written == reported && queued.len() > reported {
         next.push(Step::Write);
     }
-    if written > told {
-        next.push(Step::Tell);
+    if written > reported {
+        next.push(Step::Report);
     }
     let unanswered = queued[..written].iter().filter(|ping| !answered.contains(*ping));
     next.extend(unanswered.map(|&ping| Step::Answer(ping)));
     next
 }
 
-/// Runs every sequence of steps to its end. Returns how many there are.
+/// Runs every sequence of steps to its end, and returns their number.
 fn run_all(steps: &mut Vec<Step>, senders: &[Sender]) -> usize {
     let next = next(steps, senders);
     if next.is_empty() {
@@ -233,11 +238,17 @@ fn up_to_three_pings_are_tracked_in_every_order() {
     assert!(runs > 3_000, "{runs} orders");
 }
 
-/// As it was found: both pings are written, and the first is answered before they are told.
+/// A regression: both pings are written, and the first is answered before the write is reported.
 #[test]
 fn a_lent_ping_may_be_answered_before_it_counts_as_sent() {
-    let steps =
-        [Step::Queue(0), Step::Queue(1), Step::Write, Step::Answer(0), Step::Tell, Step::Answer(1)];
+    let steps = [
+        Step::Queue(0),
+        Step::Queue(1),
+        Step::Write,
+        Step::Answer(0),
+        Step::Report,
+        Step::Answer(1),
+    ];
     let senders = [Sender::Application; 2];
     let mut run = Run::new();
     steps.into_iter().for_each(|step| run.step(step, &senders));

@@ -1,6 +1,6 @@
 //! Received frames that are refused, and the cost of refusing them (`docs/protocol.md`, 2.3).
 
-use excc_peer::wire::{Command, MAX_PAYLOAD, Message, Ping, TrailingBytes};
+use excc_peer::wire::{Command, MAX_PAYLOAD, Message, TrailingBytes};
 use excc_peer::{CloseReason, Event, Network};
 use rand_core::Rng;
 
@@ -15,7 +15,7 @@ fn newest(network: Network) -> i32 {
     network.chain().advertised_version().cast_signed()
 }
 
-/// The same with a remote of another protocol version.
+/// The error with which a peer at `protocol_version` refuses `bytes`.
 fn refused_at(network: Network, protocol_version: i32, bytes: &[u8]) -> &'static str {
     let config = config(network);
     let config = match protocol_version {
@@ -57,11 +57,11 @@ fn a_frame_of_another_network_closes() {
 
 #[test]
 fn a_wrong_checksum_closes() {
-    let mut bytes = frame(EXCC, 8, Message::Ping(Ping { nonce: 1 })).to_vec();
+    let mut bytes = frame(EXCC, 8, ping(1)).to_vec();
     bytes[20] ^= 1;
     assert_eq!(refused(EXCC, &bytes), "PayloadChecksum");
-    // The other chain's checksum is as wrong.
-    let mut bytes = frame(DCR, 8, Message::Ping(Ping { nonce: 1 })).to_vec();
+    // The checksum of the other chain is wrong too.
+    let mut bytes = frame(DCR, 8, ping(1)).to_vec();
     bytes[..4].copy_from_slice(&EXCC.magic().to_le_bytes());
     assert_eq!(refused(EXCC, &bytes), "PayloadChecksum");
 }
@@ -69,13 +69,13 @@ fn a_wrong_checksum_closes() {
 #[test]
 fn trailing_bytes_are_ignored_on_exchangecoin_and_refused_on_decred() {
     let surplus = |network| {
-        let mut payload = frame(network, 8, Message::Inv([tx(1)].into()))[24..].to_vec();
+        let mut payload = frame(network, 8, inv([tx(1)]))[24..].to_vec();
         payload.extend_from_slice(b"xyz");
         raw_frame(network, b"inv", &payload)
     };
     let mut peer = Peer::established(config(EXCC));
     peer.feed(&surplus(EXCC)).unwrap();
-    assert_eq!(peer.messages(), [Message::Inv([tx(1)].into())]);
+    assert_eq!(peer.messages(), [inv([tx(1)])]);
     assert_eq!(refused(DCR, &surplus(DCR)), "TrailingBytes");
 
     let mut strict = Peer::established(config(EXCC).trailing_bytes(TrailingBytes::Reject));
@@ -150,7 +150,7 @@ fn a_getinitstate_exists_from_version_8_on() {
     assert!(matches!(&peer.messages()[..], [Message::GetInitState(it)] if it.types.is_empty()));
 }
 
-/// The reference nodes take in its payload first.
+/// The reference nodes read the payload first.
 #[test]
 fn a_getcfilterv2_before_version_7_is_refused_by_its_header() {
     let bytes = raw_frame(EXCC, b"getcfilterv2", &[0; 32]);
@@ -287,8 +287,7 @@ fn a_payload_above_the_maximum_of_its_command_is_refused() {
     }
 }
 
-/// What a buffer lends is to be appended to. A driver that does otherwise breaks its stream, and
-/// nothing else.
+/// A driver must only append to the reserved room. Any other change damages its own stream only.
 #[test]
 fn a_driver_that_damages_its_buffer_does_not_break_the_peer() {
     let mut peer = Peer::established(config(EXCC));

@@ -12,7 +12,7 @@ impl Peer {
         self.state.announce(self.now, vector, relay)
     }
 
-    /// The vectors of each `inv` that waits to leave.
+    /// Writes the queue, which must have only `inv`s, and returns their vectors.
     fn sent_invs(&mut self) -> Vec<Vec<InvVect>> {
         let vectors = |message| match message {
             Message::Inv(list) => list.to_vec(),
@@ -41,7 +41,7 @@ fn announcements_are_batched_in_order_for_up_to_half_a_second() {
     assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [1_000, 1_000, 500]);
     assert_eq!(sent.concat(), (0..2_500).map(tx).collect::<Vec<_>>());
     assert_eq!(peer.state.poll_timeout(), None);
-    assert_eq!(peer.events(), [], "there are receipts for messages only");
+    assert_eq!(peer.events(), [], "announcements have no receipts");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_immediate_announcement_is_queued_at_once_and_has_a_receipt() {
     assert_eq!(peer.announce(block(2), Relay::Trickle), Announced::Known);
 }
 
-/// The reference node tells vectors by where they lie in memory, and sends each again.
+/// The reference nodes compare vectors by their address in memory, and announce each again.
 #[test]
 fn an_announced_vector_is_known() {
     let mut peer = Peer::established(quiet(EXCC));
@@ -111,14 +111,14 @@ fn an_announced_vector_is_known() {
     assert_eq!(peer.sent_invs(), [vec![tx(1)]]);
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
-    // Another type with the same hash is something else.
+    // A vector of another type with the same hash is distinct.
     assert_eq!(peer.announce(block(1), Relay::Trickle), Announced::Batched);
 }
 
 #[test]
 fn a_vector_from_the_remote_is_not_announced_back() {
     let mut peer = Peer::established(quiet(EXCC));
-    peer.receive(Message::Inv([tx(1), block(2)].into())).unwrap();
+    peer.receive(inv([tx(1), block(2)])).unwrap();
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
     assert_eq!(peer.announce(block(2), Relay::Immediate), Announced::Known);
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
@@ -128,7 +128,7 @@ fn a_vector_from_the_remote_is_not_announced_back() {
 fn a_batched_vector_that_the_remote_announces_is_dropped() {
     let mut peer = Peer::established(quiet(EXCC));
     (1..=3).for_each(|n| _ = peer.announce(tx(n), Relay::Trickle));
-    peer.receive(Message::Inv([tx(2)].into())).unwrap();
+    peer.receive(inv([tx(2)])).unwrap();
     peer.skip_to_deadline();
     assert_eq!(peer.sent_invs(), [vec![tx(1), tx(3)]]);
 }
@@ -137,7 +137,7 @@ fn a_batched_vector_that_the_remote_announces_is_dropped() {
 fn no_empty_inv_is_sent() {
     let mut peer = Peer::established(quiet(EXCC));
     _ = peer.announce(tx(1), Relay::Trickle);
-    peer.receive(Message::Inv([tx(1)].into())).unwrap();
+    peer.receive(inv([tx(1)])).unwrap();
     assert_eq!(peer.skip_to_deadline(), Timer::Trickle);
     assert_eq!(peer.sent(), []);
 }
@@ -163,10 +163,10 @@ fn the_application_can_add_known_inventory() {
 #[test]
 fn known_inventory_expires_after_15_minutes() {
     let mut peer = Peer::established(quiet(EXCC));
-    peer.receive(Message::Inv([tx(1)].into())).unwrap();
+    peer.receive(inv([tx(1)])).unwrap();
     peer.advance(secs(15 * 60) - Duration::from_nanos(1));
     assert_eq!(peer.announce(tx(1), Relay::Immediate), Announced::Known);
-    // Having been asked for does not prolong it.
+    // A refused announcement does not renew the expiry.
     peer.advance(Duration::from_nanos(1));
     assert!(matches!(peer.announce(tx(1), Relay::Immediate), Announced::Queued(_)));
 }
@@ -175,7 +175,7 @@ fn known_inventory_expires_after_15_minutes() {
 fn a_repeated_announcement_renews_the_expiry() {
     let mut peer = Peer::established(quiet(EXCC));
     for _ in 0..3 {
-        peer.receive(Message::Inv([tx(1)].into())).unwrap();
+        peer.receive(inv([tx(1)])).unwrap();
         peer.advance(secs(14 * 60));
         assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
     }
@@ -184,9 +184,9 @@ fn a_repeated_announcement_renews_the_expiry() {
 #[test]
 fn the_least_recently_used_vector_is_evicted_first() {
     let mut peer = Peer::established(quiet(EXCC).known_inventory(3, secs(900)));
-    peer.receive(Message::Inv([tx(1), tx(2), tx(3)].into())).unwrap();
+    peer.receive(inv([tx(1), tx(2), tx(3)])).unwrap();
     assert!(peer.state.is_known_inventory(peer.now, &tx(1)));
-    peer.receive(Message::Inv([tx(4)].into())).unwrap();
+    peer.receive(inv([tx(4)])).unwrap();
     let known: Vec<_> =
         (1..=4).filter(|&n| peer.state.is_known_inventory(peer.now, &tx(n))).collect();
     assert_eq!(known, [1, 3, 4]);
@@ -195,7 +195,7 @@ fn the_least_recently_used_vector_is_evicted_first() {
 #[test]
 fn the_last_vectors_of_a_long_inv_are_remembered() {
     let mut peer = Peer::established(quiet(EXCC));
-    peer.receive(Message::Inv((0..5_000).map(tx).collect())).unwrap();
+    peer.receive(inv((0..5_000).map(tx))).unwrap();
     assert_eq!(peer.state.stats().known_inventory, 1_000);
     assert_eq!(peer.announce(tx(4_000), Relay::Trickle), Announced::Known);
     assert_eq!(peer.announce(tx(3_999), Relay::Trickle), Announced::Batched);
@@ -292,11 +292,11 @@ fn a_batched_vector_counts_once() {
     assert_eq!(peer.state.stats().waiting_announcements, 1);
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
     assert_eq!(peer.announce(tx(3), Relay::Trickle), Announced::Full);
-    // One that waits is queued, however full the queue is.
+    // A batched vector is accepted although the batch is full.
     assert_eq!(peer.announce(tx(2), Relay::Trickle), Announced::Batched);
     peer.advance(millis(500));
     assert_eq!(peer.sent_invs(), [[tx(1), tx(2)]]);
-    // Then it is known.
+    // A sent vector is known.
     assert_eq!(peer.announce(tx(1), Relay::Trickle), Announced::Known);
 }
 

@@ -13,7 +13,7 @@ fn at_height(chain: Chain, height: u32) -> BlockHeader {
 
 fn headers(chain: Chain, heights: &[u32]) -> Message {
     let headers: Vec<_> = heights.iter().map(|&height| at_height(chain, height)).collect();
-    Message::Headers(Headers::new(chain, &headers).expect("of the chain"))
+    Message::Headers(Headers::new(chain, &headers).expect("headers of the chain"))
 }
 
 #[test]
@@ -24,17 +24,17 @@ fn the_last_block_follows_received_headers_and_blocks() {
         let mut after = |message: Message| {
             peer.receive(message).unwrap();
             assert_eq!(peer.state.stats().last_block, peer.state.last_block());
-            peer.state.last_block().expect("the remote said it")
+            peer.state.last_block().expect("known")
         };
-        // The version said 100.
+        // The version has 100.
         assert_eq!(after(headers(chain, &[])), 100);
         assert_eq!(after(headers(chain, &[99, 100])), 100);
         assert_eq!(after(headers(chain, &[101])), 101);
         assert_eq!(after(headers(chain, &[102, 103, 104])), 104);
         assert_eq!(after(block_message(network, at_height(chain, 90)).0), 104);
         assert_eq!(after(block_message(network, at_height(chain, 105)).0), 105);
-        // Its height is no part of what announces a block by its hash.
-        assert_eq!(after(Message::Inv([block(1)].into())), 105);
+        // An `inv` has no height.
+        assert_eq!(after(inv([block(1)])), 105);
         for height in [104, 105] {
             peer.state.update_last_block(peer.now, height);
             assert_eq!(peer.state.last_block(), Some(105));
@@ -54,32 +54,32 @@ fn no_last_block_is_known_before_the_version() {
     assert_eq!(peer.state.last_block(), Some(0));
 }
 
-fn both(remote: SocketAddr) -> [PeerState; 2] {
+fn both_directions(remote: SocketAddr) -> [PeerState; 2] {
     [PeerState::outbound, PeerState::inbound].map(|make| {
         let config = config(EXCC).build().unwrap();
         make(config, remote, Instant::ZERO, UNIX_TIME, &mut rng(1))
     })
 }
 
-/// So that ban lists and address books find it.
+/// Ban lists and address books have the IPv4 form.
 #[test]
 fn an_ipv4_mapped_address_is_reported_as_ipv4() {
     let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
-    for peer in both(mapped) {
+    for peer in both_directions(mapped) {
         assert_eq!((peer.remote_address(), peer.stats().remote_address), (remote(), remote()));
         assert!(peer.to_string().starts_with("203.0.113.7:9666 "));
     }
-    // Others stay as they are.
+    // Other addresses stay unchanged.
     for address in ["[2001:db8::7]:9666", "[::1]:1", "[::]:0", "0.0.0.0:0"] {
         let address: SocketAddr = address.parse().unwrap();
-        assert!(both(address).iter().all(|peer| peer.remote_address() == address));
+        assert!(both_directions(address).iter().all(|peer| peer.remote_address() == address));
     }
 }
 
 #[test]
 fn an_ipv4_mapped_address_is_sent_as_ipv4() {
     let mapped: SocketAddr = "[::ffff:203.0.113.7]:9666".parse().unwrap();
-    let [mut plain, mut told] = [remote(), mapped].map(|remote| {
+    let [mut plain, mut mapped_peer] = [remote(), mapped].map(|remote| {
         let config = config(EXCC).build().unwrap();
         PeerState::outbound(config, remote, Instant::ZERO, UNIX_TIME, &mut rng(1))
     });
@@ -88,7 +88,7 @@ fn an_ipv4_mapped_address_is_sent_as_ipv4() {
         let len = bytes::Buf::remaining(&out);
         bytes::Buf::copy_to_bytes(&mut out, len)
     };
-    assert_eq!(bytes(&mut plain), bytes(&mut told));
+    assert_eq!(bytes(&mut plain), bytes(&mut mapped_peer));
 
     for network in [EXCC, DCR] {
         let mut peer = Peer::established(config(network));

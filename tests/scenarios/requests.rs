@@ -16,7 +16,7 @@ fn locator() -> LocatorRequest {
 }
 
 fn no_headers(chain: Chain) -> Message {
-    Message::Headers(Headers::new(chain, &[] as &[BlockHeader]).expect("none is of no chain"))
+    Message::Headers(Headers::new(chain, &[] as &[BlockHeader]).expect("headers of the chain"))
 }
 
 fn stalled_on(vector: InvVect) -> CloseReason {
@@ -43,7 +43,7 @@ fn an_unanswered_vector_closes_after_30_seconds() {
 fn an_object_or_a_notfound_answers_its_vector() {
     for network in [EXCC, DCR] {
         for (object, vector) in objects(network) {
-            for answer in [object, Message::NotFound([vector].into())] {
+            for answer in [object, not_found([vector])] {
                 let mut peer = Peer::established(quiet(network));
                 peer.send_now(getdata([vector]));
                 assert_eq!(peer.state.stats().requested, 1);
@@ -66,7 +66,7 @@ fn each_vector_needs_its_own_answer() {
         peer.send_now(getdata([*block_vector, *tx_vector, tx(1)]));
         peer.receive(block.clone()).unwrap();
         peer.receive(tx_message.clone()).unwrap();
-        peer.receive(Message::NotFound([tx(2)].into())).unwrap();
+        peer.receive(not_found([tx(2)])).unwrap();
         assert_eq!(peer.closed_after(secs(30)), stalled_on(tx(1)));
     }
 }
@@ -81,7 +81,7 @@ fn a_repeated_getdata_does_not_move_the_deadline() {
     peer.send_now(getdata([tx(1), tx(2)]));
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(3))));
     assert_eq!(peer.state.stats().requested, 2);
-    peer.receive(Message::NotFound([tx(1)].into())).unwrap();
+    peer.receive(not_found([tx(1)])).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
 }
 
@@ -105,7 +105,7 @@ fn a_stall_timeout_starts_with_the_last_byte_of_the_request() {
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(30))));
 }
 
-/// An adapter that writes shared frames tells of it afterwards, and may read in between.
+/// An adapter that writes a frame batch reports it afterwards, and may read before that.
 #[test]
 fn an_answer_to_a_lent_request_prevents_its_deadline() {
     let (object, vector) = objects(EXCC).swap_remove(1);
@@ -153,8 +153,8 @@ fn requests_that_nodes_may_ignore_have_no_deadline_by_default() {
 fn any_request_can_have_a_stall_timeout() {
     let requests = [
         (Message::GetHeaders(locator()), no_headers(Chain::Exchangecoin)),
-        (Message::GetBlocks(locator()), Message::Inv([block(1)].into())),
-        (Message::MemPool, Message::Inv([tx(1)].into())),
+        (Message::GetBlocks(locator()), inv([block(1)])),
+        (Message::MemPool, inv([tx(1)])),
         (Message::GetAddr, Message::Addr(List::new())),
     ];
     for (request, answer) in requests {
@@ -179,11 +179,11 @@ fn a_stall_timeout_can_be_disabled() {
     let mut peer =
         Peer::established(quiet(EXCC).response_timeout(Command::GetData, None).max_requested(2));
     peer.send_now(getdata([tx(1), tx(2)]));
-    // What is asked for is known all the same.
+    // The requests are tracked without a deadline too.
     assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 2));
     let refused = peer.state.send(peer.now, getdata([tx(3)])).unwrap_err();
     assert_eq!(refused.kind, SendErrorKind::TooManyRequested { requested: 3, limit: 2 });
-    let answer = Message::NotFound([tx(1)].into());
+    let answer = not_found([tx(1)]);
     peer.receive(answer.clone()).unwrap();
     assert_eq!(peer.events()[1..], [solicited(answer)]);
     assert_eq!((peer.due_in(), peer.state.stats().requested), (None, 1));
@@ -219,8 +219,8 @@ fn an_answer_that_waits_under_back_pressure_is_in_time() {
     peer.receive(Message::GetAddr).unwrap();
     peer.receive(Message::GetAddr).unwrap();
     assert!(!peer.state.wants_read());
-    // The answer is there, and the application does not let it in.
-    peer.receive(Message::NotFound([tx(1)].into())).unwrap();
+    // The answer waits in the input buffer.
+    peer.receive(not_found([tx(1)])).unwrap();
     peer.advance(secs(1_000));
     assert_eq!(peer.state.close_reason(), None);
     peer.events();
@@ -239,10 +239,11 @@ fn a_stall_timeout_runs_on_after_back_pressure() {
         peer.receive(Message::GetAddr).unwrap();
         peer.advance(secs(100));
         peer.events();
-        // As any loop does after taking events; it is how the peer learns the time of that.
+        // The remote's clock runs again from this call, which every driver makes after it takes
+        // events.
         peer.sent();
     }
-    // Three messages of 24 bytes put the end off.
+    // Three messages of 24 bytes extend the deadline.
     let bytes_worth = nanos(3 * 24 * 1_000_000_000 / 10_240);
     assert_eq!(peer.closed_after(secs(15) + bytes_worth), stalled_on(tx(1)));
 }
@@ -258,7 +259,7 @@ fn the_number_of_requested_vectors_is_limited() {
         assert_eq!((&error.kind, &error.message), (&kind, &many));
         peer.send_now(getdata((50_000..75_000).map(tx)));
         assert_eq!(peer.state.stats().requested, 75_000);
-        peer.receive(Message::NotFound((0..50_000).map(tx).collect())).unwrap();
+        peer.receive(not_found((0..50_000).map(tx))).unwrap();
         peer.send_now(getdata((75_000..125_000).map(tx)));
         assert_eq!(peer.state.stats().requested, 75_000);
     }
@@ -286,21 +287,21 @@ fn a_request_that_is_not_queued_is_not_outstanding() {
     assert_eq!(peer.state.stats().requested, 0);
 }
 
-/// The timeout of every deadline of these tests.
+/// The timeout of deadlines that a test sets itself.
 const TIMEOUT: Duration = secs(20);
 
-/// Requests, and what answers them.
+/// Requests, and an answer to each.
 fn requests() -> [(Message, Message); 5] {
     let headers = excc_peer::wire::Headers::new(EXCC.chain(), &[header(EXCC.chain())]);
     [
         (
             Message::GetHeaders(LocatorRequest::new([hash(1)])),
-            Message::Headers(headers.expect("of the chain")),
+            Message::Headers(headers.expect("headers of the chain")),
         ),
-        (Message::GetBlocks(LocatorRequest::new([hash(1)])), Message::Inv([block(1)].into())),
+        (Message::GetBlocks(LocatorRequest::new([hash(1)])), inv([block(1)])),
         (GetInitState::default().into(), InitState::default().into()),
-        (Message::MemPool, Message::Inv([tx(1)].into())),
-        (Message::GetData([tx(1)].into()), Message::NotFound([tx(1)].into())),
+        (Message::MemPool, inv([tx(1)])),
+        (getdata([tx(1)]), not_found([tx(1)])),
     ]
 }
 
@@ -313,14 +314,15 @@ fn a_message_before_its_request_is_lent_is_no_answer() {
         peer.receive(answer.clone()).unwrap();
         peer.state.send(peer.now, request.clone()).unwrap();
         if command != Command::GetData {
-            // Queued, and not offered to the socket. A vector is answered by what names it.
+            // The request is queued and not lent. A `getdata` is left out, whose answers name their
+            // vectors.
             peer.receive(answer.clone()).unwrap();
         }
         peer.sent();
         assert_eq!(peer.due_in(), Some((Timer::Stall, TIMEOUT)), "{command}");
         peer.events();
 
-        // The same answer after it is one.
+        // The same message after the request answers it.
         peer.receive(answer.clone()).unwrap();
         assert_eq!(peer.due_in(), None, "{command}");
         assert_eq!(peer.events(), [solicited(answer)]);
@@ -346,16 +348,15 @@ fn an_answer_clears_only_the_deadline_of_its_request() {
 
 #[test]
 fn each_answer_to_a_getdata_restarts_the_deadline_of_the_others() {
-    let mut peer =
-        Peer::requesting(quiet(EXCC), Message::GetData((0..40).map(block).collect()), TIMEOUT);
+    let mut peer = Peer::requesting(quiet(EXCC), getdata((0..40).map(block)), TIMEOUT);
     for n in 0..39 {
         peer.advance_until_closed(secs(19));
-        peer.receive(Message::NotFound([block(n)].into())).unwrap();
+        peer.receive(not_found([block(n)])).unwrap();
         assert_eq!(peer.due_in(), Some((Timer::Stall, TIMEOUT)));
     }
-    // What is no answer starts nothing: 61 bytes are worth 6 ms.
+    // An unsolicited message restarts no deadline, but its 61 bytes extend it by 6 ms.
     peer.advance_until_closed(secs(19));
-    peer.receive(Message::NotFound([block(0)].into())).unwrap();
+    peer.receive(not_found([block(0)])).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::Stall, secs(1) + worth(61))));
     let vector = Some(block(39));
     let reason = CloseReason::Stall { request: Command::GetData, vector };

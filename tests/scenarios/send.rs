@@ -30,7 +30,7 @@ fn the_application_cannot_send_handshake_messages() {
     }
 }
 
-/// The reference nodes close the connection.
+/// The reference nodes close the connection instead.
 #[test]
 fn a_message_that_cannot_be_encoded_is_returned() {
     let mut peer = Peer::established(config(EXCC));
@@ -61,7 +61,7 @@ fn a_message_that_the_negotiated_version_lacks_is_returned() {
 
 #[test]
 fn one_encoded_message_serves_many_peers() {
-    let encoded = EncodedMessage::new(&EXCC, 8, &Message::Inv([block(1)].into())).unwrap();
+    let encoded = EncodedMessage::new(&EXCC, 8, &inv([block(1)])).unwrap();
     for seed in 0..3 {
         let mut peer = Peer::new(config(EXCC), excc_peer::Direction::Inbound, seed);
         peer.shake_hands(version(8));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use excc_peer::wire::{
-    Command, EncodedMessage, InvVect, Message, NetAddressV2, Pong, Reject, RejectCode,
+    Command, EncodedMessage, InvVect, Message, NetAddressV2, Reject, RejectCode,
 };
 use excc_peer::{
     Announced, CloseReason, Event, Hash, Instant, Overflow, PeerState, Relay, SendErrorKind, Timer,
@@ -25,7 +25,7 @@ fn shutting_down() -> Peer {
     peer
 }
 
-fn wait_to_announce(peer: &mut Peer, vectors: impl IntoIterator<Item = InvVect>) {
+fn batch(peer: &mut Peer, vectors: impl IntoIterator<Item = InvVect>) {
     for vector in vectors {
         let announced = peer.state.announce(peer.now, vector, Relay::Trickle);
         assert_eq!(announced, Announced::Batched);
@@ -36,9 +36,9 @@ fn lingers_for(peer: &Peer) -> Option<Duration> {
     peer.state.linger_until().map(|end| end - peer.now)
 }
 
-/// The peer is closed by us, and had sent everything or not.
+/// The peer is closed locally, and lingers if and only if it has sent everything.
 #[track_caller]
-fn assert_over(peer: &mut Peer, has_sent_all: bool) {
+fn assert_closed(peer: &mut Peer, has_sent_all: bool) {
     assert_eq!(peer.closed(), CloseReason::Local);
     assert_eq!(peer.state.linger_until().is_some(), has_sent_all);
     assert!(!peer.state.is_shutting_down() && !peer.state.is_established());
@@ -51,7 +51,7 @@ fn a_shutdown_with_an_empty_queue_closes_at_once() {
     let mut peer = Peer::established(quiet(EXCC));
     shut_down(&mut peer, secs(10));
     assert_eq!(lingers_for(&peer), Some(secs(10)));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
     assert_eq!(peer.events(), []);
 }
 
@@ -83,7 +83,7 @@ fn the_last_byte_completes_a_shutdown() {
         assert_eq!((peer.events(), peer.state.linger_until()), (vec![], None));
     }
     assert_eq!(peer.transmit(1).len(), 1);
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_transmit_is_empty_after_the_last_byte() {
     assert!(!out.has_remaining() && out.chunk().is_empty());
     out.advance(1);
     drop(out);
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn messages_that_remain_at_the_shutdown_timeout_are_not_sent() {
     let mut peer = Peer::established(quiet(EXCC));
     let ids: Vec<_> =
         (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
-    wait_to_announce(&mut peer, [tx(1)]);
+    batch(&mut peer, [tx(1)]);
     shut_down(&mut peer, secs(10));
     peer.transmit(30);
     peer.advance(secs(10) - nanos(1));
@@ -146,7 +146,7 @@ fn no_command_is_accepted_during_a_shutdown() {
     for relay in [Relay::Trickle, Relay::Immediate] {
         assert_eq!(peer.state.announce(peer.now, tx(1), relay), Announced::NotReady);
     }
-    // One that repeats the last one, and one that does not.
+    // A request that repeats the last one, and another.
     for first in [1, 2] {
         let pushed = peer.state.push_getheaders(peer.now, [hash(first)], Hash::ZERO);
         let error = pushed.unwrap_err();
@@ -157,7 +157,7 @@ fn no_command_is_accepted_during_a_shutdown() {
     assert_eq!(pushed.unwrap_err().kind, SendErrorKind::ShuttingDown);
 
     assert_eq!(peer.sent_commands(), [Command::GetHeaders]);
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
     let closed = SendErrorKind::Closed(CloseReason::Local);
     assert_eq!(peer.state.send(peer.now, Message::MemPool).unwrap_err().kind, closed);
 }
@@ -166,9 +166,9 @@ fn no_command_is_accepted_during_a_shutdown() {
 fn a_shutdown_queues_batched_announcements_at_once() {
     let mut peer = Peer::established(quiet(EXCC));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
-    wait_to_announce(&mut peer, (0..1_500).map(tx));
+    batch(&mut peer, (0..1_500).map(tx));
     shut_down(&mut peer, secs(10));
-    assert_eq!(peer.due_in(), Some((Timer::Shutdown, secs(10))), "there is nothing to announce");
+    assert_eq!(peer.due_in(), Some((Timer::Shutdown, secs(10))), "no announcement is batched");
     let expected = [Message::GetAddr, inv((0..1_000).map(tx)), inv((1_000..1_500).map(tx))];
     assert_eq!(peer.sent(), expected);
     assert_eq!(peer.events(), [Event::Sent(id), Event::Closed(CloseReason::Local)]);
@@ -178,76 +178,76 @@ fn a_shutdown_queues_batched_announcements_at_once() {
 #[test]
 fn a_shutdown_does_not_announce_known_vectors() {
     let mut peer = Peer::established(quiet(EXCC));
-    wait_to_announce(&mut peer, (1..=3).map(tx));
+    batch(&mut peer, (1..=3).map(tx));
     peer.receive(inv([tx(2)])).unwrap();
     shut_down(&mut peer, secs(10));
     assert_eq!(peer.sent(), [inv([tx(1), tx(3)])]);
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
 fn a_shutdown_with_only_known_vectors_closes_at_once() {
     let mut peer = Peer::established(quiet(EXCC));
-    wait_to_announce(&mut peer, [tx(1)]);
+    batch(&mut peer, [tx(1)]);
     peer.receive(inv([tx(1)])).unwrap();
     shut_down(&mut peer, secs(10));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
-/// A peer whose queue is full, and which has something to announce.
-fn full() -> Peer {
+/// A peer with a with_full_queue queue and one batched announcement.
+fn with_full_queue() -> Peer {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
-    wait_to_announce(&mut peer, [tx(1)]);
+    batch(&mut peer, [tx(1)]);
     peer
 }
 
 #[test]
 fn announcements_wait_for_room_during_a_shutdown() {
-    let mut peer = full();
+    let mut peer = with_full_queue();
     shut_down(&mut peer, secs(10));
     assert_eq!(peer.due_in(), Some((Timer::Trickle, millis(100))));
     peer.advance(secs(5));
     assert_eq!(peer.sent_commands(), [Command::GetAddr; 3]);
-    assert!(peer.state.is_shutting_down(), "something waits");
+    assert!(peer.state.is_shutting_down(), "an announcement is batched");
     peer.advance(millis(100));
     assert_eq!(peer.sent(), [inv([tx(1)])]);
     assert_eq!(lingers_for(&peer), Some(millis(4_900)));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
 fn announcements_leave_one_by_one_through_a_small_queue() {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(191));
-    wait_to_announce(&mut peer, (0..20).map(tx));
+    batch(&mut peer, (0..20).map(tx));
     shut_down(&mut peer, secs(10));
     for n in 0..20 {
         assert!(peer.state.is_shutting_down());
         assert_eq!(peer.sent(), [inv([tx(n)])]);
         peer.advance(millis(100));
     }
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
 fn waiting_announcements_that_become_known_end_a_shutdown() {
-    let mut peer = full();
+    let mut peer = with_full_queue();
     shut_down(&mut peer, secs(10));
     peer.sent();
     peer.receive(inv([tx(1)])).unwrap();
     assert!(peer.state.is_shutting_down());
     assert_eq!(peer.skip_to_deadline(), Timer::Trickle);
     assert_eq!(lingers_for(&peer), Some(millis(9_900)));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
 fn announcements_beyond_the_queue_limit_can_close() {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(191).overflow(Overflow::Close));
     let id = peer.state.send(peer.now, Message::GetAddr).unwrap();
-    wait_to_announce(&mut peer, [tx(1)]);
+    batch(&mut peer, [tx(1)]);
     shut_down(&mut peer, secs(10));
     let events = peer.events();
     assert_eq!(events[0], Event::NotSent(id));
@@ -266,7 +266,7 @@ fn a_shutdown_sends_our_version_and_does_not_wait_for_an_answer() {
             SendErrorKind::ShuttingDown
         );
         assert_eq!(peer.sent_commands(), [Command::Version]);
-        assert_over(&mut peer, true);
+        assert_closed(&mut peer, true);
     }
 }
 
@@ -274,7 +274,7 @@ fn a_shutdown_sends_our_version_and_does_not_wait_for_an_answer() {
 fn a_shutdown_before_the_first_message_closes_at_once() {
     let mut peer = Peer::inbound(config(EXCC));
     shut_down(&mut peer, secs(10));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_shutdown_during_a_review_waits_for_its_outcome() {
     peer.state.accept_version(peer.now);
     let expected = [Command::Version, Command::VerAck, Command::GetAddr];
     assert_eq!(peer.sent_commands(), expected);
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 
     let (mut peer, id) = reviewed();
     peer.state.refuse_version(peer.now);
@@ -317,7 +317,7 @@ fn on_decred_a_shutdown_waits_for_the_verack() {
     assert!(peer.state.is_shutting_down());
     peer.receive(Message::VerAck).unwrap();
     assert_eq!(peer.sent(), [Message::VerAck, Message::GetAddr]);
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_close_after_a_shutdown_ends_the_lingering() {
         shut_down(&mut peer, secs(10));
         assert_eq!(lingers_for(&peer), Some(secs(10)));
         end(&mut peer.state);
-        assert_over(&mut peer, false);
+        assert_closed(&mut peer, false);
     }
 }
 
@@ -352,10 +352,10 @@ fn a_shutdown_timeout_of_zero_is_a_close() {
     shut_down(&mut peer, Duration::ZERO);
     assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(CloseReason::Local)]);
     assert_eq!(peer.state.linger_until(), None);
-    // Nor is there any to linger where nothing was queued.
+    // With an empty queue the peer does not linger either.
     let mut peer = Peer::inbound(config(EXCC));
     shut_down(&mut peer, Duration::ZERO);
-    assert_over(&mut peer, false);
+    assert_closed(&mut peer, false);
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn a_shutdown_timeout_may_be_the_maximum() {
     assert!(peer.state.is_shutting_down());
     peer.sent();
     assert!(peer.state.linger_until() > Some(Instant::from_secs(10_000_000_000)));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
@@ -378,17 +378,17 @@ fn a_shutdown_at_the_maximum_instant_is_due() {
     shut_down(&mut peer, Duration::MAX);
     assert!(peer.state.is_shutting_down());
     peer.state.handle_timeout(peer.now);
-    assert_over(&mut peer, false);
+    assert_closed(&mut peer, false);
 }
 
 #[test]
 fn a_second_shutdown_sets_the_timeout_anew() {
-    for (after, anew, left) in [(secs(1), secs(2), secs(2)), (secs(9), secs(100), secs(100))] {
+    for (after, anew, remaining) in [(secs(1), secs(2), secs(2)), (secs(9), secs(100), secs(100))] {
         let mut peer = shutting_down();
         peer.advance(after);
         shut_down(&mut peer, anew);
-        assert_eq!(peer.due_in(), Some((Timer::Shutdown, left)));
-        peer.advance(left - nanos(1));
+        assert_eq!(peer.due_in(), Some((Timer::Shutdown, remaining)));
+        peer.advance(remaining - nanos(1));
         assert!(peer.state.is_shutting_down());
         peer.sent();
         assert_eq!(lingers_for(&peer), Some(nanos(1)));
@@ -424,7 +424,7 @@ fn a_shutdown_after_the_close_has_no_effect() {
     shut_down(&mut peer, secs(10));
     peer.eof();
     assert_eq!(lingers_for(&peer), Some(secs(5)));
-    assert_over(&mut peer, true);
+    assert_closed(&mut peer, true);
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn another_close_during_a_shutdown_has_its_own_reason() {
         peer.advance(secs(5) + GRACE);
         assert_eq!(peer.events(), [Event::NotSent(id), Event::Closed(reason.clone())]);
         assert!(!peer.state.is_shutting_down());
-        // What the remote ended by its input has time to be read.
+        // A close for fatal input lingers.
         let lingers = reason == CloseReason::DuplicateVersion;
         let end = lingers.then_some(start + secs(1));
         assert_eq!(peer.state.linger_until(), end);
@@ -459,7 +459,7 @@ fn fatal_input_during_a_shutdown_has_its_own_reason() {
     let mut peer = shutting_down();
     let reason = peer.feed(&[b'\n'; 30]).unwrap_err();
     assert_eq!(decode_error(&reason), "PayloadTooLarge");
-    assert_eq!(peer.sent(), [Message::GetAddr], "it may leave once more");
+    assert_eq!(peer.sent(), [Message::GetAddr], "sent in the last try");
     assert_eq!((peer.closed(), lingers_for(&peer)), (reason, Some(secs(1))));
 }
 
@@ -468,10 +468,10 @@ fn input_is_handled_during_a_shutdown() {
     let mut peer = shutting_down();
     peer.receive(ping(7)).unwrap();
     assert!(peer.state.wants_read());
-    assert_eq!(peer.transmit(32), frame(EXCC, 8, Message::Pong(Pong { nonce: 7 })));
-    assert!(peer.state.is_shutting_down(), "more is owed");
+    assert_eq!(peer.transmit(32), frame(EXCC, 8, pong(7)));
+    assert!(peer.state.is_shutting_down(), "a message is queued");
     peer.receive(ping(8)).unwrap();
-    assert_eq!(peer.sent(), [Message::Pong(Pong { nonce: 8 }), Message::GetAddr]);
+    assert_eq!(peer.sent(), [pong(8), Message::GetAddr]);
     let events = peer.events();
     assert_eq!(events[..2], [unsolicited(ping(7)), unsolicited(ping(8))]);
     assert!(matches!(events[2..], [Event::Sent(_), Event::Closed(CloseReason::Local)]));
@@ -489,7 +489,7 @@ fn pings_do_not_extend_a_shutdown() {
     }
     assert!(peer.state.is_shutting_down());
     peer.advance(millis(100));
-    assert_over(&mut peer, false);
+    assert_closed(&mut peer, false);
 }
 
 #[test]
@@ -506,7 +506,7 @@ fn messages_not_sent_at_the_close_are_reported_before_it() {
     let ids: Vec<_> =
         (0..3).map(|_| peer.state.send(peer.now, Message::GetAddr).unwrap()).collect();
     peer.state.ping(peer.now).unwrap();
-    // The first has left, the second in part.
+    // The first message is sent, the second in part.
     peer.transmit(30);
     peer.state.close(peer.now);
     let expected = [

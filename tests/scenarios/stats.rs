@@ -1,11 +1,11 @@
 //! Statistics of a peer.
 
-use excc_peer::wire::{Command, FeeFilter, Message, Ping, Services, Version};
+use excc_peer::wire::{Command, FeeFilter, Message, Services, Version};
 use excc_peer::{Direction, Instant, Relay, Stats};
 
 use crate::common::*;
 
-/// Messages and bytes of a command, received and sent.
+/// Received messages, received bytes, sent messages and sent bytes of a command.
 fn traffic(stats: &Stats, command: Command) -> [u64; 4] {
     let of = stats.commands.iter().find(|of| of.command == command);
     of.map_or([0; 4], |of| {
@@ -13,7 +13,7 @@ fn traffic(stats: &Stats, command: Command) -> [u64; 4] {
     })
 }
 
-/// In the reference node the services are our own until the remote's come.
+/// The reference nodes report their own services until the remote's arrive.
 #[test]
 fn facts_about_the_remote_are_absent_before_its_version() {
     let config = config(EXCC).services(Services::NODE_NETWORK).start_height(5);
@@ -90,14 +90,14 @@ fn traffic_is_counted_by_command_and_in_total() {
     peer.receive(Message::VerAck).unwrap();
     let opening = peer.transmit(usize::MAX).len() as u64;
     let theirs = frame(EXCC, 8, version(8)).len() as u64;
-    peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
-    peer.receive(Message::Ping(Ping { nonce: 2 })).unwrap();
+    peer.receive(ping(1)).unwrap();
+    peer.receive(ping(2)).unwrap();
     peer.transmit(40);
     let stats = peer.state.stats();
     assert_eq!(traffic(&stats, Command::Version), [1, theirs, 1, opening - 24]);
     assert_eq!(traffic(&stats, Command::VerAck), [1, 24, 1, 24]);
     assert_eq!(traffic(&stats, Command::Ping), [2, 64, 0, 0]);
-    // The second has left in part only.
+    // The second pong is sent in part.
     assert_eq!(traffic(&stats, Command::Pong), [0, 0, 1, 32]);
     assert_eq!(stats.bytes_received, theirs + 24 + 64);
     assert_eq!(stats.bytes_sent, opening + 40);

@@ -6,39 +6,38 @@
 
 use std::time::Duration;
 
-use excc_peer::wire::{
-    Command, GetInitState, HEADER_LEN, InitState, LocatorRequest, Message, Ping, Pong,
-};
+use excc_peer::wire::{Command, GetInitState, HEADER_LEN, InitState, LocatorRequest, Message};
 use excc_peer::{CloseReason, ConfigBuilder, Event, Instant, Relay, Timer};
 
 use crate::common::*;
 
-/// A deadline of something that the remote owes.
-struct Owed {
+/// A deadline for an answer of the remote.
+struct RemoteDeadline {
     name: &'static str,
     timer: Timer,
     reason: CloseReason,
-    /// A peer with this deadline and no other, set at time zero and with nothing to poll or send.
+    /// Creates a peer with only this deadline, set at time zero, with no waiting events and an
+    /// empty queue.
     armed: fn(ConfigBuilder) -> Peer,
-    /// The remote does what it owes.
-    pay: fn(&mut Peer),
+    /// Receives the answer.
+    answer: fn(&mut Peer),
 }
 
-impl Owed {
+impl RemoteDeadline {
     fn armed(&self) -> Peer {
         let peer = (self.armed)(no_deadlines());
         assert_eq!(peer.due_in(), Some((self.timer, TIMEOUT)), "{}", self.name);
         peer
     }
 
-    /// The peer closes at `at` precisely, which is when the deadline was found passed twice.
-    fn closes_at(&self, peer: &mut Peer, at: Duration) {
+    /// The peer closes exactly at `at` and the grace period.
+    fn assert_closes_at(&self, peer: &mut Peer, at: Duration) {
         peer.advance_until_closed(secs(10_000));
         let expected = (Some(&self.reason), Instant::ZERO + at + GRACE);
         assert_eq!((peer.state.close_reason(), peer.now), expected, "{}", self.name);
     }
 
-    fn is_open(&self, peer: &Peer) {
+    fn assert_open(&self, peer: &Peer) {
         assert_eq!(peer.state.close_reason(), None, "{} at {:?}", self.name, peer.now);
     }
 }
@@ -56,17 +55,17 @@ fn stall(request: Command) -> CloseReason {
     CloseReason::Stall { request, vector }
 }
 
-/// Everything that a remote owes on its own clock.
-fn owed() -> [Owed; 8] {
+/// Every deadline on the remote's clock.
+fn remote_deadlines() -> [RemoteDeadline; 8] {
     [
-        Owed {
+        RemoteDeadline {
             name: "any message",
             timer: Timer::Idle,
             reason: CloseReason::IdleTimeout,
             armed: |config| Peer::established(config.idle_timeout(Some(TIMEOUT))),
-            pay: |peer| peer.receive(Message::GetAddr).unwrap(),
+            answer: |peer| peer.receive(Message::GetAddr).unwrap(),
         },
-        Owed {
+        RemoteDeadline {
             name: "a pong for our ping",
             timer: Timer::Pong,
             reason: CloseReason::PongTimeout,
@@ -76,59 +75,55 @@ fn owed() -> [Owed; 8] {
                 peer.sent_ping();
                 peer
             },
-            pay: |peer| {
+            answer: |peer| {
                 let nonce = peer.state.stats().outstanding_ping.unwrap();
-                peer.receive(Message::Pong(Pong { nonce })).unwrap();
+                peer.receive(pong(nonce)).unwrap();
             },
         },
-        Owed {
-            name: "a pong for a ping of the application's",
+        RemoteDeadline {
+            name: "a pong for a ping of the application",
             timer: Timer::Pong,
             reason: CloseReason::PongTimeout,
             armed: |config| {
                 let mut peer = Peer::established(config.pong_timeout(Some(TIMEOUT)));
-                peer.state.send(peer.now, Message::Ping(Ping { nonce: 7 })).unwrap();
+                peer.state.send(peer.now, ping(7)).unwrap();
                 peer.sent_ping();
                 peer.events();
                 peer
             },
-            pay: |peer| peer.receive(Message::Pong(Pong { nonce: 7 })).unwrap(),
+            answer: |peer| peer.receive(pong(7)).unwrap(),
         },
-        Owed {
+        RemoteDeadline {
             name: "a block",
             timer: Timer::Stall,
             reason: stall(Command::GetData),
-            armed: |config| Peer::requesting(config, Message::GetData([block(1)].into()), TIMEOUT),
-            pay: |peer| peer.receive(Message::NotFound([block(1)].into())).unwrap(),
+            armed: |config| Peer::requesting(config, getdata([block(1)]), TIMEOUT),
+            answer: |peer| peer.receive(not_found([block(1)])).unwrap(),
         },
-        Owed {
+        RemoteDeadline {
             name: "one of two blocks",
             timer: Timer::Stall,
             reason: stall(Command::GetData),
             armed: |config| {
-                let mut peer = Peer::requesting(
-                    config,
-                    Message::GetData([block(1), block(2)].into()),
-                    TIMEOUT,
-                );
-                // Asking again gives no more time.
-                peer.state.send(peer.now, Message::GetData([block(1)].into())).unwrap();
+                let mut peer = Peer::requesting(config, getdata([block(1), block(2)]), TIMEOUT);
+                // A repeated request does not move the deadline.
+                peer.state.send(peer.now, getdata([block(1)])).unwrap();
                 peer.sent();
                 peer.events();
                 peer
             },
-            pay: |peer| {
-                peer.receive(Message::NotFound([block(1), block(2)].into())).unwrap();
+            answer: |peer| {
+                peer.receive(not_found([block(1), block(2)])).unwrap();
             },
         },
-        Owed {
+        RemoteDeadline {
             name: "an initial state",
             timer: Timer::Stall,
             reason: stall(Command::GetInitState),
             armed: |config| Peer::requesting(config, GetInitState::default().into(), TIMEOUT),
-            pay: |peer| peer.receive(InitState::default()).unwrap(),
+            answer: |peer| peer.receive(InitState::default()).unwrap(),
         },
-        Owed {
+        RemoteDeadline {
             name: "inventory",
             timer: Timer::Stall,
             reason: stall(Command::GetBlocks),
@@ -139,9 +134,9 @@ fn owed() -> [Owed; 8] {
                     TIMEOUT,
                 )
             },
-            pay: |peer| peer.receive(Message::Inv([block(1)].into())).unwrap(),
+            answer: |peer| peer.receive(inv([block(1)])).unwrap(),
         },
-        Owed {
+        RemoteDeadline {
             name: "a verack",
             timer: Timer::VerAck,
             reason: CloseReason::VerAckTimeout,
@@ -152,18 +147,18 @@ fn owed() -> [Owed; 8] {
                 peer.sent();
                 peer
             },
-            pay: |peer| peer.receive(Message::VerAck).unwrap(),
+            answer: |peer| peer.receive(Message::VerAck).unwrap(),
         },
     ]
 }
 
-/// The remote begins an `inv` that it will not complete. Returns what these bytes are worth.
+/// Receives the header of an `inv` that never completes. Returns the extension by its bytes.
 fn begin_long_message(peer: &mut Peer) -> Duration {
     peer.feed(&raw_header(EXCC, b"inv", 1_800_003, [0; 4])).unwrap();
     worth(HEADER_LEN as u64)
 }
 
-/// Feeds a piece of a long message each second, as long as the peer is open.
+/// Feeds a piece of a long message each second, until the peer closes.
 fn feed_each_second(peer: &mut Peer, piece: u64, seconds: u64) {
     for _ in 0..seconds {
         peer.advance_until_closed(secs(1));
@@ -176,207 +171,207 @@ fn feed_each_second(peer: &mut Peer, piece: u64, seconds: u64) {
 
 #[test]
 fn a_silent_remote_is_closed_after_the_timeout() {
-    for owed in owed() {
-        let mut peer = owed.armed();
-        owed.closes_at(&mut peer, TIMEOUT);
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
+        case.assert_closes_at(&mut peer, TIMEOUT);
     }
 }
 
 #[test]
 fn an_answer_in_the_grace_period_clears_its_deadline() {
-    for owed in owed() {
-        // In the last moment, between both steps of the judgement.
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        // The answer arrives at the last moment of the grace period.
+        let mut peer = case.armed();
         peer.advance_until_closed(TIMEOUT + GRACE - nanos(1));
-        (owed.pay)(&mut peer);
+        (case.answer)(&mut peer);
         let idle = Some((Timer::Idle, TIMEOUT));
-        let next = if owed.timer == Timer::Idle { idle } else { None };
-        assert_eq!(peer.due_in(), next, "{}", owed.name);
+        let next = if case.timer == Timer::Idle { idle } else { None };
+        assert_eq!(peer.due_in(), next, "{}", case.name);
     }
 }
 
-/// At a tenth of the rate, each second puts the deadline off by a tenth of a second, until after
-/// 22 s it is at 22.2 s and nothing comes before: about `TIMEOUT / (1 - 1 / 10)`.
+/// At a tenth of the rate, each second extends the deadline by a tenth of a second. After 22 s the
+/// deadline is at 22.2 s, before the next piece: about `TIMEOUT / (1 - 1 / 10)`.
 #[test]
 fn a_remote_at_a_tenth_of_the_rate_is_closed_at_the_computed_time() {
-    for owed in owed() {
-        let mut peer = owed.armed();
-        // No more time than the timeout can be gained at once.
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
+        // The deadline is one timeout away, so that these bytes do not extend it.
         begin_long_message(&mut peer);
         feed_each_second(&mut peer, RATE / 10, 1_000);
-        owed.closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
+        case.assert_closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
     }
 }
 
 #[test]
 fn a_remote_at_any_fraction_of_the_rate_is_closed_at_the_computed_time() {
-    for owed in owed() {
+    for case in remote_deadlines() {
         for tenths in 1..=8 {
-            let mut peer = owed.armed();
+            let mut peer = case.armed();
             begin_long_message(&mut peer);
-            // So that no piece comes just when the deadline passes.
+            // The offset keeps every piece apart from the deadline.
             let offset = millis(750);
             peer.advance_until_closed(offset);
             feed_each_second(&mut peer, RATE * tenths / 10, 1_000);
-            // The first piece that does not put the deadline off beyond the next.
-            let gained = |pieces| millis(100 * tenths * pieces);
-            let end = (0..).find(|&n| TIMEOUT + gained(n) < offset + secs(n + 1)).unwrap();
-            owed.closes_at(&mut peer, TIMEOUT + gained(end));
+            // The first piece after which the deadline passes before the next piece.
+            let extension = |pieces| millis(100 * tenths * pieces);
+            let end = (0..).find(|&n| TIMEOUT + extension(n) < offset + secs(n + 1)).unwrap();
+            case.assert_closes_at(&mut peer, TIMEOUT + extension(end));
         }
     }
 }
 
 #[test]
 fn a_byte_a_second_extends_a_deadline_by_milliseconds() {
-    for owed in owed() {
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
         begin_long_message(&mut peer);
         feed_each_second(&mut peer, 1, 1_000);
-        owed.closes_at(&mut peer, TIMEOUT + 20 * worth(1));
+        case.assert_closes_at(&mut peer, TIMEOUT + 20 * worth(1));
     }
 }
 
 #[test]
 fn a_remote_at_the_full_rate_is_never_closed() {
-    for owed in owed() {
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
         begin_long_message(&mut peer);
         feed_each_second(&mut peer, RATE, 170);
-        owed.is_open(&peer);
-        // Nor has it gained anything in store.
-        owed.closes_at(&mut peer, secs(170) + TIMEOUT);
+        case.assert_open(&peer);
+        // Earlier bytes give no credit.
+        case.assert_closes_at(&mut peer, secs(170) + TIMEOUT);
     }
 }
 
 #[test]
 fn a_remote_above_the_rate_is_closed_one_timeout_after_its_last_byte() {
-    for owed in owed() {
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
         begin_long_message(&mut peer);
         feed_each_second(&mut peer, 10 * RATE, 17);
-        owed.is_open(&peer);
-        owed.closes_at(&mut peer, secs(17) + TIMEOUT);
+        case.assert_open(&peer);
+        case.assert_closes_at(&mut peer, secs(17) + TIMEOUT);
     }
 }
 
-/// 15 s for each `inv` of 1.8 MB, all of them before what is owed.
+/// Each `inv` of 1.8 MB takes 15 s, and all of them precede the answer.
 #[test]
 fn bulk_messages_before_an_answer_extend_its_deadline() {
     let inv = frame(EXCC, 8, Message::Inv(vec![tx(1); 50_000].into()));
-    for owed in owed() {
-        // What answers a `getblocks` is an `inv`.
-        let is_inventory = owed.reason == stall(Command::GetBlocks);
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        // An `inv` answers a `getblocks`.
+        let is_inventory = case.reason == stall(Command::GetBlocks);
+        let mut peer = case.armed();
         for _ in 0..4 {
             for piece in inv.chunks(inv.len().div_ceil(15)) {
                 peer.advance_until_closed(secs(1));
-                owed.is_open(&peer);
+                case.assert_open(&peer);
                 peer.feed(piece).unwrap();
             }
             peer.events();
         }
         assert!(peer.now > Instant::ZERO + 2 * TIMEOUT);
-        let next = if is_inventory { None } else { Some((owed.timer, TIMEOUT)) };
-        assert_eq!(peer.due_in(), next, "{}", owed.name);
-        (owed.pay)(&mut peer);
-        let paid = peer.due_in().filter(|_| owed.timer != Timer::Idle);
-        assert_eq!(paid, None, "{}", owed.name);
+        let next = if is_inventory { None } else { Some((case.timer, TIMEOUT)) };
+        assert_eq!(peer.due_in(), next, "{}", case.name);
+        (case.answer)(&mut peer);
+        let paid = peer.due_in().filter(|_| case.timer != Timer::Idle);
+        assert_eq!(paid, None, "{}", case.name);
     }
 }
 
 #[test]
 fn time_under_back_pressure_is_added_to_a_deadline() {
-    const HELD: Duration = secs(1_000);
-    for owed in owed() {
-        let mut peer = (owed.armed)(no_deadlines().max_waiting_events(2, usize::MAX));
+    const BACK_PRESSURE: Duration = secs(1_000);
+    for case in remote_deadlines() {
+        let mut peer = (case.armed)(no_deadlines().max_waiting_events(2, usize::MAX));
         peer.advance_until_closed(secs(5));
-        // Two messages that nobody takes. Their bytes are worth something as well.
+        // Two messages wait as events. Their bytes extend the deadline too.
         peer.feed(&frame(EXCC, 8, Message::MemPool).repeat(2)).unwrap();
-        assert!(!peer.state.wants_read(), "{}", owed.name);
-        peer.advance_until_closed(HELD);
-        owed.is_open(&peer);
+        assert!(!peer.state.wants_read(), "{}", case.name);
+        peer.advance_until_closed(BACK_PRESSURE);
+        case.assert_open(&peer);
         peer.events();
         peer.sent();
-        let deadline = match owed.timer {
+        let deadline = match case.timer {
             Timer::Idle => secs(5) + TIMEOUT,
             _ => TIMEOUT + worth(2 * HEADER_LEN as u64),
         };
-        owed.closes_at(&mut peer, HELD + deadline);
+        case.assert_closes_at(&mut peer, BACK_PRESSURE + deadline);
     }
 }
 
 #[test]
 fn an_answer_in_the_socket_of_a_suspended_process_is_in_time() {
-    for owed in owed() {
+    for case in remote_deadlines() {
         for suspended in [TIMEOUT, secs(21), secs(100_000)] {
-            let mut peer = owed.armed();
+            let mut peer = case.armed();
             peer.now = Instant::ZERO + suspended;
             peer.state.handle_timeout(peer.now);
-            owed.is_open(&peer);
-            (owed.pay)(&mut peer);
+            case.assert_open(&peer);
+            (case.answer)(&mut peer);
             peer.advance_until_closed(TIMEOUT - nanos(1));
-            owed.is_open(&peer);
+            case.assert_open(&peer);
         }
     }
 }
 
 #[test]
 fn bulk_bytes_in_the_socket_of_a_suspended_process_extend_a_deadline() {
-    for owed in owed() {
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
         peer.now = Instant::from_secs(1_000);
         peer.state.handle_timeout(peer.now);
         begin_long_message(&mut peer);
-        // A second's worth of bytes puts the judgement off by a second, from when it would be.
+        // Bytes worth a second extend the deadline by a second, from the end of the grace period.
         peer.feed(&[0; RATE as usize]).unwrap();
         let deadline = GRACE + worth(HEADER_LEN as u64) + secs(1);
-        assert_eq!(peer.due_in(), Some((owed.timer, deadline)), "{}", owed.name);
-        owed.closes_at(&mut peer, secs(1_000) + deadline);
+        assert_eq!(peer.due_in(), Some((case.timer, deadline)), "{}", case.name);
+        case.assert_closes_at(&mut peer, secs(1_000) + deadline);
     }
 }
 
 #[test]
 fn a_deadline_missed_during_a_suspension_closes_after_the_grace_period() {
-    for owed in owed() {
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
         peer.now = Instant::from_secs(1_000);
         peer.state.handle_timeout(peer.now);
-        owed.is_open(&peer);
-        // Looking again at once, or reading nothing, changes nothing.
+        case.assert_open(&peer);
+        // A repeated timeout and an empty read have no effect.
         peer.state.handle_timeout(peer.now);
         peer.feed(&[]).unwrap();
-        owed.is_open(&peer);
-        owed.closes_at(&mut peer, secs(1_000));
+        case.assert_open(&peer);
+        case.assert_closes_at(&mut peer, secs(1_000));
     }
 }
 
-/// A driver that reads first, as it should, is not judged in two steps for what it has read.
+/// A driver that reads before it handles the timeout extends the deadline without a grace period.
 #[test]
 fn late_bytes_extend_a_deadline_from_the_time_of_the_read() {
-    for owed in owed() {
-        let mut peer = owed.armed();
+    for case in remote_deadlines() {
+        let mut peer = case.armed();
         peer.now = Instant::from_secs(1_000);
         begin_long_message(&mut peer);
         let deadline = worth(HEADER_LEN as u64);
-        assert_eq!(peer.due_in(), Some((owed.timer, deadline)), "{}", owed.name);
-        owed.closes_at(&mut peer, secs(1_000) + deadline);
+        assert_eq!(peer.due_in(), Some((case.timer, deadline)), "{}", case.name);
+        case.assert_closes_at(&mut peer, secs(1_000) + deadline);
     }
 }
 
 #[test]
 fn the_read_rate_can_be_configured() {
-    for owed in owed() {
-        let mut peer = (owed.armed)(no_deadlines().read_rate(100));
+    for case in remote_deadlines() {
+        let mut peer = (case.armed)(no_deadlines().read_rate(100));
         begin_long_message(&mut peer);
         feed_each_second(&mut peer, 100, 50);
-        owed.is_open(&peer);
-        owed.closes_at(&mut peer, secs(50) + TIMEOUT);
+        case.assert_open(&peer);
+        case.assert_closes_at(&mut peer, secs(50) + TIMEOUT);
 
-        let mut peer = (owed.armed)(no_deadlines().read_rate(u32::MAX));
+        let mut peer = (case.armed)(no_deadlines().read_rate(u32::MAX));
         begin_long_message(&mut peer);
         feed_each_second(&mut peer, 5 * RATE, 19);
-        let gained = nanos(19 * (5 * RATE * 1_000_000_000 / u64::from(u32::MAX)));
-        owed.closes_at(&mut peer, TIMEOUT + gained);
+        let extension = nanos(19 * (5 * RATE * 1_000_000_000 / u64::from(u32::MAX)));
+        case.assert_closes_at(&mut peer, TIMEOUT + extension);
     }
 }
 
@@ -390,7 +385,7 @@ fn the_handshake_deadline_is_never_extended() {
     };
     closes(armed());
 
-    // Bytes do not put it off.
+    // Received bytes do not extend the deadline.
     let mut peer = armed();
     let bytes = frame(EXCC, 8, version(8));
     for byte in &bytes[..19] {
@@ -399,13 +394,13 @@ fn the_handshake_deadline_is_never_extended() {
     }
     closes(peer);
 
-    // Nor does a review, while which the remote's own clock stands still.
+    // A review does not extend it either, although the remote's clock stands still.
     let mut peer = Peer::inbound(no_deadlines().handshake_timeout(TIMEOUT).review_version(true));
     peer.receive(version(8)).unwrap();
     peer.advance_until_closed(secs(5));
     closes(peer);
 
-    // What waits in the socket after a suspension may finish it.
+    // Bytes in the socket of a suspended process may complete the handshake.
     let mut peer = armed();
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
@@ -419,7 +414,6 @@ fn the_handshake_deadline_is_never_extended() {
     assert_eq!(peer.closed(), CloseReason::HandshakeTimeout);
 }
 
-/// Two deadlines that pass at once are both judged in two steps.
 #[test]
 fn deadlines_that_expire_together_are_judged_in_two_steps() {
     let config = no_deadlines().idle_timeout(Some(TIMEOUT)).pong_timeout(Some(TIMEOUT));
@@ -428,7 +422,7 @@ fn deadlines_that_expire_together_are_judged_in_two_steps() {
     let nonce = peer.sent_ping();
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
-    peer.receive(Message::Pong(Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     assert_eq!(peer.due_in(), Some((Timer::Idle, TIMEOUT)));
 }
 
@@ -437,12 +431,11 @@ fn pings_in_the_socket_of_a_suspended_process_reset_the_idle_deadline() {
     let mut peer = Peer::established(no_deadlines().idle_timeout(Some(secs(1))));
     for nonce in 0..10 {
         peer.advance(millis(100));
-        peer.receive(Message::Ping(Ping { nonce })).unwrap();
+        peer.receive(ping(nonce)).unwrap();
     }
     peer.events();
-    // Nothing is handled for three seconds, in which thirty pings come.
-    let pings: Vec<u8> =
-        (0..30).flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect();
+    // The process is suspended for three seconds, in which thirty pings arrive.
+    let pings: Vec<u8> = (0..30).flat_map(|nonce| frame(EXCC, 8, ping(nonce))).collect();
     peer.now += secs(3);
     peer.state.handle_timeout(peer.now);
     assert_eq!(peer.state.close_reason(), None);
@@ -464,7 +457,6 @@ fn later_pings_do_not_move_the_pong_deadline() {
     assert_eq!(peer.closed(), CloseReason::PongTimeout);
 }
 
-/// All that was sent, and the end.
 #[test]
 fn an_expired_deadline_closes_once() {
     let mut peer = Peer::established(no_deadlines().idle_timeout(Some(TIMEOUT)));
@@ -481,7 +473,7 @@ fn an_expired_deadline_closes_once() {
 fn a_message_at_a_tenth_of_the_rate_ends_with_the_idle_timeout() {
     let mut peer = Peer::established(config(EXCC));
     let bytes = frame(EXCC, 8, inv((0..50_000).map(tx)));
-    // A tenth of the rate that is asked for, so that it has a ninth more than its time.
+    // At a tenth of `read_rate`, the deadline is extended by a ninth of the timeout.
     let mut pieces = bytes.chunks(1_024);
     for _ in 0..=133 {
         peer.feed(pieces.next().unwrap()).unwrap();
@@ -523,12 +515,12 @@ fn all_deadlines_of_a_long_sleep_are_handled_at_once() {
     peer.now = Instant::from_secs(1_000_000);
     peer.state.handle_timeout(peer.now);
     assert!(matches!(peer.sent()[..], [Message::Inv(_), Message::Ping(_)]));
-    // But for the judgement of the remote, whose bytes may not be read yet.
+    // Only the idle deadline waits for its second step, since bytes may be unread.
     assert_eq!(peer.due_in(), Some((Timer::Idle, GRACE)));
     assert_eq!(peer.closed_after(secs(0)), CloseReason::IdleTimeout);
 }
 
-/// There is no time after it in which a judgement could be made.
+/// No second step is possible after the maximum instant.
 #[test]
 fn no_deadline_is_set_beyond_the_maximum_instant() {
     let mut peer = Peer::established(config(EXCC));

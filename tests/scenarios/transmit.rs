@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use excc_peer::wire::{EncodedMessage, Message, Ping};
+use excc_peer::wire::{EncodedMessage, Message};
 use excc_peer::{CloseReason, ConfigBuilder, Event, Instant, Timer};
 
 use crate::common::*;
@@ -29,7 +29,7 @@ fn a_receipt_follows_the_last_byte() {
 
 #[test]
 fn partial_writes_of_any_size_lose_no_bytes() {
-    let inv = Message::Inv((0..300).map(tx).collect());
+    let inv = inv((0..300).map(tx));
     let expected = [frame(EXCC, 8, Message::GetAddr), frame(EXCC, 8, inv.clone())].concat();
     for size in [1, 7, 24, 25, 1_000] {
         let mut peer = Peer::established(config(EXCC));
@@ -60,7 +60,7 @@ fn advancing_beyond_the_end_stops_there() {
 fn a_frame_batch_has_the_bytes_of_the_queue() {
     let mut peer = Peer::established(config(EXCC));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
-    peer.state.send(peer.now, Message::Inv((0..300).map(tx).collect())).unwrap();
+    peer.state.send(peer.now, inv((0..300).map(tx))).unwrap();
     peer.transmit(5);
     let mut shared = peer.state.transmit(peer.now).batch(usize::MAX);
     let bytes = shared.copy_to_bytes(shared.remaining());
@@ -76,8 +76,8 @@ fn bulk() -> Message {
     inv(vec![tx(1); 50_000])
 }
 
-/// A peer that has offered 4 MB at time zero, of which nothing was taken.
-fn offering(config: ConfigBuilder) -> Peer {
+/// A peer that has lent 4 MB at time zero, of which no byte is written.
+fn lending(config: ConfigBuilder) -> Peer {
     let mut peer = Peer::established(config);
     for _ in 0..2 {
         peer.state.send(peer.now, bulk()).unwrap();
@@ -87,21 +87,21 @@ fn offering(config: ConfigBuilder) -> Peer {
     peer
 }
 
-/// The remote takes so many bytes in one write.
-fn take(peer: &mut Peer, bytes: u64) {
+/// Writes `bytes` bytes at once.
+fn write(peer: &mut Peer, bytes: u64) {
     let mut out = peer.state.transmit(peer.now);
     assert!(out.remaining() as u64 >= bytes);
     out.advance(bytes as usize);
 }
 
-/// The remote takes so many bytes each `pause`, as long as the peer is open.
-fn take_each(peer: &mut Peer, pause: Duration, bytes: u64, times: u64) {
+/// Writes `bytes` bytes after each `pause`, until the peer closes.
+fn write_each(peer: &mut Peer, pause: Duration, bytes: u64, times: u64) {
     for _ in 0..times {
         peer.advance_until_closed(pause);
         if peer.state.close_reason().is_some() {
             return;
         }
-        take(peer, bytes);
+        write(peer, bytes);
     }
 }
 
@@ -114,8 +114,8 @@ fn assert_closes_at(peer: &mut Peer, at: Duration) {
 
 #[test]
 fn a_remote_that_reads_no_byte_is_closed_after_the_timeout() {
-    assert_closes_at(&mut offering(quiet(EXCC)), TIMEOUT);
-    // However small or large what is offered, and by which call it was queued.
+    assert_closes_at(&mut lending(quiet(EXCC)), TIMEOUT);
+    // The size of the queue and the queueing call make no difference.
     let encoded = EncodedMessage::new(&EXCC, 8, &bulk()).unwrap();
     let mut peer = Peer::established(quiet(EXCC));
     peer.state.send_encoded(peer.now, encoded).unwrap();
@@ -123,7 +123,7 @@ fn a_remote_that_reads_no_byte_is_closed_after_the_timeout() {
     assert_closes_at(&mut peer, TIMEOUT);
 
     let mut peer = Peer::established(quiet(EXCC));
-    peer.receive(Message::Ping(Ping { nonce: 1 })).unwrap();
+    peer.receive(ping(1)).unwrap();
     peer.transmit(0);
     assert_closes_at(&mut peer, TIMEOUT);
 }
@@ -153,18 +153,18 @@ fn an_empty_queue_clears_the_write_deadline() {
     assert_eq!(peer.state.close_reason(), None);
 }
 
-/// At a tenth of the rate the deadline is at 22.2 s after 22 s, and nothing is taken before.
+/// At a tenth of the rate the deadline after 22 s is at 22.2 s, before the next write.
 #[test]
 fn a_reader_below_the_rate_is_closed_at_the_computed_time() {
-    let mut peer = offering(quiet(EXCC));
-    take_each(&mut peer, secs(1), RATE / 10, 1_000);
+    let mut peer = lending(quiet(EXCC));
+    write_each(&mut peer, secs(1), RATE / 10, 1_000);
     assert_closes_at(&mut peer, TIMEOUT + 22 * worth(RATE / 10));
 
     for tenths in 1..=8 {
-        let mut peer = offering(quiet(EXCC));
+        let mut peer = lending(quiet(EXCC));
         let offset = millis(750);
         peer.advance_until_closed(offset);
-        take_each(&mut peer, secs(1), RATE * tenths / 10, 1_000);
+        write_each(&mut peer, secs(1), RATE * tenths / 10, 1_000);
         let gained = |times| millis(100 * tenths * times);
         let end = (0..).find(|&n| TIMEOUT + gained(n) < offset + secs(n + 1)).unwrap();
         assert_closes_at(&mut peer, TIMEOUT + gained(end));
@@ -173,15 +173,15 @@ fn a_reader_below_the_rate_is_closed_at_the_computed_time() {
 
 #[test]
 fn a_reader_at_the_full_rate_is_never_closed() {
-    let mut peer = offering(quiet(EXCC));
-    take_each(&mut peer, secs(1), RATE, 300);
+    let mut peer = lending(quiet(EXCC));
+    write_each(&mut peer, secs(1), RATE, 300);
     assert_eq!(peer.state.close_reason(), None);
-    // Nor has it gained anything in store, however fast it was.
-    take_each(&mut peer, secs(1), 3 * RATE, 10);
+    // Earlier bytes give no credit, even above the rate.
+    write_each(&mut peer, secs(1), 3 * RATE, 10);
     assert_closes_at(&mut peer, secs(310) + TIMEOUT);
 }
 
-/// Each frame leaves in less than the timeout, and 4 MiB of them would take years.
+/// Each frame is written within the timeout, but 4 MiB of them would take years.
 #[test]
 fn small_frames_below_the_rate_do_not_reset_the_write_deadline() {
     let mut peer = Peer::established(quiet(EXCC));
@@ -189,7 +189,7 @@ fn small_frames_below_the_rate_do_not_reset_the_write_deadline() {
         peer.state.send(peer.now, Message::GetAddr).unwrap();
     }
     peer.transmit(0);
-    take_each(&mut peer, secs(19), 24, 1_000);
+    write_each(&mut peer, secs(19), 24, 1_000);
     assert_closes_at(&mut peer, TIMEOUT + worth(24));
 }
 
@@ -197,10 +197,10 @@ fn small_frames_below_the_rate_do_not_reset_the_write_deadline() {
 fn a_queue_that_is_never_empty_has_one_write_deadline() {
     let mut peer = Peer::established(quiet(EXCC));
     while peer.state.close_reason().is_none() {
-        // One frame more than is taken.
+        // Two frames are queued for each one that is written.
         peer.state.send(peer.now, Message::GetAddr).unwrap();
         peer.state.send(peer.now, Message::GetAddr).unwrap();
-        take(&mut peer, 24);
+        write(&mut peer, 24);
         peer.advance_until_closed(secs(1));
     }
     assert_eq!(peer.now, Instant::ZERO + TIMEOUT + 20 * worth(24) + GRACE);
@@ -208,8 +208,8 @@ fn a_queue_that_is_never_empty_has_one_write_deadline() {
 
 #[test]
 fn the_write_rate_and_the_write_timeout_can_be_configured() {
-    let mut peer = offering(quiet(EXCC).write_rate(100));
-    take_each(&mut peer, secs(1), 100, 100);
+    let mut peer = lending(quiet(EXCC).write_rate(100));
+    write_each(&mut peer, secs(1), 100, 100);
     assert_closes_at(&mut peer, secs(100) + TIMEOUT);
 
     let mut peer = Peer::established(quiet(EXCC).write_timeout(Some(secs(1))));
@@ -220,9 +220,9 @@ fn the_write_rate_and_the_write_timeout_can_be_configured() {
 
 #[test]
 fn received_messages_do_not_extend_the_write_deadline() {
-    let mut peer = offering(quiet(EXCC));
+    let mut peer = lending(quiet(EXCC));
     for nonce in 0..20 {
-        peer.receive(Message::Pong(excc_peer::wire::Pong { nonce })).unwrap();
+        peer.receive(pong(nonce)).unwrap();
         peer.events();
         peer.advance_until_closed(secs(1));
     }
@@ -231,7 +231,7 @@ fn received_messages_do_not_extend_the_write_deadline() {
 
 #[test]
 fn back_pressure_does_not_stop_the_write_deadline() {
-    let mut peer = offering(quiet(EXCC).max_waiting_events(2, usize::MAX));
+    let mut peer = lending(quiet(EXCC).max_waiting_events(2, usize::MAX));
     peer.feed(&frame(EXCC, 8, Message::MemPool).repeat(2)).unwrap();
     assert!(!peer.state.wants_read());
     assert_closes_at(&mut peer, TIMEOUT);
@@ -239,27 +239,28 @@ fn back_pressure_does_not_stop_the_write_deadline() {
 
 #[test]
 fn a_write_after_a_suspension_extends_the_write_deadline() {
-    let mut peer = offering(quiet(EXCC));
+    let mut peer = lending(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
     assert_eq!(peer.state.close_reason(), None);
-    take(&mut peer, RATE);
+    write(&mut peer, RATE);
     assert_closes_at(&mut peer, secs(1_000) + GRACE + secs(1));
 
-    // Written before the clock was looked at.
-    let mut peer = offering(quiet(EXCC));
+    // The write comes before the timeout is handled.
+    let mut peer = lending(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
-    take(&mut peer, RATE);
+    write(&mut peer, RATE);
     assert_closes_at(&mut peer, secs(1_000) + secs(1));
 
-    let mut peer = offering(quiet(EXCC));
+    let mut peer = lending(quiet(EXCC));
     peer.now = Instant::from_secs(1_000);
     peer.state.handle_timeout(peer.now);
     assert!(peer.transmit(0).is_empty());
     assert_closes_at(&mut peer, secs(1_000));
 }
 
-/// A driver reads the clock before a write that may block, and other calls have come meanwhile.
+/// A driver reads the clock before a blocking write. Other calls with later times may come before
+/// the report.
 #[test]
 fn a_blocking_write_counts_from_its_start() {
     let mut peer = Peer::established(quiet(EXCC));
@@ -267,18 +268,18 @@ fn a_blocking_write_counts_from_its_start() {
     peer.state.send(peer.now, bulk()).unwrap();
     let before = peer.now;
     let written = peer.state.transmit(before).batch(1).remaining();
-    // The write blocks for a second, in which another thread sends.
+    // The write blocks for a second, and another thread sends in that time.
     peer.advance_until_closed(secs(1));
     peer.state.send(peer.now, Message::GetAddr).unwrap();
     peer.state.transmit(before).advance(written);
     assert_eq!(peer.state.stats().last_ping, Some(before));
     assert_eq!(peer.state.stats().last_send, Some(before));
-    peer.receive(Message::Pong(excc_peer::wire::Pong { nonce })).unwrap();
+    peer.receive(pong(nonce)).unwrap();
     let round_trip = Event::RoundTrip { nonce, time: secs(1) };
     assert!(peer.events().contains(&round_trip));
 }
 
-/// Nor can a driver that mixes its clocks up make time run backwards.
+/// A driver that confuses its clocks does not make time go backwards.
 #[test]
 fn a_write_never_counts_before_an_earlier_one() {
     let mut peer = Peer::established(quiet(EXCC));
@@ -320,7 +321,7 @@ fn a_remote_that_reads_a_byte_a_second_is_closed() {
         peer.advance(secs(1));
     }
     assert_eq!(peer.state.close_reason(), None);
-    // Each byte after the first was worth a tenth of a millisecond.
+    // Each byte after the first extends the deadline by a tenth of a millisecond.
     peer.advance(GRACE + millis(2));
     assert_eq!(peer.closed(), CloseReason::WriteStall);
 }

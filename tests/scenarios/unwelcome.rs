@@ -14,15 +14,15 @@ use proptest::test_runner::TestRunner;
 use crate::common::*;
 use crate::strategies;
 
-fn quiet(network: Network) -> ConfigBuilder {
-    let config = config(network).idle_timeout(None).ping_interval(None);
+fn without_deadlines(network: Network) -> ConfigBuilder {
+    let config = quiet(network);
     config.max_requested(usize::MAX).response_timeout(Command::GetInitState, None)
 }
 
-/// A message of that name.
+/// A message of the command.
 fn sample(command: Command, chain: Chain) -> Message {
     let tree = strategies::message(command, chain).new_tree(&mut TestRunner::deterministic());
-    tree.expect("there are messages of every name").current()
+    tree.expect("a strategy for every command").current()
 }
 
 /// The protocol versions that can be negotiated by default.
@@ -32,14 +32,13 @@ fn versions(network: Network) -> std::ops::RangeInclusive<u32> {
 }
 
 fn peer_at(network: Network, number: u32) -> Peer {
-    let mut peer = Peer::inbound(quiet(network));
+    let mut peer = Peer::inbound(without_deadlines(network));
     peer.shake_hands(version(number.cast_signed()));
     assert_eq!(peer.state.protocol_version(), number);
     peer
 }
 
-/// A message is given back as one that nodes do not put up with, and sent if the application
-/// insists.
+/// `send` returns the message as unwelcome, and queues it with `send_unwelcome`.
 #[track_caller]
 fn assert_unwelcome(peer: &mut Peer, message: &Message) {
     let unwelcome = SendErrorKind::Unwelcome(message.command());
@@ -51,11 +50,13 @@ fn assert_unwelcome(peer: &mut Peer, message: &Message) {
     assert_eq!((error.kind, error.message), (unwelcome, encoded));
     assert_eq!((peer.sent(), peer.events()), (vec![], vec![]));
 
-    let mut bold = Peer::established(
-        quiet(network).send_unwelcome(true).protocol_version(peer.state.protocol_version()),
+    let mut permissive = Peer::established(
+        without_deadlines(network)
+            .send_unwelcome(true)
+            .protocol_version(peer.state.protocol_version()),
     );
-    bold.state.send(bold.now, message.clone()).unwrap();
-    assert_eq!(bold.sent(), std::slice::from_ref(message));
+    permissive.state.send(permissive.now, message.clone()).unwrap();
+    assert_eq!(permissive.sent(), std::slice::from_ref(message));
 }
 
 #[track_caller]
@@ -65,8 +66,7 @@ fn assert_welcome(peer: &mut Peer, message: Message) {
     peer.events();
 }
 
-/// Never send: anything with a protocol version above the negotiated one. On Decred, among these:
-/// `addr` at version 12 and `addrv2` below.
+/// On Decred this includes `addr` at version 12 and `addrv2` below.
 #[test]
 fn messages_that_the_negotiated_version_lacks_are_returned() {
     for network in [EXCC, DCR] {
@@ -91,8 +91,7 @@ fn messages_that_the_negotiated_version_lacks_are_returned() {
     }
 }
 
-/// Never send: `reject`. Decred has none. Exchangecoin's nodes have one up to version 8 and pass
-/// over it, so that it is harmless there.
+/// Decred has no `reject`. Exchangecoin's nodes ignore theirs, which exists up to version 8.
 #[test]
 fn a_reject_is_harmless_on_exchangecoin_and_missing_on_decred() {
     let reject = |command: &str| Reject {
@@ -109,7 +108,7 @@ fn a_reject_is_harmless_on_exchangecoin_and_missing_on_decred() {
     assert_welcome(&mut peer_at(EXCC, 8), reject("addr").into());
 }
 
-/// Never send: requests for the filters of version 1, for which nodes disconnect.
+/// Nodes disconnect for them.
 #[test]
 fn requests_for_filters_of_version_1_are_returned() {
     let requests = [Command::GetCFilter, Command::GetCFHeaders, Command::GetCFTypes];
@@ -123,7 +122,7 @@ fn requests_for_filters_of_version_1_are_returned() {
     }
 }
 
-/// Never send: an `inv`, `getdata` or `addr` of nothing, for which nodes ban.
+/// Nodes ban for an empty `inv`, `getdata` or `addr`.
 #[test]
 fn empty_lists_are_returned() {
     for network in [EXCC, DCR] {
@@ -134,7 +133,7 @@ fn empty_lists_are_returned() {
             if network == EXCC || number < 12 {
                 assert_unwelcome(&mut peer, &Message::Addr(List::new()));
             }
-            // A `notfound` of nothing is passed over, and `addrv2` of nothing is not encoded.
+            // Nodes ignore an empty `notfound`. An empty `addrv2` cannot be encoded.
             assert_welcome(&mut peer, Message::NotFound(List::new()));
         }
     }
@@ -143,15 +142,14 @@ fn empty_lists_are_returned() {
     assert!(matches!(error.kind, SendErrorKind::Encode(_)));
 }
 
-/// Never send: types in a `getdata` that are not served. As the last vector one hangs the reader
-/// of Exchangecoin's node for ever.
+/// Such a type in the last vector blocks the reader of an Exchangecoin node without a limit.
 #[test]
 fn getdata_of_a_type_that_nodes_do_not_serve_is_returned() {
     for network in [EXCC, DCR] {
         for number in versions(network) {
             let mut peer = peer_at(network, number);
             for kind in (0..20).chain([u32::MAX]).map(InvType::new) {
-                let request = Message::GetData([tx(1), InvVect::new(kind, hash(1))].into());
+                let request = getdata([tx(1), InvVect::new(kind, hash(1))]);
                 let is_served = match kind {
                     InvType::TX | InvType::BLOCK => true,
                     InvType::MIX => network == DCR && number >= 10,
@@ -167,8 +165,8 @@ fn getdata_of_a_type_that_nodes_do_not_serve_is_returned() {
     }
 }
 
-/// Never send, on Decred: `getminings` and `miningstate`, at any version that can be negotiated.
-/// On Exchangecoin both are harmless, as often as they are sent.
+/// No version that can be negotiated on Decred has them. On Exchangecoin both are harmless at any
+/// number.
 #[test]
 fn getminings_and_miningstate_are_returned_on_decred() {
     let state = Message::MiningState(MiningState {
@@ -191,8 +189,7 @@ fn getminings_and_miningstate_are_returned_on_decred() {
     }
 }
 
-/// Never send, on Decred: a second `getinitstate` or `initstate`. The first of each is fine.
-/// Exchangecoin's nodes ignore a second one.
+/// Decred's nodes accept the first of each. Exchangecoin's nodes ignore the second.
 #[test]
 fn a_second_getinitstate_or_initstate_is_returned_on_decred() {
     let messages = || [Message::from(GetInitState::default()), Message::from(InitState::default())];
@@ -201,7 +198,7 @@ fn a_second_getinitstate_or_initstate_is_returned_on_decred() {
         for message in messages() {
             assert_welcome(&mut peer, message.clone());
             assert_unwelcome_again(&mut peer, &message);
-            // At any later time too.
+            // The rule has no time limit.
             peer.advance(secs(100_000));
             assert_unwelcome_again(&mut peer, &message);
         }
@@ -213,7 +210,7 @@ fn a_second_getinitstate_or_initstate_is_returned_on_decred() {
     }
 }
 
-/// A message that was welcome once is given back.
+/// `send` returns a message that it accepted before.
 #[track_caller]
 fn assert_unwelcome_again(peer: &mut Peer, message: &Message) {
     let error = peer.state.send(peer.now, message.clone()).unwrap_err();
@@ -221,11 +218,10 @@ fn assert_unwelcome_again(peer: &mut Peer, message: &Message) {
     assert_eq!(peer.sent(), []);
 }
 
-/// What was not queued does not count as sent.
 #[test]
 fn a_getinitstate_that_was_not_queued_may_be_sent_later() {
-    let mut peer = Peer::established(quiet(DCR).max_queued_bytes(200));
-    let filler = Message::Inv([tx(1)].into());
+    let mut peer = Peer::established(without_deadlines(DCR).max_queued_bytes(200));
+    let filler = inv([tx(1)]);
     peer.state.send(peer.now, filler.clone()).unwrap();
     let error = peer.state.send(peer.now, GetInitState::default()).unwrap_err();
     assert!(matches!(error.kind, SendErrorKind::QueueFull { .. }));
@@ -233,35 +229,35 @@ fn a_getinitstate_that_was_not_queued_may_be_sent_later() {
     assert_welcome(&mut peer, GetInitState::default().into());
 }
 
-/// Pacing: `mempool` costs 33 points of a score that halves each minute, and above 100 nodes ban.
+/// A `mempool` adds 33 points to a score that halves each minute. Nodes ban above 100.
 #[test]
 fn mempools_above_the_ban_score_are_returned() {
     for network in [EXCC, DCR] {
-        let mut peer = Peer::established(quiet(network));
+        let mut peer = Peer::established(without_deadlines(network));
         for _ in 0..3 {
             assert_welcome(&mut peer, Message::MemPool);
         }
         assert_unwelcome_again(&mut peer, &Message::MemPool);
-        // 99 points fall to 67 in 34 s, or by the line above the curve in 39 s.
+        // The score falls from 99 to 67 in 34 s. The linear bound of `src/peer/unwelcome.rs` takes
+        // 39 s.
         peer.advance(secs(38));
         assert_unwelcome_again(&mut peer, &Message::MemPool);
         peer.advance(secs(1));
         assert_welcome(&mut peer, Message::MemPool);
         assert_unwelcome_again(&mut peer, &Message::MemPool);
-        // One every minute is fine for ever.
+        // One a minute is accepted at any number.
         for _ in 0..100 {
             peer.advance(secs(60));
             assert_welcome(&mut peer, Message::MemPool);
         }
-        let mut bold = Peer::established(quiet(network).send_unwelcome(true));
+        let mut permissive = Peer::established(without_deadlines(network).send_unwelcome(true));
         for _ in 0..10 {
-            assert_welcome(&mut bold, Message::MemPool);
+            assert_welcome(&mut permissive, Message::MemPool);
         }
     }
 }
 
-/// Decred's nodes ban for an address in `addrv2` whose type does not fit its form: an IPv4
-/// address written as one of IPv6.
+/// Decred's nodes ban for an IPv4 address in `addrv2` that has the IPv6 type.
 #[test]
 fn an_ipv4_mapped_address_is_sent_in_canonical_form() {
     let mapped = HostAddress::from("::ffff:203.0.113.9".parse::<std::net::IpAddr>().unwrap());
@@ -269,7 +265,7 @@ fn an_ipv4_mapped_address_is_sent_in_canonical_form() {
         NetAddressV2 { timestamp: 1, services: Services::empty(), addr: mapped, port: 9_108 };
     let canonical = NetAddressV2 { addr: mapped.to_canonical(), ..address };
     assert!(matches!(canonical.addr, HostAddress::Ipv4(_)));
-    let mut peer = Peer::established(quiet(DCR));
+    let mut peer = Peer::established(without_deadlines(DCR));
     let pushed = peer.state.push_addrs(peer.now, &[address]).unwrap();
     assert_eq!(pushed.addresses, [canonical]);
     assert_eq!(peer.sent(), [Message::AddrV2(vec![canonical])]);

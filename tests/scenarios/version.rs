@@ -7,15 +7,15 @@ use excc_peer::{AddressHiding, CloseReason, ConfigBuilder, ConfigError, Event, N
 
 use crate::common::*;
 
-/// The `version` of an inbound peer, to a remote that offers [`Services::NODE_NETWORK`].
+/// The `version` of an inbound peer whose remote offers [`Services::NODE_NETWORK`].
 fn answer(config: ConfigBuilder) -> Version {
     let mut peer = Peer::inbound(config);
     peer.advance(secs(7));
     peer.receive(version(8)).unwrap();
-    opening(&mut peer)
+    sent_version(&mut peer)
 }
 
-fn opening(peer: &mut Peer) -> Version {
+fn sent_version(peer: &mut Peer) -> Version {
     match peer.sent().swap_remove(0) {
         Message::Version(version) => *version,
         other => panic!("{other:?}"),
@@ -44,7 +44,7 @@ fn our_version_has_the_configured_fields() {
 
 #[test]
 fn an_outbound_version_has_no_services_of_the_remote() {
-    let ours = opening(&mut Peer::outbound(config(EXCC)));
+    let ours = sent_version(&mut Peer::outbound(config(EXCC)));
     assert_eq!(ours.receiver, PeerAddress::new(Services::empty(), remote()));
 }
 
@@ -52,18 +52,18 @@ fn an_outbound_version_has_no_services_of_the_remote() {
 fn the_start_height_can_be_raised_for_later_connections() {
     let config = config(EXCC).start_height(1).build().unwrap().with_start_height(2);
     let mut peer = Peer::with_config(config, excc_peer::Direction::Outbound, 1);
-    assert_eq!(opening(&mut peer).start_height, 2);
+    assert_eq!(sent_version(&mut peer).start_height, 2);
 }
 
 #[test]
 fn the_address_of_a_proxy_is_hidden() {
     let proxy = |ip: IpAddr| config(EXCC).address_hiding(AddressHiding::Proxy(ip));
-    let ours = opening(&mut Peer::outbound(proxy(remote().ip())));
+    let ours = sent_version(&mut Peer::outbound(proxy(remote().ip())));
     assert_eq!(ours.receiver, PeerAddress::new(Services::empty(), "0.0.0.0:0".parse().unwrap()));
-    // Its wire form is that of an IPv4 address.
+    // On the wire it is an IPv4-mapped address.
     assert_eq!(ours.receiver.wire_ip().octets()[10..12], [0xff, 0xff]);
 
-    let ours = opening(&mut Peer::outbound(proxy("203.0.113.8".parse().unwrap())));
+    let ours = sent_version(&mut Peer::outbound(proxy("203.0.113.8".parse().unwrap())));
     assert_eq!(ours.receiver.socket_addr(), remote());
 }
 
@@ -74,31 +74,31 @@ fn a_hidden_address_keeps_its_services() {
     assert_eq!(ours.receiver, hidden);
 }
 
-/// The reference nodes drop it without a word and advertise the prefix alone.
+/// The reference nodes drop it without an error and advertise only the prefix.
 #[test]
 fn a_user_agent_that_is_too_long_is_a_configuration_error() {
     let error = config(EXCC).user_agent("n".repeat(300), "1").build().unwrap_err();
     assert!(matches!(error, ConfigError::UserAgent { kind: ErrorKind::UserAgentTooLong(_), .. }));
 }
 
-/// A whole `version` of 80 bytes and a user agent.
-fn whole() -> Vec<u8> {
+/// A `version` payload: 80 bytes, the user agent, the height and the relay flag.
+fn whole_payload() -> Vec<u8> {
     frame(EXCC, 8, version(12))[24..].to_vec()
 }
 
-/// What an inbound peer makes of a `version` payload.
-fn judged(network: Network, payload: &[u8]) -> Result<(), CloseReason> {
+/// The result of receiving a `version` payload.
+fn received(network: Network, payload: &[u8]) -> Result<(), CloseReason> {
     Peer::inbound(config(network)).feed(&raw_frame(network, b"version", payload))
 }
 
 #[test]
 fn a_version_may_end_after_any_optional_field() {
-    let whole = whole();
+    let whole = whole_payload();
     let agent_end = 80 + 1 + "/remote:1/".len();
     let allowed = [46, 72, 80, agent_end, agent_end + 4, agent_end + 5];
     for network in [EXCC, DCR] {
         for len in 0..=whole.len() {
-            match judged(network, &whole[..len]) {
+            match received(network, &whole[..len]) {
                 Ok(()) => assert!(allowed.contains(&len), "{len}"),
                 Err(reason) => {
                     assert_eq!(decode_error(&reason), "Truncated");
@@ -113,7 +113,7 @@ fn a_version_may_end_after_any_optional_field() {
 #[test]
 fn missing_fields_have_their_defaults() {
     let mut peer = Peer::inbound(config(EXCC));
-    peer.feed(&raw_frame(EXCC, b"version", &whole()[..46])).unwrap();
+    peer.feed(&raw_frame(EXCC, b"version", &whole_payload()[..46])).unwrap();
     let Some(Event::VersionReceived(version)) = peer.state.poll_event() else { panic!() };
     assert_eq!((version.nonce, version.start_height, version.relay), (0, 0, true));
     assert_eq!(version.user_agent, "");
@@ -122,14 +122,14 @@ fn missing_fields_have_their_defaults() {
 #[test]
 fn user_agents_are_limited_and_printable() {
     let with_agent = |len_prefix: &[u8], agent: &[u8]| {
-        let mut payload = whole()[..80].to_vec();
+        let mut payload = whole_payload()[..80].to_vec();
         payload.extend_from_slice(len_prefix);
         payload.extend_from_slice(agent);
         payload
     };
     for network in [EXCC, DCR] {
-        let refused = |payload: &[u8]| decode_error(&judged(network, payload).unwrap_err());
-        assert_eq!(judged(network, &with_agent(&[0xfd, 0, 1], &[b'a'; 256])), Ok(()));
+        let refused = |payload: &[u8]| decode_error(&received(network, payload).unwrap_err());
+        assert_eq!(received(network, &with_agent(&[0xfd, 0, 1], &[b'a'; 256])), Ok(()));
         assert_eq!(refused(&with_agent(&[0xfd, 1, 1], &[b'a'; 257])), "UserAgentTooLong");
         assert_eq!(refused(&with_agent(&[2], &[b'a', 0x80])), "MalformedStrictString");
         assert_eq!(refused(&with_agent(&[0xfe, 0, 0, 0, 0x10], b"a")), "VarStringTooLong");
@@ -138,18 +138,18 @@ fn user_agents_are_limited_and_printable() {
 
 #[test]
 fn bytes_after_a_version_are_ignored_on_exchangecoin_and_refused_on_decred() {
-    let mut payload = whole();
+    let mut payload = whole_payload();
     payload.extend_from_slice(&[1, 2, 3]);
-    assert_eq!(judged(EXCC, &payload), Ok(()));
-    assert_eq!(decode_error(&judged(DCR, &payload).unwrap_err()), "TrailingBytes");
+    assert_eq!(received(EXCC, &payload), Ok(()));
+    assert_eq!(decode_error(&received(DCR, &payload).unwrap_err()), "TrailingBytes");
 }
 
 #[test]
 fn a_timestamp_out_of_range_is_refused_on_decred() {
-    let mut payload = whole();
+    let mut payload = whole_payload();
     payload[12..20].copy_from_slice(&i64::MAX.to_le_bytes());
-    assert_eq!(judged(EXCC, &payload), Ok(()));
-    assert_eq!(decode_error(&judged(DCR, &payload).unwrap_err()), "InvalidTimestamp");
+    assert_eq!(received(EXCC, &payload), Ok(()));
+    assert_eq!(decode_error(&received(DCR, &payload).unwrap_err()), "InvalidTimestamp");
 }
 
 #[test]
