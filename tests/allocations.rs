@@ -1,4 +1,4 @@
-//! How much memory is taken for what is received, and for what is sent on.
+//! Allocations of decoding and forwarding messages.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 mod common;
@@ -25,13 +25,13 @@ use damage::damage;
 
 const NETWORKS: [Network; 2] = [EXCC, DCR];
 
-/// Payloads from this size on are not copied out of the receive buffer.
+/// The payload length from which messages share the input buffer instead of copying.
 const SHARED_FROM: usize = 4 * 1024;
 
-/// What it takes to count the references to a buffer.
+/// Bytes of the reference count of a shared buffer.
 const COUNTED: u64 = 64;
 
-/// The newest protocol version at which a chain has a message, if there is one.
+/// The newest protocol version of a chain that has a message.
 fn newest_with(command: Command, chain: Chain) -> Option<u32> {
     (0..=chain.newest_version())
         .rev()
@@ -44,7 +44,7 @@ fn newest_frame(network: Network, message: Message) -> Option<(u32, Bytes)> {
     Some((version, frame(network, version, message)))
 }
 
-/// Decodes a frame that is in the receive buffer already.
+/// Decodes a frame from an input buffer that has it already.
 fn decode(
     network: Network,
     version: u32,
@@ -57,7 +57,7 @@ fn decode(
     (taken, decoded)
 }
 
-/// Receives a message that is sound.
+/// Encodes and decodes a valid message.
 fn receive(network: Network, message: Message) -> Option<(AllocationInfo, usize, Message)> {
     let (version, frame) = newest_frame(network, message)?;
     let (taken, decoded) = decode(network, version, &frame);
@@ -65,10 +65,10 @@ fn receive(network: Network, message: Message) -> Option<(AllocationInfo, usize,
     Some((taken, frame.len() - HEADER_LEN, received))
 }
 
-/// Most allocations for a message of that name.
-fn most(command: Command) -> u64 {
+/// Maximum number of allocations for a message.
+fn max_allocations(command: Command) -> u64 {
     match command {
-        // All that there is of them is the value.
+        // The value has no heap memory.
         Command::VerAck
         | Command::GetAddr
         | Command::Ping
@@ -81,7 +81,7 @@ fn most(command: Command) -> u64 {
         | Command::GetCFTypes
         | Command::GetCFilterV2
         | Command::GetCFsV2 => 0,
-        // What is kept of the payload is one run of bytes.
+        // One copied or shared range of the payload.
         Command::Addr
         | Command::Headers
         | Command::Inv
@@ -93,18 +93,18 @@ fn most(command: Command) -> u64 {
         | Command::CFilter
         | Command::CFHeaders
         | Command::CFTypes => 1,
-        // Several runs, or one that does not end the payload: slices of one copy, whose
-        // references are counted.
+        // Several ranges, or one before the end of the payload: slices of one copy with a reference
+        // count.
         Command::GetBlocks | Command::GetHeaders | Command::MiningState | Command::GetCFHeaders => {
             2
         }
-        // A box and a text.
+        // A box and a string.
         Command::Version => 2,
-        // A box and two texts.
+        // A box and two strings.
         Command::Reject => 3,
-        // A vector, and the count of references to a buffer of which nothing is kept.
+        // A vector, and a reference count of the buffer.
         Command::AddrV2 => 2,
-        // Several runs, and a box or a vector around them.
+        // Several ranges, and a box or a vector around them.
         Command::InitState
         | Command::CFilterV2
         | Command::CFiltersV2
@@ -114,15 +114,15 @@ fn most(command: Command) -> u64 {
         | Command::MixDCNet
         | Command::MixConfirm
         | Command::MixSecrets => 3,
-        // A box, and a run that ends the payload.
+        // A box, and a range that ends the payload.
         Command::MixKeyXchg => 2,
-        // A box, a text, a vector, and several runs.
+        // A box, a string, a vector, and several ranges.
         Command::MixPairReq => 5,
-        other => panic!("nothing is stated for {other}"),
+        other => panic!("no bound for {other}"),
     }
 }
 
-/// Tries so many values of a strategy.
+/// Runs `test` with `cases` values of a strategy.
 fn try_all<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
     let tried = TestRunner::new(config).run(&strategy, |value| {
@@ -135,14 +135,14 @@ fn try_all<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
 }
 
 #[test]
-fn no_message_takes_more_allocations_than_stated() {
+fn every_message_stays_below_its_number_of_allocations() {
     for network in NETWORKS {
         for &command in Command::ALL {
             try_all(60, strategies::message(command, network.chain()), |message| {
                 let Some((taken, len, _)) = receive(network, message) else { return };
-                assert!(taken.count_total <= most(command), "{command}: {taken:?}");
-                // A large payload stays where it is.
-                if len >= SHARED_FROM && most(command) == 1 {
+                assert!(taken.count_total <= max_allocations(command), "{command}: {taken:?}");
+                // A large payload is shared, not copied.
+                if len >= SHARED_FROM && max_allocations(command) == 1 {
                     assert!(taken.bytes_total <= COUNTED, "{command}: {taken:?}");
                 }
             });
@@ -150,7 +150,7 @@ fn no_message_takes_more_allocations_than_stated() {
     }
 }
 
-/// A block of so many transactions of 300 bytes.
+/// A block with transactions of 300 bytes.
 fn block(chain: Chain, transactions: usize) -> Block {
     let parts = BlockParts {
         header: header(chain),
@@ -160,10 +160,11 @@ fn block(chain: Chain, transactions: usize) -> Block {
     parts.encode(Protocol::new(chain, chain.newest_version())).expect("small enough")
 }
 
-/// Messages that are lists of anything, from the shortest to the longest.
+/// Messages with lists of several lengths up to the maximum.
 fn lists(chain: Chain) -> Vec<Message> {
     let address = |n| NetAddress::new(n, PeerAddress::new(Services::empty(), remote()));
-    let headers = |count| Headers::new(chain, &vec![header(chain); count]).expect("of the chain");
+    let headers =
+        |count| Headers::new(chain, &vec![header(chain); count]).expect("headers of the chain");
     let inv = |count| Message::Inv((0..count).map(tx).collect());
     let addr = |count| Message::Addr((0..count).map(address).collect());
     let tx = |script_len| Message::Tx(paying(chain, script_len));
@@ -187,20 +188,20 @@ fn lists(chain: Chain) -> Vec<Message> {
 }
 
 #[test]
-fn the_size_of_what_is_kept_as_it_is_makes_no_difference() {
+fn lists_of_any_length_take_one_allocation() {
     for network in NETWORKS {
         for message in lists(network.chain()) {
             let (taken, len, received) = receive(network, message).expect("both chains have it");
             let command = received.command();
             assert!(taken.count_total <= 1, "{command} of {len} bytes: {taken:?}");
-            let most = if len < SHARED_FROM { len as u64 } else { COUNTED };
-            assert!(taken.bytes_total <= most, "{command} of {len} bytes: {taken:?}");
+            let max = if len < SHARED_FROM { len as u64 } else { COUNTED };
+            assert!(taken.bytes_total <= max, "{command} of {len} bytes: {taken:?}");
         }
     }
 }
 
 #[test]
-fn what_was_received_is_sent_on_without_a_copy() {
+fn a_received_message_is_forwarded_without_a_copy() {
     for network in NETWORKS {
         for message in lists(network.chain()) {
             let (_, len, received) = receive(network, message).expect("both chains have it");
@@ -211,7 +212,7 @@ fn what_was_received_is_sent_on_without_a_copy() {
             let encoded = encoded.expect("valid");
             assert_eq!(encoded.len(), HEADER_LEN + len);
             assert!(taken.bytes_total <= COUNTED, "{encoded:?}: {taken:?}");
-            // To any number of peers.
+            // Clones for further peers take no allocation.
             let taken = measure(|| assert_eq!(encoded.clone(), encoded));
             assert_eq!(taken.count_total, 0, "{encoded:?}");
         }
@@ -219,7 +220,7 @@ fn what_was_received_is_sent_on_without_a_copy() {
 }
 
 #[test]
-fn a_frame_takes_nothing_until_it_is_whole() {
+fn an_incomplete_frame_takes_no_allocation() {
     for network in NETWORKS {
         for message in lists(network.chain()) {
             let (version, frame) = newest_frame(network, message).expect("both chains have it");
@@ -251,7 +252,7 @@ fn a_ping_is_answered_without_an_allocation() {
                     out.advance(chunk);
                 }
             });
-            // The first one makes room in a queue of nonces, which stays.
+            // The first ping allocates the queue of nonces.
             assert_eq!(taken.count_total, u64::from(nonce == 0), "{taken:?}");
             assert_eq!(pong, frame(network, version, Message::Pong(Pong { nonce })));
             assert_eq!(events, [Some(unsolicited(Message::Ping(Ping { nonce }))), None]);
@@ -259,16 +260,16 @@ fn a_ping_is_answered_without_an_allocation() {
     }
 }
 
-/// Most bytes that a payload of `len` bytes may take, whatever it claims.
+/// Maximum number of bytes for a payload of `len` bytes, whatever its counts.
 ///
-/// A short one may be copied once; what is taken apart is less than four times as large in
-/// memory as on the wire.
-fn most_bytes(len: usize) -> u64 {
+/// A short payload may be copied once. Decoded items take less than four times their length on the
+/// wire.
+fn max_bytes(len: usize) -> u64 {
     5 * len as u64 + 256
 }
 
-/// Decodes any payload in a sound frame.
-fn takes_little(
+/// Decodes a payload in a valid frame, within the bound.
+fn decode_within_bound(
     network: Network,
     version: u32,
     command: Command,
@@ -276,16 +277,16 @@ fn takes_little(
 ) -> Result<Option<Frame>, DecodeError> {
     let frame = raw_frame(network, command.as_str().as_bytes(), payload);
     let (taken, decoded) = decode(network, version, &frame);
-    let most = most_bytes(payload.len());
-    assert!(taken.bytes_total <= most, "{command} of {} bytes: {taken:?}", payload.len());
-    // Nothing of it is left where it was refused, but that the buffer is counted.
+    let max = max_bytes(payload.len());
+    assert!(taken.bytes_total <= max, "{command} of {} bytes: {taken:?}", payload.len());
+    // After an error only the reference count remains.
     if decoded.is_err() {
         assert!(taken.bytes_current <= COUNTED as i64, "{command}: {taken:?}");
     }
     decoded
 }
 
-/// Payloads that end after a count or a length, which claims the most that is allowed.
+/// Payloads that end after a count or a length with the maximum value.
 fn claims(chain: Chain) -> Vec<(Command, Vec<u8>)> {
     let inputs = [0xfe, 0x30, 0xe8, 0x0b, 0];
     let outputs = [0xfe, 0x8f, 0xe3, 0x38, 0];
@@ -301,10 +302,10 @@ fn claims(chain: Chain) -> Vec<(Command, Vec<u8>)> {
     let mix_rows = [0xfd, 0, 0x04];
     let peers = [0xfd, 0, 0x02];
     let (header, hash) = (vec![0; chain.header_len()], [0; 32]);
-    // What comes before the lists of a mix's messages.
+    // The fields before the lists of mix messages.
     let (mix_head, pair_req) = ([0; 133], [0; 128]);
     let claims: &[(Command, &[&[u8]])] = &[
-        // For these three Exchangecoin's node allocates 175, 71 and 32 MiB.
+        // Exchangecoin's node allocates 175, 71 and 32 MiB for these three.
         (Command::Tx, &[&[1, 0, 0, 0, 0], &outputs]),
         (Command::Tx, &[&[1, 0, 0, 0], &inputs]),
         (Command::Tx, &[&[1, 0, 0, 0, 0, 1], &[0; 10], &payload_len]),
@@ -354,7 +355,7 @@ fn claims(chain: Chain) -> Vec<(Command, Vec<u8>)> {
 }
 
 #[test]
-fn nothing_is_taken_for_what_is_only_claimed() {
+fn a_count_without_its_items_takes_no_memory() {
     for network in NETWORKS {
         for (command, payload) in claims(network.chain()) {
             let Some(version) = newest_with(command, network.chain()) else { continue };
@@ -368,27 +369,27 @@ fn nothing_is_taken_for_what_is_only_claimed() {
 }
 
 #[test]
-fn what_is_smallest_on_the_wire_takes_its_share_in_memory() {
-    // In each the first has a byte of data, which is why the rest is copied with it.
+fn lists_of_the_smallest_items_stay_within_the_bound() {
+    // The first item has a byte of data, so that the payload is copied.
     let address = [&[0; 16][..], &[1], &[0; 6]].concat();
     let filter = [&[0; 32][..], &[1, 7], &[0; 5]].concat();
     let utxo = [&[0; 37][..], &[1, 7], &[0; 3]].concat();
     let pair_req = [0; 128];
-    for (command, head, first, smallest, most, tail) in [
+    for (command, head, first, smallest, max_count, tail) in [
         (Command::AddrV2, &[][..], &address[..], &address[..], 1_000, &[][..]),
         (Command::CFiltersV2, &[], &filter, &[0; 38], 100, &[]),
         (Command::MixPairReq, &pair_req, &utxo, &[0; 41], 512, &[0; 3]),
     ] {
-        // As many as a payload that is copied has room for, and as many as there may be.
-        for count in [1, 90, most] {
+        // One item, as many as fit a copied payload, and the maximum.
+        for count in [1, 90, max_count] {
             let rest = smallest.repeat(usize::from(count) - 1);
             let payload = [head, &varint(count), first, &rest, tail].concat();
-            let decoded = takes_little(DCR, 12, command, &payload);
+            let decoded = decode_within_bound(DCR, 12, command, &payload);
             assert!(decoded.is_ok(), "{decoded:?}");
         }
     }
 
-    // Many, and nothing for any of them.
+    // Many transactions without any memory for each.
     let transactions = [&[0; 180][..], &varint(256), &[0, 0, 2, 0, 0].repeat(256), &[0]].concat();
     let (taken, decoded) = decode(DCR, 12, &raw_frame(DCR, b"block", &transactions));
     assert!(decoded.is_ok(), "{decoded:?}");
@@ -404,7 +405,7 @@ fn varint(count: u16) -> Vec<u8> {
 }
 
 #[test]
-fn no_payload_takes_more_than_a_multiple_of_its_size() {
+fn a_payload_takes_at_most_a_multiple_of_its_length() {
     for network in NETWORKS {
         for &command in Command::ALL {
             let Some(version) = newest_with(command, network.chain()) else { continue };
@@ -414,8 +415,8 @@ fn no_payload_takes_more_than_a_multiple_of_its_size() {
                 _ => byte,
             });
             try_all(60, vec(byte, 0..300), |payload| {
-                // Whether it decodes does not matter here.
-                _ = takes_little(network, version, command, &payload);
+                // Both results are allowed.
+                _ = decode_within_bound(network, version, command, &payload);
             });
 
             let messages = strategies::message(command, network.chain());
@@ -423,8 +424,8 @@ fn no_payload_takes_more_than_a_multiple_of_its_size() {
                 let Some((version, frame)) = newest_frame(network, message) else { return };
                 let mut payload = frame[HEADER_LEN..].to_vec();
                 damage.iter().for_each(|damage| damage.apply(&mut payload));
-                // Whether it decodes does not matter here.
-                _ = takes_little(network, version, command, &payload);
+                // Both results are allowed.
+                _ = decode_within_bound(network, version, command, &payload);
             });
         }
     }

@@ -1,4 +1,4 @@
-//! `Debug` output is bounded, whatever the remote sent.
+//! `Debug` output is bounded for every message and value.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 mod common;
@@ -39,7 +39,7 @@ fn assert_bounded(value: &impl Debug) {
     }
 }
 
-/// The payload of a line that describes a frame which the node accepted.
+/// The payload of a line whose frame the node accepted.
 fn accepted_payload(line: &Line) -> Option<Bytes> {
     if line.expected() != Expected::Accepted {
         return None;
@@ -53,7 +53,7 @@ fn accepted_payload(line: &Line) -> Option<Bytes> {
 }
 
 #[test]
-fn the_messages_of_the_golden_vectors_are_bounded() {
+fn messages_of_the_golden_vectors_are_bounded() {
     let mut commands = BTreeSet::new();
     for line in ["exccd.jsonl", "dcrd.jsonl"].into_iter().flat_map(vectors::load) {
         let (Some(payload), Some(command)) = (accepted_payload(&line), line.command()) else {
@@ -67,7 +67,7 @@ fn the_messages_of_the_golden_vectors_are_bounded() {
     assert!(commands.iter().eq(Command::ALL), "only {commands:?} are tested");
 }
 
-/// The largest number of everything, for the messages whose vectors are smaller.
+/// Messages with the maximum of every field, where the vectors have less.
 fn largest() -> Vec<Message> {
     let hashes = |len: usize| List::from(vec![Hash::from_bytes([0xff; 32]); len]);
     let address = PeerAddress::from_parts(Services::all(), u128::MAX.into(), u16::MAX);
@@ -162,7 +162,7 @@ fn largest() -> Vec<Message> {
     messages
 }
 
-/// A transaction of many inputs and outputs.
+/// A transaction with many inputs and outputs.
 fn transaction() -> Transaction {
     let spent = OutPoint::new(Hash::from_bytes([0xff; 32]), u32::MAX, i8::MIN);
     let script = Bytes::from(vec![0xff; 100]);
@@ -182,7 +182,7 @@ fn tx(chain: Chain) -> Tx {
     transaction().encode(chain).expect("a valid transaction")
 }
 
-/// A header whose numbers take the most digits.
+/// A header whose numbers have the most digits.
 fn header(chain: Chain) -> BlockHeader {
     BlockHeader {
         version: i32::MIN,
@@ -202,7 +202,7 @@ fn header(chain: Chain) -> BlockHeader {
     }
 }
 
-/// A block of many transactions.
+/// A block with many transactions.
 fn parts(chain: Chain) -> BlockParts {
     let small = Transaction::default().encode(chain).expect("a valid transaction");
     BlockParts {
@@ -247,22 +247,22 @@ fn parts_and_views_are_bounded() {
 }
 
 #[test]
-fn peers_and_what_belongs_to_them_are_bounded() {
+fn peers_and_their_values_are_bounded() {
     let mut peer = Peer::established(config(EXCC));
     for _ in 0..10_000 {
-        peer.state.send(peer.now, Message::GetAddr).expect("there is room");
+        peer.state.send(peer.now, Message::GetAddr).expect("below the limit");
     }
     let inv = Message::Inv(vec![InvVect::tx(Hash::ZERO); MAX_VECTORS].into());
     peer.receive(inv.clone()).expect("valid");
     assert_bounded(&peer.state);
     assert_bounded(&peer.state.stats());
     assert_bounded(&peer.state.transmit(peer.now));
-    let outgoing = peer.state.transmit(peer.now).batch(usize::MAX);
-    assert_bounded(&outgoing);
-    assert_eq!(format!("{outgoing:?}"), "FrameBatch { frames: 128, remaining: 3072 }");
+    let batch = peer.state.transmit(peer.now).batch(usize::MAX);
+    assert_bounded(&batch);
+    assert_eq!(format!("{batch:?}"), "FrameBatch { frames: 128, remaining: 3072 }");
     peer.events().iter().for_each(|event| assert_bounded(event));
     peer.state.close(peer.now);
-    assert_bounded(&peer.state.send(peer.now, inv).expect_err("it is closed"));
+    assert_bounded(&peer.state.send(peer.now, inv).expect_err("closed"));
 
     let buffer = InputBuffer::from(&[0; 1_000_000][..]);
     assert_bounded(&buffer);
@@ -270,7 +270,7 @@ fn peers_and_what_belongs_to_them_are_bounded() {
 }
 
 #[test]
-fn what_is_left_out_is_counted() {
+fn omitted_items_are_counted() {
     let inv = Message::Inv(vec![InvVect::tx(Hash::ZERO); MAX_VECTORS].into());
     assert!(format!("{inv:?}").ends_with(", .. 49997 more])"), "{inv:?}");
     let tx = format!("{:?}", tx(Chain::Decred));

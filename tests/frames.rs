@@ -1,4 +1,4 @@
-//! The frame inspector: what it says of every golden frame, and how lines are read.
+//! The frame inspector of the examples: its report of every golden frame, and its input lines.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 #[path = "golden/differences.rs"]
@@ -23,16 +23,16 @@ use inspect::Defaults;
 use lines::Form;
 use vectors::{Expected, Line};
 
-/// Of how many headers or transactions of a list the vectors tell the hash.
+/// The number of headers or transactions of a list whose hashes the vectors have.
 const HASHED: usize = 8;
 
-/// The options when none is given.
+/// The defaults without any option.
 const DEFAULTS: Defaults = Defaults { network: Network::EXCC_MAINNET, version: None };
 
 const PING: &str = "e1d7179970696e67000000000000000008000000380b98080807060504030201";
 const VERACK: &str = "e1d7179976657261636b00000000000000000000e3b0c442";
 
-/// Fails the line with a formatted reason unless the condition holds.
+/// Fails the line with a formatted reason unless the condition check_file.
 macro_rules! ensure {
     ($condition:expr, $($reason:tt)+) => {
         if !$condition {
@@ -42,17 +42,17 @@ macro_rules! ensure {
 }
 
 #[test]
-fn exchangecoin() {
-    holds("exccd.jsonl", 1055, 1769);
+fn frames_of_exchangecoin_are_reported_as_the_node_reads_them() {
+    check_file("exccd.jsonl", 1055, 1769);
 }
 
 #[test]
-fn decred() {
-    holds("dcrd.jsonl", 1437, 2981);
+fn frames_of_decred_are_reported_as_the_node_reads_them() {
+    check_file("dcrd.jsonl", 1437, 2981);
 }
 
-/// Takes every frame of a file, and tells of all that do not hold at once.
-fn holds(file: &str, accepted: usize, refused: usize) {
+/// Checks every frame of a file, and reports all failures together.
+fn check_file(file: &str, accepted: usize, refused: usize) {
     let mut seen = (0, 0);
     let mut failures = Vec::new();
     for line in vectors::load(file).iter().filter(|line| line.kind().is_empty()) {
@@ -65,28 +65,28 @@ fn holds(file: &str, accepted: usize, refused: usize) {
         }
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
-    assert_eq!(seen, (accepted, refused), "lines were passed over");
+    assert_eq!(seen, (accepted, refused), "lines were skipped");
 }
 
 fn outcome(line: &Line) -> Result<(), String> {
     let bytes = line.bytes();
     let text = format!("{} {} {}", line.network(), line.version(), hex::encode(&bytes));
-    // The line says all that these would stand in for.
+    // The line has its own network and version, so that these are not used.
     let defaults = Defaults { network: Network::DCR_REGNET, version: Some(0) };
     let reports: Vec<Value> = inspect::line(7, text.as_bytes(), defaults)
         .map(|report| serde_json::to_value(report).expect("a report is JSON"))
         .collect();
-    let (report, rest) = reports.split_first().ok_or("nothing is said")?;
+    let (report, rest) = reports.split_first().ok_or("no report")?;
     let expected = match line.expected() {
         Expected::Accepted => {
             let frames = bytes.len() / report["consumed"].as_u64().map_or(1, |len| len as usize);
-            ensure!(reports.len() == frames, "what follows the frame is {rest:?}");
+            ensure!(reports.len() == frames, "after the frame come {rest:?}");
             accepted(line, frames, report)?
         }
         Expected::Refused(error) => {
-            ensure!(rest.is_empty(), "what follows the error is {rest:?}");
+            ensure!(rest.is_empty(), "after the error come {rest:?}");
             let error = if differences::ends_between_frames(&bytes) {
-                // A line must have bytes.
+                // An empty line is invalid.
                 "BadHex"
             } else {
                 differences::refused_at_header(line, &bytes, error).unwrap_or(error)
@@ -99,15 +99,15 @@ fn outcome(line: &Line) -> Result<(), String> {
     Ok(())
 }
 
-/// What should be said of the first of some equal frames.
+/// The expected report of the first of several equal frames.
 fn accepted(line: &Line, frames: usize, report: &Value) -> Result<Value, String> {
-    // The nodes encoded one frame, and compared it with all the bytes.
+    // The nodes compared one encoded frame with all the bytes.
     let canonical = if frames > 1 { Some(true) } else { line.flag("canonical") };
     let mut expected = json!({
         "line": 7,
         "ok": true,
         "command": line.get("command"),
-        // Those of a large frame are left out.
+        // The vectors leave out the fields of a large frame.
         "fields": line.get("fields").unwrap_or(&report["fields"]),
         "canonical": canonical,
         "consumed": line.number("consumed"),
@@ -133,8 +133,8 @@ fn accepted(line: &Line, frames: usize, report: &Value) -> Result<Value, String>
     Ok(expected)
 }
 
-/// The list of hashes that a report has under `key`, if it goes on from those that the line
-/// has, with as many as `field` has entries. The line has none under a key of none.
+/// The list of hashes that a report has under `key`. It must begin with the hashes of the line, and
+/// have as many entries as `field`. Without `line_key` the line has no hashes.
 fn hashes(
     line: &Line,
     line_key: &str,
@@ -142,35 +142,38 @@ fn hashes(
     key: &str,
     field: &str,
 ) -> Result<Value, String> {
-    let told = report[key].as_array().ok_or("no list of hashes")?;
+    let reported = report[key].as_array().ok_or("no list of hashes")?;
     let first = line.get(line_key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    ensure!(told[..told.len().min(HASHED)] == *first, "{key} {told:?}, expected {first:?}");
+    ensure!(
+        reported[..reported.len().min(HASHED)] == *first,
+        "{key} {reported:?}, expected {first:?}"
+    );
     let entries = report["fields"][field].as_array().map(Vec::len);
-    ensure!(entries == Some(told.len()), "{key} of {entries:?} entries: {told:?}");
+    ensure!(entries == Some(reported.len()), "{key} of {entries:?} entries: {reported:?}");
     Ok(report[key].clone())
 }
 
-/// All that is written for an input.
+/// The output for an input.
 fn written(input: impl AsRef<[u8]>, defaults: Defaults, form: Form) -> String {
     let mut output = Vec::new();
     lines::run(input.as_ref(), &mut output, defaults, form).expect("memory does not fail");
     String::from_utf8(output).expect("the output is text")
 }
 
-/// The line of each report, and its command or its error.
-fn told(input: impl AsRef<[u8]>, defaults: Defaults) -> Vec<(u64, String)> {
-    let told = |report: &str| {
+/// The line number of each report, and its command or its error.
+fn outcomes(input: impl AsRef<[u8]>, defaults: Defaults) -> Vec<(u64, String)> {
+    let reported = |report: &str| {
         let report: Value = serde_json::from_str(report).expect("a report is JSON");
-        let what = if report["ok"] == true { &report["command"] } else { &report["error"] };
+        let outcome = if report["ok"] == true { &report["command"] } else { &report["error"] };
         let line = report["line"].as_u64().expect("a report has a line");
-        (line, what.as_str().expect("a report has a command or an error").to_owned())
+        (line, outcome.as_str().expect("a report has a command or an error").to_owned())
     };
-    written(input, defaults, Form::Json).lines().map(told).collect()
+    written(input, defaults, Form::Json).lines().map(reported).collect()
 }
 
-/// What is told of an input of one line.
-fn told_of(line: impl AsRef<[u8]>) -> Vec<String> {
-    told(line, DEFAULTS).into_iter().map(|(_, what)| what).collect()
+/// The commands or errors for an input of one line.
+fn outcomes_of_line(line: impl AsRef<[u8]>) -> Vec<String> {
+    outcomes(line, DEFAULTS).into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 fn detail(line: impl AsRef<[u8]>) -> String {
@@ -179,14 +182,14 @@ fn detail(line: impl AsRef<[u8]>) -> String {
     report["detail"].as_str().expect("an error has a detail").to_owned()
 }
 
-/// A frame of a file, by its name there.
+/// The input line for the frame `id` of a file.
 fn golden(file: &str, id: &str) -> String {
     let lines = vectors::load(file);
     let line = lines.iter().find(|line| line.id() == id).expect("the file has the line");
     format!("{} {} {}", line.network(), line.version(), hex::encode(line.bytes()))
 }
 
-/// A frame of Exchangecoin's that rejects a message for `reason`.
+/// The frame of a `reject` of Exchangecoin with this reason.
 fn reject(reason: &str) -> String {
     let reject = Reject {
         command: "version".into(),
@@ -200,7 +203,7 @@ fn reject(reason: &str) -> String {
 }
 
 #[test]
-fn keys_come_in_a_fixed_order() {
+fn keys_have_a_fixed_order() {
     assert_eq!(
         written(PING, DEFAULTS, Form::Json),
         concat!(
@@ -229,13 +232,13 @@ fn keys_come_in_a_fixed_order() {
         for key in keys.concat() {
             let key = format!("\"{key}\":");
             let at = text[from..].find(&key);
-            from += at.unwrap_or_else(|| panic!("{id}: no {key} in its place: {text}"));
+            from += at.unwrap_or_else(|| panic!("{id}: no {key} in order: {text}"));
         }
     }
 }
 
 #[test]
-fn network_and_version_may_be_left_out() {
+fn the_network_and_the_version_are_optional() {
     for line in [
         PING.to_owned(),
         PING.to_uppercase(),
@@ -244,15 +247,15 @@ fn network_and_version_may_be_left_out() {
         format!("excc-mainnet 9 {PING}"),
         format!("\t excc-mainnet \t  9\t{PING}  "),
     ] {
-        assert_eq!(told_of(&line), ["ping"], "{line}");
+        assert_eq!(outcomes_of_line(&line), ["ping"], "{line}");
     }
-    assert_eq!(told_of(format!("dcr-mainnet {PING}")), ["WrongNetwork"]);
+    assert_eq!(outcomes_of_line(format!("dcr-mainnet {PING}")), ["WrongNetwork"]);
 }
 
 #[test]
-fn a_line_is_read_at_the_version_it_names_or_the_one_of_the_options_or_of_the_chain() {
-    let told_of = |line: &str, network, version| {
-        told(line, Defaults { network, version }).into_iter().map(|(_, what)| what).next()
+fn a_line_is_read_at_its_own_version_or_the_default() {
+    let outcomes_of_line = |line: &str, network, version| {
+        outcomes(line, Defaults { network, version }).into_iter().map(|(_, outcome)| outcome).next()
     };
     let (excc, dcr) = (Network::EXCC_MAINNET, Network::DCR_MAINNET);
     let refused = Some("PayloadTooLarge".to_owned());
@@ -260,30 +263,31 @@ fn a_line_is_read_at_the_version_it_names_or_the_one_of_the_options_or_of_the_ch
     // Exchangecoin advertises 8, the last version with a `reject`.
     let frame = reject("old");
     let read = Some("reject".to_owned());
-    assert_eq!(told_of(&frame, excc, None), read);
-    assert_eq!(told_of(&frame, excc, Some(9)), refused);
-    assert_eq!(told_of(&format!("8 {frame}"), excc, Some(9)), read);
-    assert_eq!(told_of(&format!("9 {frame}"), excc, None), refused);
-    assert_eq!(told_of(&format!("excc-mainnet {frame}"), dcr, None), read);
-    assert_eq!(told_of(&format!("excc-mainnet {frame}"), dcr, Some(9)), refused);
-    assert_eq!(told_of(&format!("excc-mainnet 8 {frame}"), dcr, Some(9)), read);
+    assert_eq!(outcomes_of_line(&frame, excc, None), read);
+    assert_eq!(outcomes_of_line(&frame, excc, Some(9)), refused);
+    assert_eq!(outcomes_of_line(&format!("8 {frame}"), excc, Some(9)), read);
+    assert_eq!(outcomes_of_line(&format!("9 {frame}"), excc, None), refused);
+    assert_eq!(outcomes_of_line(&format!("excc-mainnet {frame}"), dcr, None), read);
+    assert_eq!(outcomes_of_line(&format!("excc-mainnet {frame}"), dcr, Some(9)), refused);
+    assert_eq!(outcomes_of_line(&format!("excc-mainnet 8 {frame}"), dcr, Some(9)), read);
 
-    // Decred advertises 12, which has no `addr` any more, of which 11 is the last.
+    // Decred advertises 12. The last version with an `addr` is 11.
     let line = golden("dcrd.jsonl", "addr/typ/pver11");
     let mut words = line.split(' ');
     let (name, frame) = (words.next().unwrap_or_default(), words.next_back().unwrap_or_default());
     let addr = Some("addr".to_owned());
-    assert_eq!(told_of(&format!("{name} {frame}"), excc, None), refused);
-    assert_eq!(told_of(&format!("{name} {frame}"), excc, Some(11)), addr);
-    assert_eq!(told_of(&line, excc, None), addr);
+    assert_eq!(outcomes_of_line(&format!("{name} {frame}"), excc, None), refused);
+    assert_eq!(outcomes_of_line(&format!("{name} {frame}"), excc, Some(11)), addr);
+    assert_eq!(outcomes_of_line(&line, excc, None), addr);
 }
 
 #[test]
 fn a_line_may_have_several_frames_up_to_the_first_error() {
     let cut = &PING[..40];
     let input = format!("{PING}{VERACK}{PING}\n{VERACK}{cut}\n{VERACK}ff{PING}\n{PING}{PING}");
-    let told = told(input, DEFAULTS);
-    let told: Vec<_> = told.iter().map(|(line, what)| (*line, what.as_str())).collect();
+    let reported = outcomes(input, DEFAULTS);
+    let reported: Vec<_> =
+        reported.iter().map(|(line, outcome)| (*line, outcome.as_str())).collect();
     let expected = [
         (1, "ping"),
         (1, "verack"),
@@ -295,13 +299,13 @@ fn a_line_may_have_several_frames_up_to_the_first_error() {
         (4, "ping"),
         (4, "ping"),
     ];
-    assert_eq!(told, expected);
-    assert_eq!(told_of(&PING[..48]), ["Truncated"], "cut between header and payload");
-    assert_eq!(told_of(&PING[..62]), ["Truncated"], "cut inside the payload");
+    assert_eq!(reported, expected);
+    assert_eq!(outcomes_of_line(&PING[..48]), ["Truncated"], "cut between header and payload");
+    assert_eq!(outcomes_of_line(&PING[..62]), ["Truncated"], "cut inside the payload");
 }
 
 #[test]
-fn every_frame_of_a_line_is_encoded_by_itself() {
+fn every_frame_of_a_line_is_encoded_separately() {
     let [tx, trailing] = ["tx/mut4", "tx/bad/trailing1"].map(|id| golden("exccd.jsonl", id));
     let bytes = |line: &str| line.rsplit(' ').next().expect("a line has bytes").to_owned();
     let line = format!("{}{}{PING}", bytes(&trailing), bytes(&tx));
@@ -316,9 +320,9 @@ fn every_frame_of_a_line_is_encoded_by_itself() {
 }
 
 #[test]
-fn blank_lines_count_and_ends_of_lines_are_no_part_of_them() {
+fn blank_lines_count_and_line_ends_are_ignored() {
     let of = |input: String| -> Vec<_> {
-        told(input, DEFAULTS).into_iter().map(|(line, _)| line).collect()
+        outcomes(input, DEFAULTS).into_iter().map(|(line, _)| line).collect()
     };
     assert_eq!(of(format!("\n{PING}\n\n \t \n{PING}\n\n")), [2, 5]);
     assert_eq!(of(format!("\r\n{PING}\r\n\r\nexcc-mainnet 9 {PING}\r\n{PING}")), [2, 4, 5]);
@@ -327,7 +331,7 @@ fn blank_lines_count_and_ends_of_lines_are_no_part_of_them() {
 }
 
 #[test]
-fn what_is_no_line_is_an_error_of_that_line_only() {
+fn an_invalid_line_is_one_error() {
     let lines: [(&[u8], &str, &str); 19] = [
         (b"e1d", "BadHex", "3 hexadecimal digits do not make whole bytes"),
         (b"e1g7", "BadHex", "'g' at 2 is not a hexadecimal digit"),
@@ -356,25 +360,25 @@ fn what_is_no_line_is_an_error_of_that_line_only() {
     for (line, error, seen) in lines {
         let shown = line.escape_ascii();
         let input = [line, b"\n", PING.as_bytes()].concat();
-        let told = told(input, DEFAULTS);
-        assert_eq!(told, [(1, error.to_owned()), (2, "ping".to_owned())], "{shown}");
+        let reported = outcomes(input, DEFAULTS);
+        assert_eq!(reported, [(1, error.to_owned()), (2, "ping".to_owned())], "{shown}");
         assert!(detail(line).starts_with(seen), "{shown}: {}", detail(line));
     }
-    // Bytes that could be a number are bytes.
+    // A word of digits is read as bytes, not as a number.
     for line in ["00", "1234", "00000000", "9 12", "4294967295 00"] {
-        assert_eq!(told_of(line), ["Truncated"], "{line}");
+        assert_eq!(outcomes_of_line(line), ["Truncated"], "{line}");
     }
     let long = format!("{} 9 e1d7", "m".repeat(100_000));
-    assert!(detail(long).len() < 200, "a long word is shown shortened");
+    assert!(detail(long).len() < 200, "a long word is shortened");
 }
 
 #[test]
-fn the_limits_are_those_of_the_wire() {
-    assert_eq!(told_of(reject(&"a".repeat(100_000))), ["reject"]);
+fn the_limits_are_the_maximum_payload_lengths() {
+    assert_eq!(outcomes_of_line(reject(&"a".repeat(100_000))), ["reject"]);
 }
 
 #[test]
-fn text_has_a_line_for_each_frame_or_error_and_under_it_what_is_in_a_frame() {
+fn text_has_a_line_for_each_frame_or_error_and_the_fields_of_a_frame() {
     let inv = golden("exccd.jsonl", "inv/min/pver9");
     let expected = r#"line 1: ping, 32 bytes, canonical
 {
@@ -396,12 +400,12 @@ line 3: error Truncated: frame: 24 bytes needed, 1 remaining
 }
 
 #[test]
-fn text_shows_what_json_has() {
+fn text_has_the_fields_of_json() {
     for id in ["block/typ/pver9", "tx/typ/pver8", "headers/typ/pver7", "version/typ/pver9"] {
         let line = golden("exccd.jsonl", id);
         let text = written(&line, DEFAULTS, Form::Text);
-        let (_, shown) = text.split_once('\n').expect("there is more than one line");
-        let shown: Value = serde_json::from_str(shown).expect("it is JSON");
+        let (_, shown) = text.split_once('\n').expect("more than one line");
+        let shown: Value = serde_json::from_str(shown).expect("valid JSON");
         let report = serde_json::from_str(&written(&line, DEFAULTS, Form::Json));
         let mut report: Value = report.expect("a report is JSON");
         for key in ["line", "ok", "canonical", "consumed"] {
@@ -411,7 +415,7 @@ fn text_shows_what_json_has() {
     }
 }
 
-/// An output that notes what it has been given when it is flushed, and that breaks.
+/// An output that counts the lines before each flush, and that can fail.
 #[derive(Default)]
 struct Pipe {
     pending: usize,
@@ -438,7 +442,7 @@ impl Write for Pipe {
 fn a_line_is_answered_before_the_next_is_read() {
     let input = format!("{PING}{PING}\n\n{VERACK}\n");
     let mut output = Pipe::default();
-    // A buffer of one byte holds none of the next line.
+    // A buffer of one byte cannot read ahead into the next line.
     let run = lines::run(
         BufReader::with_capacity(1, input.as_bytes()),
         &mut output,
@@ -450,10 +454,10 @@ fn a_line_is_answered_before_the_next_is_read() {
 }
 
 #[test]
-fn a_broken_pipe_is_told_as_one() {
+fn a_broken_pipe_is_returned_as_an_error() {
     for form in [Form::Json, Form::Text] {
         let output = Pipe { breaks: true, ..Pipe::default() };
-        let error = lines::run(PING.as_bytes(), output, DEFAULTS, form).expect_err("it breaks");
+        let error = lines::run(PING.as_bytes(), output, DEFAULTS, form).expect_err("a broken pipe");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -1,6 +1,8 @@
-//! Sessions between two reference nodes, replayed: for each side a peer configured like
-//! that node is fed what the node was sent, in one piece and in many, and must tell the
-//! same events and give the same answers wherever the protocol leaves no choice.
+//! Replays recorded sessions between two reference nodes.
+//!
+//! For each side, a peer with the configuration of the node receives the bytes that the node
+//! received, in one piece and in many. It must emit the messages that the node reported and send the
+//! answers that the protocol determines.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 mod common;
@@ -23,10 +25,10 @@ use common::{ANSWERS, DCR, EXCC, rng};
 struct Side {
     network: Network,
     direction: Direction,
-    /// What the node received, and what it sent.
+    /// The bytes that the node received and sent.
     received: Vec<u8>,
     sent: Vec<u8>,
-    /// What the node reported.
+    /// The log of the node.
     log: Vec<Value>,
 }
 
@@ -34,7 +36,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
 }
 
-/// The bytes of one direction, as the connecting side sees it.
+/// The bytes of one direction, named from the connecting side.
 fn bytes(session: &[Value], direction: &str) -> Vec<u8> {
     let chunks = session.iter().filter(|chunk| chunk["dir"] == direction);
     chunks.flat_map(|chunk| hex::decode(chunk["hex"].as_str().unwrap()).unwrap()).collect()
@@ -90,7 +92,7 @@ fn opening(network: Network, bytes: &[u8]) -> Version {
     }
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug, PartialEq)]
 struct Replayed {
     events: Vec<Event>,
@@ -99,12 +101,12 @@ struct Replayed {
 }
 
 impl Side {
-    /// The entries of the log of one kind.
+    /// The log entries of one kind.
     fn logged(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.log.iter().filter(move |entry| entry["ev"] == kind)
     }
 
-    /// A peer that says of itself what the node said.
+    /// A peer with the fields of the node's `version`.
     fn peer(&self) -> PeerState {
         let ours = opening(self.network, &self.sent);
         let name = match self.direction {
@@ -115,7 +117,7 @@ impl Side {
             .user_agent(name, "1.0.0")
             .services(ours.services)
             .start_height(ours.start_height);
-        // The recorded peers send answers that nobody asked for.
+        // The recorded nodes send unsolicited answers.
         let config = ANSWERS
             .into_iter()
             .fold(config, |config, command| config.max_unsolicited(command, MAX_PAYLOAD))
@@ -130,8 +132,8 @@ impl Side {
         make(config, remote, Instant::ZERO, UnixTime::from_secs(ours.timestamp as u64), &mut rng(1))
     }
 
-    /// Feeds a peer with what the node received, in pieces of those sizes, and then ends
-    /// the stream.
+    /// Feeds a peer the bytes that the node received, in pieces of these sizes, and ends the
+    /// stream.
     fn replay(&self, mut sizes: impl FnMut() -> usize) -> Replayed {
         let mut peer = self.peer();
         let mut buffer = InputBuffer::new();
@@ -165,7 +167,7 @@ impl Side {
 }
 
 #[test]
-fn the_pieces_in_which_a_session_comes_make_no_difference() {
+fn the_result_of_a_session_does_not_depend_on_its_pieces() {
     for side in sides() {
         let whole = side.replay_in_one_piece();
         assert_eq!(side.replay(|| 1), whole);
@@ -177,19 +179,19 @@ fn the_pieces_in_which_a_session_comes_make_no_difference() {
 }
 
 #[test]
-fn the_messages_are_those_that_the_node_reported() {
+fn the_emitted_messages_are_the_reported_ones() {
     for side in sides() {
         let events = side.replay_in_one_piece().events;
-        let told = events.iter().filter_map(|event| match event {
+        let emitted = events.iter().filter_map(|event| match event {
             Event::Message { message, .. } => Some(message.command().as_str()),
             _ => None,
         });
-        assert!(told.eq(side.logged("msg").map(|entry| entry["cmd"].as_str().unwrap())));
+        assert!(emitted.eq(side.logged("msg").map(|entry| entry["cmd"].as_str().unwrap())));
     }
 }
 
 #[test]
-fn the_frames_are_those_that_the_node_read() {
+fn the_decoded_frames_are_the_ones_that_the_node_read() {
     for side in sides() {
         let read: Vec<_> = side
             .logged("read")
@@ -206,7 +208,7 @@ fn the_frames_are_those_that_the_node_read() {
 }
 
 #[test]
-fn a_session_opens_with_the_handshake_and_ends_with_its_end() {
+fn a_session_begins_with_the_handshake_and_ends_with_the_stream() {
     for side in sides() {
         let events = side.replay_in_one_piece().events;
         let Event::VersionReceived(version) = &events[0] else { panic!("{:?}", events[0]) };
@@ -223,13 +225,13 @@ fn a_session_opens_with_the_handshake_and_ends_with_its_end() {
     }
 }
 
-/// What a peer sends by itself: the handshake, and pongs.
+/// Whether a peer sends the message without the application: the handshake and pongs.
 fn is_determined(message: &Message) -> bool {
     matches!(message.command(), Command::Version | Command::VerAck | Command::Pong)
 }
 
 #[test]
-fn the_answers_are_the_nodes_own_bytes() {
+fn the_answers_have_the_bytes_of_the_node() {
     for side in sides() {
         let highest = side.network.chain().advertised_version();
         let encoded = |message: &Message| {
@@ -241,7 +243,7 @@ fn the_answers_are_the_nodes_own_bytes() {
         let ours: Vec<_> = ours
             .into_iter()
             .map(|message| match message {
-                // The one field that is left to chance.
+                // The nonce is random.
                 Message::Version(version) => Version { nonce, ..*version }.into(),
                 other => other,
             })
@@ -253,7 +255,7 @@ fn the_answers_are_the_nodes_own_bytes() {
             .map(|message| encoded(&message))
             .collect();
         assert_eq!(ours, theirs);
-        // Encoding them again has not made equal what was not.
+        // The frames of the node itself are equal to the encoded ones.
         assert!(
             theirs
                 .iter()
@@ -263,7 +265,7 @@ fn the_answers_are_the_nodes_own_bytes() {
 }
 
 #[test]
-fn the_statistics_are_those_that_the_node_reported() {
+fn the_statistics_are_the_reported_ones() {
     for side in sides() {
         let reported = &side.logged("stats").last().unwrap()["stats"];
         let stats = side.replay_in_one_piece().stats;
@@ -280,9 +282,9 @@ fn the_statistics_are_those_that_the_node_reported() {
     }
 }
 
-/// Every byte that the nodes sent is read, and is what is written for what was read.
+/// Every byte of the nodes is decoded, and encoding the messages returns the same bytes.
 #[test]
-fn the_nodes_frames_are_canonical() {
+fn the_frames_of_the_nodes_are_canonical() {
     for side in sides() {
         let highest = side.network.chain().advertised_version();
         let again: Vec<u8> = messages(side.network, &side.received)
@@ -296,7 +298,7 @@ fn the_nodes_frames_are_canonical() {
     }
 }
 
-/// What is told as data, in the names and forms of the nodes' logs.
+/// Values serialized with the names and forms of the nodes' logs.
 #[cfg(feature = "serde")]
 mod as_data {
     use super::*;
@@ -313,10 +315,10 @@ mod as_data {
     fn messages_have_the_fields_that_the_node_reported() {
         for side in sides() {
             let (events, reported) = (events(&side), side.logged("msg"));
-            let told = events.iter().filter(|event| event["event"] == "message");
-            for (told, reported) in told.zip(reported) {
-                assert_eq!(told["command"], reported["cmd"]);
-                assert_eq!(told["fields"], reported["fields"], "{}", told["command"]);
+            let emitted = events.iter().filter(|event| event["event"] == "message");
+            for (emitted, reported) in emitted.zip(reported) {
+                assert_eq!(emitted["command"], reported["cmd"]);
+                assert_eq!(emitted["fields"], reported["fields"], "{}", emitted["command"]);
             }
             let reported = side.logged("version").next().unwrap();
             assert_eq!(events[0]["event"], "version");
@@ -325,16 +327,16 @@ mod as_data {
     }
 
     #[test]
-    fn statistics_are_named_as_the_node_names_them() {
-        // The caller numbers peers and knows the sockets; times are counted otherwise.
-        let not_here = ["id", "connected", "last_recv", "last_send"];
-        // Of a node that sent pings, where the replay sends none.
+    fn statistics_have_the_names_and_values_of_the_node() {
+        // The caller has the ids and the sockets. The times have another origin.
+        let not_in_the_peer = ["id", "connected", "last_recv", "last_send"];
+        // The node sent pings, and the replay sends none.
         let not_replayed = ["addr", "bytes_sent", "last_ping_nonce", "last_ping_micros"];
         for side in sides() {
             let stats = data(&side.replay_in_one_piece().stats);
             let reported = side.logged("stats").last().unwrap()["stats"].as_object().unwrap();
             for (name, value) in reported {
-                if not_here.contains(&name.as_str()) {
+                if not_in_the_peer.contains(&name.as_str()) {
                     continue;
                 }
                 assert!(stats.get(name).is_some(), "no {name}");
@@ -351,7 +353,7 @@ mod as_data {
     }
 
     #[test]
-    fn events_tell_what_belongs_to_them() {
+    fn events_have_their_fields() {
         let peer_events = |side: &Side, kind: &str| -> Vec<Value> {
             events(side).into_iter().filter(|event| event["event"] == kind).collect()
         };

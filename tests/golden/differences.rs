@@ -1,7 +1,7 @@
-//! Where this crate differs from the Go nodes on purpose: all the places there are.
+//! Deliberate differences from the Go nodes, all of them.
 //!
-//! Each is a rule and says for a line whether it applies and what holds instead. The
-//! test counts how often each does, so that one which is no longer needed shows.
+//! Each function decides whether the difference applies to a line, and returns the expected result.
+//! The test counts the uses, so that an unused difference fails.
 
 use std::ops::RangeInclusive;
 
@@ -10,36 +10,36 @@ use excc_peer::wire::{Command, HEADER_LEN};
 
 use crate::vectors::{Line, command_of};
 
-/// Difference 1: a message that does not exist at the version in force is refused at its
-/// header, with the error returned.
+/// Difference 1: a message that the protocol version lacks is refused at its header with the
+/// returned error.
 ///
-/// The nodes first wait for its payload, which may not come, and then hash it.
+/// The nodes wait for its payload first, and hash it.
 pub(crate) fn refused_at_header(line: &Line, bytes: &[u8], error: &str) -> Option<&'static str> {
     let versions = versions(command_of(bytes)?, line.network().chain())?;
     let waits_or_hashes = matches!(error, "Truncated" | "PayloadChecksum");
     (waits_or_hashes && !versions.contains(&line.version())).then_some("MsgInvalidForPVer")
 }
 
-/// Difference 2: a message that the chain's nodes cannot read has no payload and is not
-/// written, with the error returned.
+/// Difference 2: a message that the chain's nodes cannot read has a maximum payload of zero.
+/// Encoding fails with the returned error.
 ///
-/// Decred's wire code still has a size limit and an encoder for `reject`.
+/// Decred's wire code still has a maximum payload and an encoder for `reject`.
 pub(crate) fn not_of_this_chain(line: &Line) -> Option<&'static str> {
     let unread = line.network().chain() == Chain::Decred && line.command() == Some(Command::Reject);
     unread.then_some("UnknownCmd")
 }
 
-/// Difference 3: a stream that ends between two frames ends well.
+/// Difference 3: an end of the stream between two frames is no error.
 ///
-/// The nodes call that `io.EOF`, as they call the end inside a frame.
+/// The nodes return `io.EOF`, as for an end inside a frame.
 pub(crate) fn ends_between_frames(bytes: &[u8]) -> bool {
     bytes.is_empty()
 }
 
-/// Difference 4: a stream that ends inside a frame is cut, and no frame is refused for it. The
-/// bytes received of what is cut and the bytes needed: of the header or of the payload.
+/// Difference 4: an end of the stream inside a frame leaves a cut frame, and is no decoding error.
+/// Returns the received and the needed bytes, of the header or of the payload.
 ///
-/// The nodes call that `io.ErrUnexpectedEOF`, as they call a payload that is too short.
+/// The nodes return `io.ErrUnexpectedEOF`, as for a payload that is too short.
 pub(crate) fn ends_inside_frame(bytes: &[u8]) -> Option<(usize, usize)> {
     let Some((header, payload)) = bytes.split_first_chunk::<HEADER_LEN>() else {
         return Some((bytes.len(), HEADER_LEN));
@@ -49,8 +49,8 @@ pub(crate) fn ends_inside_frame(bytes: &[u8]) -> Option<(usize, usize)> {
     (payload.len() < needed).then_some((payload.len(), needed))
 }
 
-/// The protocol versions that have a message, if any has on `chain`: what the
-/// specification says, and not what this crate does.
+/// The protocol versions of `chain` that have a message, according to the reference nodes and
+/// independent of this crate (`docs/protocol.md`, 1.4).
 pub(crate) fn versions(command: Command, chain: Chain) -> Option<RangeInclusive<u32>> {
     let newest = match chain {
         Chain::Exchangecoin => 9,

@@ -1,4 +1,4 @@
-//! The largest payloads, which the vectors describe instead of spelling them out.
+//! The largest payloads, which the vectors describe by a rule.
 
 use excc_peer::wire::{
     CIPHERTEXT_LEN, Command, MAX_ADDRS, MAX_FILTER_LEN, MAX_FILTERS, MAX_HEADERS, MAX_LOCATOR,
@@ -15,7 +15,7 @@ const LARGEST: &str = "k-th hash drawn in field order = SHA-256(u64le(k)), k fro
     byte strings = concatenated hashes";
 const LARGEST_AND_ONE: &str = "the /max payload plus one 0x00 byte";
 
-/// What the `mixpairreq` lines with `typ` in their names have before their unspent outputs.
+/// The fields before the unspent outputs in the `mixpairreq` lines with `typ` in their names.
 const TYPICAL_OFFER: &str = "\
     7c9fa136d4413fa6173637e883b6998d32e1d675f88cddff9dcbcf331820f4b8d86e8112f3c4c444\
     2126f8e9f44f16867da487f29052bf91b810457db34209a435be322d094f9d154a8aba4733b8497f\
@@ -24,7 +24,7 @@ const TYPICAL_OFFER: &str = "\
 
 /// The payload that `line` describes.
 pub(crate) fn payload(line: &Line) -> Option<Vec<u8>> {
-    // The one sort that tells nothing but a count, in its name.
+    // These lines have only a count, in their names.
     if let Some(count) = line.id().strip_prefix("special/mixpairreq/utxos") {
         return Some(offer(count.parse().ok()?));
     }
@@ -75,7 +75,7 @@ fn largest(command: Command, chain: Chain) -> Option<Vec<u8>> {
         Command::CFilterV2 => payload.proven_filter(Builder::drawn_bytes),
         Command::CFiltersV2 => {
             payload.bytes.push(MAX_FILTERS as u8);
-            // Other byte strings are drawn; those of a run of filters are zeros.
+            // The byte strings of these filters are zeros.
             (0..MAX_FILTERS).for_each(|_| payload.proven_filter(Builder::zeros));
         }
         Command::AddrV2 => {
@@ -136,7 +136,7 @@ fn largest(command: Command, chain: Chain) -> Option<Vec<u8>> {
     Some(payload.bytes)
 }
 
-/// A `mixpairreq` of that many unspent outputs with nothing but zeros in them.
+/// A `mixpairreq` with unspent outputs of zeros.
 fn offer(utxos: usize) -> Vec<u8> {
     let bytes = hex::decode(TYPICAL_OFFER).expect("bytes are hexadecimal");
     let mut payload = Builder { bytes, drawn: 0 };
@@ -155,7 +155,7 @@ fn offer(utxos: usize) -> Vec<u8> {
     payload.bytes
 }
 
-/// A payload, and how often something was drawn for it.
+/// A payload, and the number of drawn hashes.
 #[derive(Default)]
 struct Builder {
     bytes: Vec<u8>,
@@ -163,9 +163,9 @@ struct Builder {
 }
 
 impl Builder {
-    /// A count that takes three bytes.
+    /// A count of three bytes.
     fn count(&mut self, count: usize) {
-        let count = u16::try_from(count).expect("no list is longer than 16 bits can tell");
+        let count = u16::try_from(count).expect("a count of 16 bits");
         self.bytes.push(0xfd);
         self.bytes.extend_from_slice(&count.to_le_bytes());
     }
@@ -195,7 +195,7 @@ impl Builder {
         self.drawn_bytes(32 * count);
     }
 
-    /// The beginning of as many hashes as it takes.
+    /// The first `len` bytes of drawn hashes.
     fn drawn_bytes(&mut self, len: usize) {
         let end = self.bytes.len() + len;
         while self.bytes.len() < end {
@@ -206,7 +206,7 @@ impl Builder {
         self.bytes.truncate(end);
     }
 
-    /// A filter, after a length that takes five bytes.
+    /// A length of five bytes, and a filter.
     fn filter(&mut self, data: fn(&mut Self, usize)) {
         self.bytes.push(0xfe);
         self.bytes.extend_from_slice(&(MAX_FILTER_LEN as u32).to_le_bytes());
@@ -276,7 +276,7 @@ impl Builder {
             // The opcode.
             self.ones(1);
         }
-        // There is change: its value, version and script.
+        // The change: a flag, the value, the version and the script.
         self.bytes.push(1);
         self.bytes.extend_from_slice(&amount);
         self.ones(2);
@@ -285,13 +285,13 @@ impl Builder {
         self.ones(2);
     }
 
-    /// The size of mixed messages, and as many of them.
+    /// The length of a mixed message, and `count` of them.
     fn mixed_messages(&mut self, count: usize) {
         self.bytes.push(MIXED_MESSAGE_LEN as u8);
         (0..count).for_each(|_| self.drawn_bytes(MIXED_MESSAGE_LEN));
     }
 
-    /// The hashes of the messages seen.
+    /// The hashes of the seen messages.
     fn seen(&mut self) {
         self.count(MAX_MIX_PEERS);
         self.hashes(MAX_MIX_PEERS);

@@ -1,7 +1,7 @@
-//! Golden vectors: what the Go nodes make of frames, this crate makes of them too.
+//! Golden vectors: this crate decodes and encodes frames as the Go nodes do.
 //!
-//! Every line of the vector files is taken, has one outcome, and the outcomes are
-//! counted, so that none is passed over unnoticed.
+//! Every line of the vector files has one outcome. The outcomes are counted, so that no line is
+//! skipped.
 
 mod differences;
 mod large;
@@ -21,13 +21,12 @@ use excc_peer::{Chain, Hash, HashFunction, Network};
 use vectors::{Expected, Line};
 
 /// Frames up to this size are also fed byte by byte.
-const FED_SLOWLY: usize = 4 * 1024;
+const FED_BYTE_BY_BYTE: usize = 4 * 1024;
 
-/// Of how many headers or transactions of a list the vectors tell the hash.
+/// The number of headers or transactions of a list whose hashes the vectors have.
 const HASHED: usize = 8;
 
-/// What is counted: first the outcomes of a line, of which each has one, then the
-/// checks made along the way, then the deliberate differences met.
+/// Counters: the outcome of each line, then the checks, then the deliberate differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Count {
     /// Decoded and encoded again.
@@ -64,7 +63,7 @@ impl Tally {
     }
 }
 
-/// Fails the line with a formatted reason unless the condition holds.
+/// Fails the line with a formatted reason unless the condition check_file.
 macro_rules! ensure {
     ($condition:expr, $($reason:tt)+) => {
         if !$condition {
@@ -74,8 +73,8 @@ macro_rules! ensure {
 }
 
 #[test]
-fn exchangecoin() {
-    holds(
+fn frames_of_exchangecoin_are_decoded_as_by_its_node() {
+    check_file(
         "exccd.jsonl",
         &[
             (Count::Accepted, 1059),
@@ -98,8 +97,8 @@ fn exchangecoin() {
 }
 
 #[test]
-fn decred() {
-    holds(
+fn frames_of_decred_are_decoded_as_by_its_node() {
+    check_file(
         "dcrd.jsonl",
         &[
             (Count::Accepted, 1448),
@@ -124,7 +123,7 @@ fn decred() {
 }
 
 #[test]
-fn messages_exist_at_the_versions_that_the_nodes_have_them_at() {
+fn messages_are_defined_at_the_versions_of_the_nodes() {
     for chain in [Chain::Exchangecoin, Chain::Decred] {
         for &command in Command::ALL {
             for version in 0..=chain.newest_version() {
@@ -137,8 +136,8 @@ fn messages_exist_at_the_versions_that_the_nodes_have_them_at() {
     }
 }
 
-/// Takes every line of a file, and tells of all that do not hold at once.
-fn holds(file: &str, expected: &[(Count, usize)]) {
+/// Checks every line of a file, and reports all failures together.
+fn check_file(file: &str, expected: &[(Count, usize)]) {
     let mut tally = Tally::default();
     let mut failures = Vec::new();
     for line in vectors::load(file) {
@@ -148,10 +147,10 @@ fn holds(file: &str, expected: &[(Count, usize)]) {
         }
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
-    // The fields are told by messages as data.
-    let told = |count| count != Count::Fields || cfg!(feature = "serde");
-    let expected = expected.iter().copied().filter(|(count, _)| told(*count)).collect();
-    assert_eq!(tally.0, expected, "lines were passed over");
+    // The fields are compared as serialized data.
+    let is_checked = |count| count != Count::Fields || cfg!(feature = "serde");
+    let expected = expected.iter().copied().filter(|(count, _)| is_checked(*count)).collect();
+    assert_eq!(tally.0, expected, "lines were skipped");
 }
 
 fn outcome(line: &Line, tally: &mut Tally) -> Result<Count, String> {
@@ -169,12 +168,12 @@ fn outcome(line: &Line, tally: &mut Tally) -> Result<Count, String> {
     }
 }
 
-/// A stream of bytes: whole, byte by byte, and against what the line says of it.
+/// Decodes a stream at once and byte by byte, and compares the results with the line.
 fn stream(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<Count, String> {
     let received = Received::at_once(line.network(), line.version(), bytes);
-    if bytes.len() <= FED_SLOWLY {
-        let slowly = Received::in_pieces(line.network(), line.version(), bytes.chunks(1));
-        ensure!(slowly == received, "byte by byte {slowly:?}, at once {received:?}");
+    if bytes.len() <= FED_BYTE_BY_BYTE {
+        let bytewise = Received::in_pieces(line.network(), line.version(), bytes.chunks(1));
+        ensure!(bytewise == received, "byte by byte {bytewise:?}, at once {received:?}");
         tally.add(Count::FedByteByByte);
     }
     match line.expected() {
@@ -183,14 +182,14 @@ fn stream(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<Count, String>
     }
 }
 
-/// What a decoder made of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Received {
-    /// The first message; none of a stream that ended without one.
+    /// The first message, if the stream has one.
     frame: Result<Option<Frame>, DecodeError>,
     /// The frame that the end of the stream left incomplete.
     cut: Option<IncompleteFrame>,
-    /// Bytes taken.
+    /// The number of bytes taken.
     consumed: usize,
 }
 
@@ -235,8 +234,12 @@ fn accepted(
 
     #[cfg(feature = "serde")]
     if let Some(expected) = line.get("fields") {
-        let told = serde_json::to_value(&message).map_err(|error| error.to_string())?;
-        ensure!(told["fields"] == *expected, "fields {}, expected {expected}", told["fields"]);
+        let serialized = serde_json::to_value(&message).map_err(|error| error.to_string())?;
+        ensure!(
+            serialized["fields"] == *expected,
+            "fields {}, expected {expected}",
+            serialized["fields"]
+        );
         tally.add(Count::Fields);
     }
     match &message {
@@ -255,7 +258,7 @@ fn accepted(
         }
         _ => {}
     }
-    // The described payloads take long to hash.
+    // Hashing the described payloads takes long.
     if let (Some(mix), "") = (message.as_mix(), line.kind()) {
         mix_hashes(mix, &bytes[HEADER_LEN..len])?;
         tally.add(Count::MixHashes);
@@ -272,14 +275,14 @@ fn accepted(
     Ok(Count::Accepted)
 }
 
-/// The hashes of a message of a mix, made from its payload.
+/// Checks the hashes of a mix message against its payload.
 fn mix_hashes(mix: &dyn MixMessage, payload: &[u8]) -> Result<(), String> {
     let (signature, fields) = payload.split_first_chunk().ok_or("a payload of no signature")?;
     let tag = format!("{}-sig", mix.command());
     let signed = [&[tag.len() as u8], tag.as_bytes(), fields].concat();
     ensure!(mix.signature() == signature, "another signature");
     ensure!(mix.identity()[..] == fields[..33], "another identity");
-    ensure!(mix.signed_bytes().as_ref() == Ok(&signed), "signed are other bytes");
+    ensure!(mix.signed_bytes().as_ref() == Ok(&signed), "other signed bytes");
 
     let digest = |bytes: &[u8]| HashFunction::Blake256.digest(&[bytes]);
     ensure!(mix.message_hash() == Ok(digest(payload)), "another message hash");
@@ -295,8 +298,8 @@ fn refused(
     tally: &mut Tally,
 ) -> Result<Count, String> {
     if differences::ends_between_frames(bytes) {
-        let is_quiet = received.frame == Ok(None) && received.cut.is_none();
-        ensure!(is_quiet, "expected a quiet end, got {received:?}");
+        let is_between_frames = received.frame == Ok(None) && received.cut.is_none();
+        ensure!(is_between_frames, "expected an end between frames, got {received:?}");
         tally.add(Count::EndsBetweenFrames);
         return Ok(Count::Refused);
     }
@@ -327,7 +330,7 @@ fn encode(line: &Line, message: &Message) -> Result<Vec<u8>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A message that the line's version cannot encode, out of a frame of one that can.
+/// A message that the version of the line cannot encode is decoded at a version that has it.
 fn unencodable(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<(), String> {
     let (network, command) = (line.network(), line.command());
     let (message, expected) = match (differences::not_of_this_chain(line), line.encode_error()) {
@@ -350,7 +353,7 @@ fn unencodable(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<(), Strin
     };
     let encoded = EncodedMessage::new(&network, line.version(), &message);
     let refused = matches!(&encoded, Err(error) if error.kind().name() == expected);
-    ensure!(refused, "expected to be unencodable by {expected}, got {encoded:?}");
+    ensure!(refused, "expected the encode error {expected}, got {encoded:?}");
     tally.add(Count::Unencodable);
     Ok(())
 }
@@ -368,7 +371,7 @@ fn max_payload(line: &Line, tally: &mut Tally) -> Result<(), String> {
     Ok(())
 }
 
-/// A frame whose payload is described: first its header alone, then the frame.
+/// Decodes a frame with a described payload: first the header alone, then the frame.
 fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
     let command = line.command().ok_or("a payload of no command")?;
     let len = line.number("payload_len").ok_or("a payload of no length")?;
@@ -380,8 +383,8 @@ fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
     let header = [&magic, &name[..], &(len as u32).to_le_bytes(), &checksum].concat();
 
     let mut decoder = Decoder::new(line.network(), line.version());
-    let judged = decoder.header(&mut InputBuffer::from(&header[..]));
-    let holds = match (&judged, line.expected()) {
+    let decoded = decoder.header(&mut InputBuffer::from(&header[..]));
+    let is_expected = match (&decoded, line.expected()) {
         (Err(error), expected) => expected == Expected::Refused(error.kind().name()),
         (Ok(Some(header)), expected) => {
             let FrameHeader { command: of, len: bytes, checksum: sum, .. } = *header;
@@ -390,12 +393,12 @@ fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
         }
         (Ok(None), _) => false,
     };
-    ensure!(holds, "the header is judged {judged:?}");
+    ensure!(is_expected, "the header is {decoded:?}");
 
-    let payload = large::payload(line).ok_or("the payload is described otherwise")?;
+    let payload = large::payload(line).ok_or("an unknown description of the payload")?;
     let digest = HashFunction::Sha256.digest(&[&payload]);
     let built = Some(digest.as_ref()) == line.hex("payload_sha256").as_deref();
-    ensure!(built && payload.len() as u64 == len, "the payload is built otherwise");
+    ensure!(built && payload.len() as u64 == len, "another payload is built");
     stream(line, &[header, payload].concat(), tally)
 }
 
@@ -403,13 +406,13 @@ fn described(line: &Line, tally: &mut Tally) -> Result<Count, String> {
 fn bare(line: &Line, tally: &mut Tally) -> Result<Count, String> {
     let bytes = Bytes::from(line.bytes());
     let protocol = Protocol::new(line.network().chain(), line.version());
-    let told = |error: DecodeError| error.to_string();
+    let text = |error: DecodeError| error.to_string();
     match line.command() {
         Some(Command::Tx) => {
-            bare_tx_hashes(line, &Tx::from_bytes(protocol.chain, &bytes).map_err(told)?)?;
+            bare_tx_hashes(line, &Tx::from_bytes(protocol.chain, &bytes).map_err(text)?)?;
         }
         Some(Command::Block) => {
-            let block = Block::from_bytes(protocol, &bytes).map_err(told)?;
+            let block = Block::from_bytes(protocol, &bytes).map_err(text)?;
             block_hashes(line, &block)?;
             let genesis = line.network().genesis();
             ensure!(block.block_hash() == genesis, "genesis {genesis}");
@@ -434,7 +437,7 @@ fn hashed(line: &Line, key: &str, hashes: impl Iterator<Item = Hash>) -> Result<
     Ok(())
 }
 
-/// The hashes that a line tells of a block.
+/// Checks the block hashes of a line.
 fn block_hashes(line: &Line, block: &Block) -> Result<(), String> {
     hashed(line, "block_hash", iter::once(block.block_hash()))?;
     if line.get("tx_hashes").is_some() {
@@ -446,15 +449,14 @@ fn block_hashes(line: &Line, block: &Block) -> Result<(), String> {
     Ok(())
 }
 
-/// The hashes that a line tells of a transaction.
+/// Checks the transaction hashes of a line.
 fn tx_hashes(line: &Line, tx: &Tx) -> Result<(), String> {
     hashed(line, "tx_hash", iter::once(tx.tx_hash()))?;
     hashed(line, "tx_hash_witness", iter::once(tx.witness_hash()))?;
     hashed(line, "tx_hash_full", iter::once(tx.full_hash()))
 }
 
-/// The hashes that a line tells of the transaction that a bare one, of which a half may be
-/// left out, was made of.
+/// Checks the hashes of a bare transaction, which may have only its prefix or its witness.
 fn bare_tx_hashes(line: &Line, tx: &Tx) -> Result<(), String> {
     match tx.view().serialization() {
         TxSerialization::Full => tx_hashes(line, tx),
@@ -469,7 +471,7 @@ fn digest(line: &Line) -> Result<Count, String> {
     let build = line.build().strip_prefix("chainhash.HashB of ");
     let (times, byte) = build
         .and_then(|build| build.split_once(" bytes of 0x"))
-        .ok_or("the input is described otherwise")?;
+        .ok_or("an unknown description of the input")?;
     let times = times.parse().map_err(|error| format!("{times}: {error}"))?;
     let byte = u8::from_str_radix(byte, 16).map_err(|error| format!("{byte}: {error}"))?;
     let digest = line.network().chain().hash_function().digest(&[&vec![byte; times]]);

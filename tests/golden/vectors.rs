@@ -7,18 +7,18 @@ use excc_peer::wire::{Command, HEADER_LEN};
 use excc_peer::{Hash, Network};
 use serde_json::Value;
 
-/// Where a frame's header has its command.
+/// The range of the command in a frame header.
 const COMMAND: Range<usize> = 4..16;
 
-/// One line: a stream of bytes, and what a Go node made of it.
+/// One line: a stream of bytes, and the result of a Go node.
 pub(crate) struct Line(Value);
 
-/// What a line says of its bytes.
+/// The expected result for the bytes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected<'a> {
-    /// They begin with a message.
+    /// A message is decoded.
     Accepted,
-    /// They are refused with the error of this name.
+    /// Decoding fails with the error of this name.
     Refused(&'a str),
 }
 
@@ -34,7 +34,7 @@ impl Line {
         self.text("id").expect("every line has an id")
     }
 
-    /// What sort of line it is: empty for a frame.
+    /// The kind of the line; empty for a frame.
     pub(crate) fn kind(&self) -> &str {
         self.text("kind").unwrap_or_default()
     }
@@ -52,18 +52,18 @@ impl Line {
         version.try_into().expect("a protocol version has 32 bits")
     }
 
-    /// The command, where the line is about one.
+    /// The command, if the line has one.
     pub(crate) fn command(&self) -> Option<Command> {
         command(self.text("command")?.as_bytes())
     }
 
-    /// The bytes, put together; none where the payload is only described.
+    /// The bytes of all parts; empty if the payload is only described.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self.0["frame_parts"].as_array() {
             Some(parts) => parts
                 .iter()
                 .flat_map(|part| {
-                    let times = part["n"].as_u64().expect("a part says how often it comes");
+                    let times = part["n"].as_u64().expect("a part has a count");
                     unhex(&part["h"]).repeat(times as usize)
                 })
                 .collect(),
@@ -82,17 +82,17 @@ impl Line {
         }
     }
 
-    /// How the bytes came to be.
+    /// The origin of the bytes.
     pub(crate) fn build(&self) -> &str {
         self.text("build").unwrap_or_default()
     }
 
-    /// The error with which encoding the message at this version is refused.
+    /// The error of encoding the message at this version.
     pub(crate) fn encode_error(&self) -> Option<&str> {
         self.build().strip_prefix("WriteMessage fails: ").map(without_err)
     }
 
-    /// The hashes under `key`, be they one or many.
+    /// The hash or hashes under `key`.
     pub(crate) fn hashes(&self, key: &str) -> Option<Vec<Hash>> {
         let hash = |value| Hash::from_bytes(unhex(value).try_into().expect("a hash has 32 bytes"));
         self.get(key).map(|value| match value.as_array() {
@@ -122,7 +122,7 @@ impl Line {
     }
 }
 
-/// The command that a frame's header names, if the header is whole and there is such a one.
+/// The command in the header of a frame, if the header is complete and the command is known.
 pub(crate) fn command_of(frame: &[u8]) -> Option<Command> {
     let field = &frame.get(..HEADER_LEN)?[COMMAND];
     let padding = field.iter().rev().take_while(|&&byte| byte == 0).count();

@@ -1,4 +1,4 @@
-//! What the input buffer, and the messages that were taken from it, keep alive.
+//! Memory of the input buffer and of the messages that are decoded from it.
 
 use allocation_counter::measure;
 use bytes::Bytes;
@@ -10,11 +10,11 @@ use super::*;
 /// How a driver fills the input buffer.
 #[derive(Debug, Clone, Copy)]
 enum Reads {
-    /// It appends what it has read, in pieces of that size.
+    /// It appends received bytes, in pieces of this size.
     Appends(usize),
-    /// It reads into the room that the buffer makes, from a socket that holds so much.
+    /// It reads into the reserved room, from a socket with this many bytes.
     IntoRoom(usize),
-    /// It lets the buffer read.
+    /// It calls `read_from`.
     #[cfg(feature = "std")]
     FromStream,
 }
@@ -29,28 +29,28 @@ const ALL_READS: &[Reads] = &[
 ];
 
 impl Counted {
-    /// Reads all of `bytes`, and hands every event to `keep`.
+    /// Reads all of `bytes`, and passes every event to `keep`.
     fn read_all(&mut self, bytes: &[u8], reads: Reads, mut keep: impl FnMut(Event)) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let now = self.now;
             self.count(|peer, buffer, _| {
                 let len = match reads {
-                    Reads::Appends(most) => {
-                        let piece = &rest[..most.min(rest.len())];
+                    Reads::Appends(max) => {
+                        let piece = &rest[..max.min(rest.len())];
                         buffer.extend_from_slice(piece);
                         piece.len()
                     }
-                    Reads::IntoRoom(most) => {
+                    Reads::IntoRoom(max) => {
                         let room = buffer.reserve();
-                        let len = (room.capacity() - room.len()).min(most).min(rest.len());
+                        let len = (room.capacity() - room.len()).min(max).min(rest.len());
                         room.extend_from_slice(&rest[..len]);
                         len
                     }
                     #[cfg(feature = "std")]
                     Reads::FromStream => buffer.read_from(&mut &*rest).expect("a slice is read"),
                 };
-                assert!(len > 0, "there is always room");
+                assert!(len > 0, "no room is reserved");
                 rest = &rest[len..];
                 peer.handle_input(now, buffer).expect("valid");
                 while let Some(event) = peer.poll_event() {
@@ -65,12 +65,12 @@ impl Counted {
     }
 }
 
-/// A peer that remembers no inventory, so that a message leaves nothing behind.
-fn forgetful(network: Network) -> Counted {
+/// A peer that remembers no inventory, so that a message leaves no memory in use.
+fn without_known_inventory(network: Network) -> Counted {
     Counted::established(config(network).known_inventory(0, secs(1)))
 }
 
-/// The largest messages: an `inv`, and on Decred 25 MB of filters.
+/// The largest messages: an `inv`, and 25 MB of filters on Decred.
 fn largest() -> [(Network, Bytes); 2] {
     let filter = |n: u32| CFilterV2 {
         block_hash: hash(n),
@@ -86,37 +86,45 @@ fn largest() -> [(Network, Bytes); 2] {
 }
 
 #[test]
-fn a_large_message_that_was_taken_leaves_nothing_behind() {
+fn a_large_message_that_is_dropped_releases_its_memory() {
     for (network, bytes) in largest() {
         for &reads in ALL_READS {
-            let mut peer = forgetful(network);
-            // What an idle buffer may keep, and the row of the statistics.
+            let mut peer = without_known_inventory(network);
+            // The first message allocates the idle buffer and a row of the statistics.
             peer.read_all(&frame(network, 8, Message::GetAddr), reads, drop);
             let before = peer.live;
             let rounds = if network == EXCC { 3 } else { 1 };
             for _ in 0..rounds {
                 peer.read_all(&bytes, reads, drop);
-                let left = peer.live - before;
-                assert!(left <= 4 * KIB, "{reads:?}: {left} left of {}", bytes.len());
+                let remaining = peer.live - before;
+                assert!(
+                    remaining <= 4 * KIB,
+                    "{reads:?}: {remaining} bytes remain of {}",
+                    bytes.len()
+                );
                 peer.read_all(&frame(network, 8, Message::GetAddr), reads, drop);
-                let left = peer.live - before;
-                assert!(left <= 4 * KIB, "{reads:?}: {left} after a small one");
+                let remaining = peer.live - before;
+                assert!(remaining <= 4 * KIB, "{reads:?}: {remaining} bytes after a small message");
             }
-            // While it came it was there twice at most, for as long as it took to copy it.
-            let most = 2 * bytes.len() as i64 + 128 * KIB;
-            assert!(peer.most - before <= most, "{reads:?}: {} of {most}", peer.most - before);
+            // While the buffer grows, its bytes exist twice.
+            let max = 2 * bytes.len() as i64 + 128 * KIB;
+            assert!(
+                peer.max_live - before <= max,
+                "{reads:?}: {} of {max}",
+                peer.max_live - before
+            );
         }
     }
 }
 
 #[test]
-fn what_is_kept_holds_four_times_its_size_at_most() {
+fn a_kept_message_keeps_at_most_four_times_its_size() {
     let large = frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()));
-    // Copied, shared with little around it, and as they come.
+    // Lists that are copied, lists that share a small buffer, and lists of other lengths.
     for vectors in [1, 110, 120, 500, 1_500, 5_000] {
         let small = frame(EXCC, 8, Message::Inv((0..vectors).map(tx).collect()));
         for &reads in ALL_READS {
-            let mut peer = forgetful(EXCC);
+            let mut peer = without_known_inventory(EXCC);
             peer.read_all(&large, reads, drop);
             let before = peer.live;
             let mut kept = Vec::with_capacity(100);
@@ -134,18 +142,18 @@ fn what_is_kept_holds_four_times_its_size_at_most() {
             }
             assert_eq!(kept.len(), 2 * rounds);
             let size = (kept.len() * small.len()) as i64;
-            // A short one may hold what a small buffer has, and one small buffer may be left.
-            let most = (4 * size).max(kept.len() as i64 * 4 * KIB) + 4 * KIB;
-            let held = peer.live - before;
-            assert!(held <= most, "{vectors} vectors, {reads:?}: {held} for {size}");
+            // A short message may keep a small buffer, and one small buffer may remain.
+            let max = (4 * size).max(kept.len() as i64 * 4 * KIB) + 4 * KIB;
+            let kept_bytes = peer.live - before;
+            assert!(kept_bytes <= max, "{vectors} vectors, {reads:?}: {kept_bytes} for {size}");
         }
     }
 }
 
 #[test]
-fn single_bytes_are_copied_a_few_times_only() {
+fn a_message_byte_by_byte_is_copied_a_few_times() {
     let bytes = frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()));
-    let mut peer = forgetful(EXCC);
+    let mut peer = without_known_inventory(EXCC);
     let mut messages = 0;
     let taken = measure(|| {
         for byte in &*bytes {
@@ -161,21 +169,21 @@ fn single_bytes_are_copied_a_few_times_only() {
 }
 
 #[test]
-fn many_small_messages_take_no_memory_each() {
+fn small_messages_take_no_allocation_each() {
     let pings: Vec<u8> =
         (0..10_000).flat_map(|nonce| frame(EXCC, 8, Message::Ping(Ping { nonce }))).collect();
     for &reads in ALL_READS {
-        let mut peer = forgetful(EXCC);
+        let mut peer = without_known_inventory(EXCC);
         peer.read_all(&pings, reads, drop);
         let taken = measure(|| peer.read_all(&pings, reads, drop));
-        // Room for reads is made anew as it is given back, and not for each message.
+        // Room is reserved again after each release, not for each message.
         assert!(taken.count_total <= 500, "{reads:?}: {taken:?}");
         assert!(taken.bytes_current.abs() <= 4 * KIB, "{reads:?}: {taken:?}");
     }
 }
 
 #[test]
-fn room_for_a_read_does_not_follow_a_length_that_is_claimed() {
+fn reserved_room_does_not_depend_on_the_announced_length() {
     for (network, command, len) in claims() {
         let mut peer = Counted::established(config(network));
         let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
@@ -184,7 +192,7 @@ fn room_for_a_read_does_not_follow_a_length_that_is_claimed() {
         while received < len as usize / 2 {
             let room = peer.buffer.reserve();
             let spare = room.capacity() - room.len();
-            // As much again as was received, and one read at least.
+            // At most the number of received bytes, or one read.
             assert!(spare <= received.max(READ) + KIB as usize, "{spare} after {received}");
             room.extend_from_slice(&vec![0; spare]);
             received += spare;
@@ -193,9 +201,9 @@ fn room_for_a_read_does_not_follow_a_length_that_is_claimed() {
     }
 }
 
-/// Beyond its end begins another message, which shall not hold the large one.
+/// Otherwise the next message would keep the buffer of the large one.
 #[test]
-fn room_ends_with_a_large_frame() {
+fn reserved_room_ends_with_a_large_frame() {
     for (network, command, len) in claims() {
         let mut peer = Counted::established(config(network));
         let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
@@ -204,7 +212,7 @@ fn room_ends_with_a_large_frame() {
         loop {
             let room = peer.buffer.reserve();
             let spare = room.capacity() - room.len();
-            assert!(spare <= rest.max(READ), "{spare} where {rest} are missing");
+            assert!(spare <= rest.max(READ), "{spare} for {rest} missing bytes");
             if spare >= rest {
                 break;
             }
@@ -215,10 +223,9 @@ fn room_ends_with_a_large_frame() {
     }
 }
 
-/// What the remote is asked for often is accepted, and its allowance costs nothing.
 #[test]
-fn requests_that_are_answered_leave_nothing_behind() {
-    let mut peer = forgetful(EXCC);
+fn answered_requests_release_their_memory() {
+    let mut peer = without_known_inventory(EXCC);
     let before = peer.live;
     for round in 0..100_u32 {
         let vectors: Vec<_> = (round * 1_000..(round + 1) * 1_000).map(tx).collect();

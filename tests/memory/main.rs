@@ -1,7 +1,7 @@
-//! How much memory a peer holds while a remote does its worst, and after.
+//! Memory of a peer during a flood and after it.
 //!
-//! Counted is everything that lives on the heap because of a connection: what the peer
-//! holds, the receive buffer, and the events that wait. Each test states its bounds.
+//! The tests count the whole heap of a connection: the peer, the input buffer and the waiting
+//! events. Each test states its bounds.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 #[path = "../common/mod.rs"]
@@ -26,21 +26,20 @@ use common::*;
 const KIB: i64 = 1024;
 const MIB: i64 = 1024 * KIB;
 
-/// As much as is read at a time.
+/// The number of bytes of a read.
 const READ: usize = 64 * 1024;
 
-/// Most of what a peer keeps once all is over: 1,000 known vectors, and the room of queues
-/// that were short.
+/// Maximum that a peer keeps after a flood: 1,000 known vectors, and the capacity of short queues.
 const KEPT: i64 = 128 * KIB;
 
-/// A peer, and what lives because of it.
+/// A peer, and its bytes on the heap.
 struct Counted {
     peer: PeerState,
     buffer: InputBuffer,
     now: Instant,
     live: i64,
-    /// The most that ever lived.
-    most: i64,
+    /// The maximum of `live`.
+    max_live: i64,
 }
 
 impl Counted {
@@ -57,15 +56,15 @@ impl Counted {
             ));
         });
         Self {
-            peer: peer.expect("made"),
+            peer: peer.expect("created"),
             buffer: InputBuffer::new(),
             now: Instant::ZERO,
             live: taken.bytes_current,
-            most: taken.bytes_current,
+            max_live: taken.bytes_current,
         }
     }
 
-    /// After a handshake, with all timeouts off that end a peer which only floods.
+    /// An established peer without the timeouts that close a peer during a flood.
     fn established(config: ConfigBuilder) -> Self {
         let mut peer = Self::inbound(config.idle_timeout(None).ping_interval(None));
         peer.shake_hands();
@@ -77,8 +76,8 @@ impl Counted {
         let highest = self.peer.protocol_version();
         let theirs = frame(network, highest, version(highest.cast_signed()));
         let verack = frame(network, highest, Message::VerAck);
-        self.feed(&theirs).expect("acceptable");
-        self.feed(&verack).expect("acceptable");
+        self.feed(&theirs).expect("valid");
+        self.feed(&verack).expect("valid");
         self.drain();
         assert!(self.peer.is_established());
     }
@@ -86,12 +85,12 @@ impl Counted {
     fn count<T>(&mut self, act: impl FnOnce(&mut PeerState, &mut InputBuffer, Instant) -> T) -> T {
         let mut result = None;
         let taken = measure(|| result = Some(act(&mut self.peer, &mut self.buffer, self.now)));
-        self.most = self.most.max(self.live + taken.bytes_max as i64);
+        self.max_live = self.max_live.max(self.live + taken.bytes_max as i64);
         self.live += taken.bytes_current;
-        result.expect("it was run")
+        result.expect("ran")
     }
 
-    /// Bytes are read.
+    /// Receives bytes.
     fn feed(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         self.count(|peer, buffer, now| {
             buffer.extend_from_slice(bytes);
@@ -99,8 +98,7 @@ impl Counted {
         })
     }
 
-    /// Takes all events and everything that is to be written, and goes on until there is
-    /// no more of either.
+    /// Takes all events, writes the whole queue, and continues until no input remains.
     fn drain(&mut self) {
         self.count(|peer, buffer, now| {
             loop {
@@ -116,7 +114,7 @@ impl Counted {
         });
     }
 
-    /// Reads `flood` over and over, as long as the peer wants to.
+    /// Reads `flood` repeatedly while the peer wants to read, up to `total` bytes.
     fn read(&mut self, flood: &[u8], total: usize, mut after: impl FnMut(&mut Self)) {
         let mut bytes = flood.iter().copied().cycle();
         for _ in 0..total.div_ceil(READ) {
@@ -129,15 +127,15 @@ impl Counted {
         }
     }
 
-    /// What lives when all is taken and the receive buffer is given up.
-    fn left(mut self) -> i64 {
+    /// The bytes on the heap after all events are taken and the input buffer is dropped.
+    fn remaining(mut self) -> i64 {
         self.drain();
         self.count(|_, buffer, _| *buffer = InputBuffer::new());
         self.live
     }
 }
 
-/// What a remote may send as often as it likes, and the largest frame in it.
+/// Messages that a remote may send at any number, with their names.
 fn floods() -> Vec<(&'static str, Vec<u8>)> {
     let of = |message: Message| frame(EXCC, 8, message).to_vec();
     let many = |count: u32, message: &dyn Fn(u32) -> Message| {
@@ -153,7 +151,7 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
         reason: "?".repeat(4_000),
         hash: Some(hash(1)),
     };
-    // The first keeps the whole receive buffer alive, the others are copied out of it.
+    // The first message shares the whole input buffer, the others are copied.
     let transactions = [&of(padded(4_100))[..], &of(padded(4_000)).repeat(15)].concat();
     vec![
         ("pings", many(1_000, &|n| Message::Ping(Ping { nonce: n.into() }))),
@@ -161,7 +159,7 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
         ("announcements", many(4, &|n| inv(n * 50_000))),
         ("the same announcements", of(inv(0))),
         ("one announcement", of(Message::Inv([tx(1)].into()))),
-        ("what was not found", of(Message::NotFound((0..50_000).map(tx).collect()))),
+        ("notfound messages", of(Message::NotFound((0..50_000).map(tx).collect()))),
         ("requests", of(Message::GetData((0..50_000).map(tx).collect()))),
         ("locators", of(Message::GetHeaders(LocatorRequest::new(vec![hash(1); 500])))),
         ("addresses", of(Message::Addr(vec![NetAddress::new(0, address); 1_000].into()))),
@@ -174,10 +172,10 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
 
 fn headers(count: usize) -> Headers {
     Headers::new(Chain::Exchangecoin, &vec![header(Chain::Exchangecoin); count])
-        .expect("of the chain")
+        .expect("headers of the chain")
 }
 
-/// The longest frame of a flood.
+/// The length of the longest frame of a flood.
 fn longest(flood: &[u8]) -> i64 {
     let mut longest = 0;
     let mut rest = flood;
@@ -190,18 +188,18 @@ fn longest(flood: &[u8]) -> i64 {
     longest
 }
 
-/// On a machine of 64 bits, and all of it: what lies on the heap, and the peer itself.
+/// The sum of the heap and of the peer itself, on a 64-bit machine.
 #[cfg(target_pointer_width = "64")]
 #[test]
-fn an_idle_peer_takes_a_kibibyte_and_a_half() {
+fn an_idle_peer_takes_at_most_1536_bytes() {
     for network in [EXCC, DCR] {
         let mut peer = Counted::inbound(config(network));
         peer.shake_hands();
-        // Its queues give back what they needed for the handshake when they have been quiet.
+        // Idle queues release the memory of the handshake.
         peer.now += secs(107);
         peer.count(|peer, _, now| peer.handle_timeout(now));
         peer.drain();
-        let nonce = peer.peer.stats().outstanding_ping.expect("a ping has left");
+        let nonce = peer.peer.stats().outstanding_ping.expect("a ping is sent");
         for message in [Message::Pong(Pong { nonce }), Message::Ping(Ping { nonce: 1 })] {
             peer.feed(&frame(network, peer.peer.protocol_version(), message)).expect("valid");
             peer.drain();
@@ -213,31 +211,31 @@ fn an_idle_peer_takes_a_kibibyte_and_a_half() {
 }
 
 #[test]
-fn a_flood_that_is_taken_needs_room_for_one_message() {
+fn a_flood_with_polled_events_takes_the_memory_of_one_message() {
     for (name, flood) in floods() {
         let mut peer = Counted::established(config(EXCC));
         let before = peer.live;
         peer.read(&flood, 8 * MIB as usize, Counted::drain);
-        // A receive buffer grows by doubling, and what it had is copied meanwhile.
-        let most = 3 * longest(&flood) + 256 * KIB;
-        assert!(peer.most - before <= most, "{name}: {} of {most}", peer.most - before);
-        let left = peer.left() - before;
-        assert!(left <= KEPT, "{name}: {left}");
+        // An input buffer grows by doubling, and its bytes are copied.
+        let max = 3 * longest(&flood) + 256 * KIB;
+        assert!(peer.max_live - before <= max, "{name}: {} of {max}", peer.max_live - before);
+        let remaining = peer.remaining() - before;
+        assert!(remaining <= KEPT, "{name}: {remaining}");
     }
 }
 
 #[test]
-fn a_flood_that_nobody_takes_is_bounded() {
+fn a_flood_with_waiting_events_is_bounded() {
     const EVENTS: i64 = 4 * MIB;
     for (name, flood) in floods() {
         let mut peer = Counted::established(config(EXCC));
         let before = peer.live;
         peer.read(&flood, 64 * MIB as usize, |_| {});
         assert!(!peer.peer.wants_read());
-        let most = 2 * (EVENTS + longest(&flood)) + 256 * KIB;
-        assert!(peer.most - before <= most, "{name}: {} of {most}", peer.most - before);
-        let left = peer.left() - before;
-        assert!(left <= KEPT, "{name}: {left}");
+        let max = 2 * (EVENTS + longest(&flood)) + 256 * KIB;
+        assert!(peer.max_live - before <= max, "{name}: {} of {max}", peer.max_live - before);
+        let remaining = peer.remaining() - before;
+        assert!(remaining <= KEPT, "{name}: {remaining}");
     }
 }
 
@@ -256,11 +254,11 @@ fn pings_of_a_remote_that_does_not_read_are_bounded() {
         });
     });
     assert!(peer.peer.wants_read() && peer.buffer.is_empty());
-    assert!(peer.most - before <= 2 * READ as i64, "{}", peer.most - before);
+    assert!(peer.max_live - before <= 2 * READ as i64, "{}", peer.max_live - before);
 }
 
 #[test]
-fn a_handshake_that_dribbles_takes_what_it_brings() {
+fn a_handshake_byte_by_byte_takes_the_memory_of_its_bytes() {
     for network in [EXCC, DCR] {
         let mut peer = Counted::inbound(config(network));
         let before = peer.live;
@@ -271,17 +269,17 @@ fn a_handshake_that_dribbles_takes_what_it_brings() {
             peer.count(|peer, _, now| peer.handle_timeout(now));
         }
         assert!(peer.peer.close_reason().is_none());
-        assert!(peer.most - before <= 4 * bytes.len() as i64);
+        assert!(peer.max_live - before <= 4 * bytes.len() as i64);
         peer.now = Instant::from_secs(30);
         peer.count(|peer, _, now| peer.handle_timeout(now));
         peer.now += GRACE;
         peer.count(|peer, _, now| peer.handle_timeout(now));
         assert_eq!(peer.peer.close_reason(), Some(&CloseReason::HandshakeTimeout));
-        assert!(peer.left() - before <= KIB);
+        assert!(peer.remaining() - before <= KIB);
     }
 }
 
-/// The commands that may claim the most.
+/// The commands with the largest payloads, and their maximum lengths.
 fn claims() -> [(Network, Command, u32); 3] {
     [
         (EXCC, Command::Inv, 1_800_003),
@@ -291,26 +289,26 @@ fn claims() -> [(Network, Command, u32); 3] {
 }
 
 #[test]
-fn a_message_that_is_half_there_takes_what_came_of_it() {
+fn an_incomplete_message_takes_the_memory_of_its_bytes() {
     for (network, command, len) in claims() {
         let mut peer = Counted::established(config(network));
         let before = peer.live;
         let header = raw_header(network, command.as_str().as_bytes(), len, [0; 4]);
-        peer.feed(&header).expect("acceptable");
-        assert!(peer.most - before <= KIB, "{command}: {}", peer.most - before);
+        peer.feed(&header).expect("valid");
+        assert!(peer.max_live - before <= KIB, "{command}: {}", peer.max_live - before);
         for read in 1..=(len as usize / 2 / READ) {
             peer.feed(&[0; READ]).expect("not whole");
-            let most = 3 * (read * READ) as i64 + KIB;
-            assert!(peer.most - before <= most, "{command}: {}", peer.most - before);
+            let max = 3 * (read * READ) as i64 + KIB;
+            assert!(peer.max_live - before <= max, "{command}: {}", peer.max_live - before);
         }
-        assert!(peer.left() - before <= 0, "{command}");
+        assert!(peer.remaining() - before <= 0, "{command}");
     }
 }
 
 #[test]
-fn announcements_that_never_leave_are_bounded() {
+fn announcements_that_are_never_sent_are_bounded() {
     const LIMIT: usize = 4 * 1024 * 1024;
-    // Of each there is a copy while their queue grows.
+    // Each vector exists twice while the batch grows.
     const WAITING: i64 = 3 * 50_000 * size_of::<InvVect>() as i64;
 
     for relay in [Relay::Trickle, Relay::Immediate] {
@@ -326,27 +324,27 @@ fn announcements_that_never_leave_are_bounded() {
             peer.now += secs(1);
             peer.count(|peer, _, now| peer.handle_timeout(now));
         }
-        // Of the places in the queue there is a copy while it grows.
-        let most = 2 * LIMIT as i64 + WAITING + KEPT;
-        assert!(peer.most - before <= most, "{relay:?}: {} of {most}", peer.most - before);
+        // Each slot of the queue exists twice while the queue grows.
+        let max = 2 * LIMIT as i64 + WAITING + KEPT;
+        assert!(peer.max_live - before <= max, "{relay:?}: {} of {max}", peer.max_live - before);
 
         for _ in 0..3 {
             peer.drain();
             peer.now += secs(1);
             peer.count(|peer, _, now| peer.handle_timeout(now));
         }
-        let left = peer.left() - before;
-        assert!(left <= KEPT, "{relay:?}: {left}");
+        let remaining = peer.remaining() - before;
+        assert!(remaining <= KEPT, "{relay:?}: {remaining}");
     }
 }
 
-/// Messages that are small, or next to nothing.
+/// Small messages.
 fn small() -> [Message; 3] {
     [Message::GetAddr, Message::Ping(Ping { nonce: 1 }), Message::NotFound([tx(1)].into())]
 }
 
-/// A peer whose queue is full of one message, and what lived before.
-fn full_of(message: &Message) -> (Counted, i64) {
+/// A peer with a queue full of one message, and its bytes on the heap before.
+fn with_full_queue(message: &Message) -> (Counted, i64) {
     let mut peer = Counted::established(config(EXCC).max_queued_bytes(1024 * 1024));
     let before = peer.live;
     while peer.count(|peer, _, now| peer.send(now, message.clone()).is_ok()) {}
@@ -354,43 +352,42 @@ fn full_of(message: &Message) -> (Counted, i64) {
 }
 
 #[test]
-fn small_messages_that_wait_do_not_escape_the_limit() {
+fn queued_small_messages_are_bounded() {
     for message in small() {
         let command = message.command();
-        let (mut peer, before) = full_of(&message);
-        let most = 2 * MIB;
-        assert!(peer.most - before <= most, "{command}: {} of {most}", peer.most - before);
+        let (mut peer, before) = with_full_queue(&message);
+        let max = 2 * MIB;
+        assert!(peer.max_live - before <= max, "{command}: {} of {max}", peer.max_live - before);
         peer.drain();
-        let left = peer.left() - before;
-        assert!(left <= KEPT, "{command}: {left}");
+        let remaining = peer.remaining() - before;
+        assert!(remaining <= KEPT, "{command}: {remaining}");
     }
 }
 
 #[test]
-fn a_closed_peer_gives_back_what_its_queue_took() {
+fn a_closed_peer_releases_its_queue() {
     for message in small() {
         let command = message.command();
-        let (mut peer, before) = full_of(&message);
+        let (mut peer, before) = with_full_queue(&message);
         peer.count(|peer, _, now| peer.close(now));
-        let left = peer.left() - before;
-        assert!(left <= KEPT, "{command}: {left}");
+        let remaining = peer.remaining() - before;
+        assert!(remaining <= KEPT, "{command}: {remaining}");
     }
 }
 
-/// They are bounded by their number, and each by what its command allows.
 #[test]
-fn messages_that_a_verack_must_follow_are_bounded() {
+fn messages_before_a_decred_verack_are_bounded() {
     let early = frame(DCR, 11, Message::Inv((0..50_000).map(tx).collect()));
     let mut peer = Counted::inbound(config(DCR));
     let before = peer.live;
-    peer.feed(&frame(DCR, 11, version(11))).expect("acceptable");
+    peer.feed(&frame(DCR, 11, version(11))).expect("valid");
     for piece in early.repeat(2).chunks(READ) {
         peer.feed(piece).expect("allowed");
     }
-    let held = 2 * early.len() as i64;
-    assert!(peer.most - before <= 2 * held, "{}", peer.most - before);
+    let early_bytes = 2 * early.len() as i64;
+    assert!(peer.max_live - before <= 2 * early_bytes, "{}", peer.max_live - before);
     let refused = Err(CloseReason::NotVerAck(Command::Inv));
     assert_eq!(peer.feed(&early[..HEADER_LEN]), refused);
-    let left = peer.left() - before;
-    assert!(left <= KEPT, "{left}");
+    let remaining = peer.remaining() - before;
+    assert!(remaining <= KEPT, "{remaining}");
 }

@@ -1,30 +1,29 @@
-//! What may happen to a payload, by accident or on purpose.
+//! Damage to a payload.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// One thing that happens to a payload.
+/// One change of a payload.
 #[derive(Debug, Clone)]
 pub(crate) enum Damage {
-    /// Bits of a byte turn over.
+    /// Flips bits of a byte.
     Flip(Index, u8),
-    /// The rest is missing.
+    /// Removes the rest.
     Cut(Index),
-    /// Other bytes take the place of some, which may be none.
+    /// Replaces `over` bytes, or inserts, at a place within the first bytes.
     Splice {
         at: Index,
-        /// How far from the beginning at most.
+        /// The number of bytes at the beginning in which the place is.
         within: usize,
         over: usize,
         bytes: Vec<u8>,
     },
-    /// A part comes twice.
+    /// Repeats a part.
     Repeat(Index, Index),
 }
 
-/// Counts and lengths as they are on the wire, mostly of more than there is; the last
-/// ones are not in their shortest form.
+/// Variable-length integers, mostly too large. The last two are not in their shortest form.
 fn count() -> impl Strategy<Value = Vec<u8>> {
     let claims: [&[u8]; 13] = [
         &[0],
@@ -46,7 +45,7 @@ fn count() -> impl Strategy<Value = Vec<u8>> {
 
 pub(crate) fn damage() -> impl Strategy<Value = Damage> {
     let spliced = prop_oneof![2 => count(), 1 => vec(any::<u8>(), 0..40)];
-    // The first count of most messages is at their very beginning.
+    // Most messages begin with a count.
     let within = select(vec![1, 50, usize::MAX]);
     prop_oneof![
         4 => (any::<Index>(), 1..=u8::MAX).prop_map(|(at, bits)| Damage::Flip(at, bits)),

@@ -1,11 +1,11 @@
-//! Messages become bytes and messages again, bytes become messages and bytes again.
+//! Round trips: messages to bytes and back, and bytes to messages and back.
 
 mod damage;
-mod hostile;
+mod payloads;
 mod strategies;
 mod views;
 
-// The body of a fuzz target says what holds for every payload.
+// The fuzz target has the invariants of every payload.
 #[allow(dead_code, reason = "shared with the fuzz target, which chooses by bytes")]
 #[path = "../../fuzz/src/message.rs"]
 mod message;
@@ -27,17 +27,17 @@ const EXCC: Network = Network::EXCC_MAINNET;
 const DCR: Network = Network::DCR_MAINNET;
 const NETWORKS: [Network; 2] = [EXCC, DCR];
 
-/// All protocol versions of a chain, and one beyond.
+/// All protocol versions of a chain, and the next one.
 fn versions(chain: Chain) -> impl Iterator<Item = u32> {
     0..=chain.newest_version() + 1
 }
 
-/// The protocol versions at which `chain` has a message, if there are any.
+/// The protocol versions of `chain` that have a message.
 fn versions_with(command: Command, chain: Chain) -> Vec<u32> {
     versions(chain).filter(|&it| command.is_defined(Protocol::new(chain, it))).collect()
 }
 
-/// Tries so many values of the strategy that `strategy` has for each command of a chain.
+/// Runs `test` with `cases` values of `strategy` for each network and command.
 fn for_messages<S: Strategy>(
     commands: &[Command],
     cases: u32,
@@ -78,7 +78,7 @@ fn decode(
 }
 
 #[test]
-fn every_message_comes_back_at_every_version_that_has_it() {
+fn every_message_round_trips_at_every_version_that_has_it() {
     for_messages(Command::ALL, 40, strategies::message, |network, message| {
         for version in versions_with(message.command(), network.chain()) {
             let encoded = EncodedMessage::new(&network, version, &message).expect("valid");
@@ -101,11 +101,11 @@ fn every_message_comes_back_at_every_version_that_has_it() {
 }
 
 #[test]
-fn no_message_is_encoded_or_decoded_where_it_does_not_exist() {
+fn an_undefined_message_is_neither_encoded_nor_decoded() {
     for_messages(Command::ALL, 4, strategies::message, |network, message| {
         let (command, chain) = (message.command(), network.chain());
         let versions_with = versions_with(command, chain);
-        // A chain that never has it does not come to look at a payload.
+        // On a chain without the message the payload is not read.
         let payload = payload(network, &message).map(|(_, payload)| payload).unwrap_or_default();
         for version in versions(chain).filter(|version| !versions_with.contains(version)) {
             let encoded = EncodedMessage::new(&network, version, &message).map(|_| ());
@@ -127,7 +127,7 @@ fn no_message_is_encoded_or_decoded_where_it_does_not_exist() {
 }
 
 #[test]
-fn headers_blocks_and_transactions_are_sent_on_their_own_chain_only() {
+fn headers_blocks_and_transactions_are_encoded_on_their_chain_only() {
     let commands = [Command::Headers, Command::Block, Command::Tx];
     for_messages(&commands, 10, strategies::message, |network, message| {
         let other = if network == EXCC { DCR } else { EXCC };
@@ -144,7 +144,7 @@ fn a_payload_that_ends_early_is_truncated() {
         |command, chain| (strategies::message(command, chain), any::<prop::sample::Index>());
     for_messages(Command::ALL, 40, strategy, |network, (message, cut)| {
         let Some((version, payload)) = payload(network, &message) else { return };
-        // Most fields of a version may be missing.
+        // Most fields of a version are optional.
         if matches!(message, Message::Version(_)) {
             return;
         }
@@ -158,7 +158,7 @@ fn a_payload_that_ends_early_is_truncated() {
 }
 
 #[test]
-fn what_follows_a_message_is_no_part_of_it() {
+fn bytes_after_a_message_are_refused_or_ignored() {
     let strategy = |command, chain| {
         let more = prop::collection::vec(any::<u8>(), 1..10);
         (strategies::message(command, chain), more)
@@ -169,11 +169,11 @@ fn what_follows_a_message_is_no_part_of_it() {
         let long = Bytes::from([&payload[..], &more].concat());
         let refused = decode(command, at, &long, TrailingBytes::Reject);
         assert_eq!(refused, Err(ErrorKind::TrailingBytes(more.len())));
-        let passed_over = decode(command, at, &long, TrailingBytes::Ignore);
-        assert_eq!(passed_over.as_ref(), Ok(&message));
-        // Nothing of it is kept either.
+        let ignored = decode(command, at, &long, TrailingBytes::Ignore);
+        assert_eq!(ignored.as_ref(), Ok(&message));
+        // The ignored bytes are not kept.
         let encoded = EncodedMessage::new(&network, version, &message).expect("valid");
-        let again = EncodedMessage::new(&network, version, &passed_over.expect("valid"));
+        let again = EncodedMessage::new(&network, version, &ignored.expect("valid"));
         assert_eq!(again, Ok(encoded));
     });
 }

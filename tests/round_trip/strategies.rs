@@ -1,4 +1,4 @@
-//! Values of every message, within the limits that the wire sets.
+//! Strategies for valid messages of every command.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Messages of that name, as `chain` has them where the chains differ.
+/// Messages of a command, in the form of `chain`.
 pub(crate) fn message(command: Command, chain: Chain) -> BoxedStrategy<Message> {
     match command {
         Command::Version => version(chain).prop_map_into().boxed(),
@@ -70,10 +70,10 @@ pub(crate) fn message(command: Command, chain: Chain) -> BoxedStrategy<Message> 
     }
 }
 
-/// The last time that Decred's nodes can tell.
+/// The latest timestamp that Decred's nodes accept.
 const LAST_SECOND: i64 = 9_223_371_974_719_179_007;
 
-/// Eight bytes four times over: quicker to make than 32, and as telling.
+/// Eight random bytes four times, which is faster than 32 random bytes.
 fn hash() -> impl Strategy<Value = Hash> {
     any::<[u8; 8]>().prop_map(|bytes| {
         let mut hash = [0; 32];
@@ -82,7 +82,7 @@ fn hash() -> impl Strategy<Value = Hash> {
     })
 }
 
-/// Few things mostly, and now and then so many that their count takes three bytes.
+/// Mostly a few items, and sometimes enough for a count of three bytes.
 fn several<S>(element: S, limit: usize) -> impl Strategy<Value = Vec<S::Value>>
 where
     S: Strategy + Clone,
@@ -104,7 +104,7 @@ fn hashes(limit: usize) -> impl Strategy<Value = List<Hash>> {
     list(hash().boxed(), limit)
 }
 
-/// Bytes of which the first is as telling as all.
+/// Bytes that are determined by one random byte.
 fn array<const N: usize>() -> impl Strategy<Value = [u8; N]> {
     any::<u8>().prop_map(|first| std::array::from_fn(|n| first ^ n as u8))
 }
@@ -113,8 +113,7 @@ fn bytes(len: impl Strategy<Value = usize>) -> impl Strategy<Value = Bytes> {
     (any::<u8>(), len).prop_map(|(first, len)| (0..len).map(|n| first ^ n as u8).collect())
 }
 
-/// Bytes of a length in `range`, or about where lengths take more bytes, or payloads are
-/// no longer copied.
+/// Bytes of a length in `range`, or of a length at which its encoding grows or payloads are shared.
 fn data(range: Range<usize>) -> impl Strategy<Value = Bytes> {
     let long = select(vec![251, 252, 253, 254, 4_000, 4_096]);
     bytes(prop_oneof![15 => range, 1 => long])
@@ -252,7 +251,7 @@ fn tx_out() -> impl Strategy<Value = TxOut> {
     })
 }
 
-/// A transaction with all of its halves, whichever are to be encoded.
+/// A transaction with prefix and witness, and a random serialization.
 pub(crate) fn transaction() -> impl Strategy<Value = Transaction> {
     let serialization = prop_oneof![
         4 => Just(TxSerialization::Full),
@@ -274,7 +273,7 @@ fn tx(chain: Chain) -> impl Strategy<Value = Tx> {
     transaction().prop_map(move |transaction| transaction.encode(chain).expect("small enough"))
 }
 
-/// A block in its parts.
+/// The parts of a block.
 pub(crate) fn block_parts(chain: Chain) -> impl Strategy<Value = BlockParts> {
     (header(chain), vec(tx(chain), 0..4), vec(tx(chain), 0..3)).prop_map(
         |(header, transactions, stake_transactions)| BlockParts {
@@ -383,16 +382,16 @@ fn net_addresses_v2() -> impl Strategy<Value = Vec<NetAddressV2>> {
     let address = (0..=LAST_SECOND.cast_unsigned(), services(), host, any::<u16>()).prop_map(
         |(timestamp, services, addr, port)| NetAddressV2 { timestamp, services, addr, port },
     );
-    // There is at least one.
+    // At least one item.
     several(address.boxed(), MAX_ADDRS).prop_filter("no address", |it| !it.is_empty())
 }
 
-/// What all messages of a mix but the first begin with.
+/// The first fields of all mix messages but the pair request.
 fn mix_head() -> impl Strategy<Value = ([u8; 64], [u8; 33], [u8; 32], u32)> {
     (array(), array(), array(), any::<u32>())
 }
 
-/// Values of a mix.
+/// The byte strings of mix messages.
 fn mix_values(limit: usize) -> impl Strategy<Value = VarList<[u8]>> {
     several(bytes(0..=MAX_MIX_VALUE).boxed(), limit).prop_map(|it| it.into_iter().collect())
 }

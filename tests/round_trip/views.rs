@@ -1,4 +1,4 @@
-//! What a message lends is what it was built of.
+//! Views of transactions and blocks have the parts that the message is built from.
 
 use bytes::Bytes;
 use excc_peer::wire::{
@@ -15,7 +15,7 @@ fn chain() -> impl Strategy<Value = Chain> {
     select(vec![Chain::Exchangecoin, Chain::Decred])
 }
 
-/// What is left of a transaction when a half of it is not encoded: zeros for the rest.
+/// The transaction after its serialization: a part that is not encoded is zero.
 fn serialized(transaction: &Transaction) -> Transaction {
     let serialization = transaction.serialization;
     let input = |input: &TxIn| match serialization {
@@ -41,7 +41,7 @@ fn serialized(transaction: &Transaction) -> Transaction {
     }
 }
 
-fn tells(view: TxRef<'_>, expected: &Transaction) {
+fn assert_view(view: TxRef<'_>, expected: &Transaction) {
     assert_eq!(view.serialization(), expected.serialization);
     assert_eq!(view.version(), expected.version);
     assert_eq!((view.lock_time(), view.expiry()), (expected.lock_time, expected.expiry));
@@ -63,10 +63,10 @@ fn tells(view: TxRef<'_>, expected: &Transaction) {
 
 proptest! {
     #[test]
-    fn a_transaction_tells_what_it_was_built_of(chain in chain(), built in transaction()) {
+    fn a_transaction_has_the_parts_it_is_built_from(chain in chain(), built in transaction()) {
         let tx = built.encode(chain).unwrap();
         let expected = serialized(&built);
-        tells(tx.view(), &expected);
+        assert_view(tx.view(), &expected);
         prop_assert_eq!(tx.to_transaction(), expected);
         walk(&Message::Tx(tx), Protocol::new(chain, chain.newest_version()));
     }
@@ -77,14 +77,14 @@ proptest! {
         let of = Transaction { serialization: TxSerialization::Full, ..built };
         let tx = encode(of.clone());
 
-        // What else is spent and paid, with the same scripts.
+        // Other outputs, with the same signature scripts.
         let Transaction { outputs, lock_time, expiry, .. } = other;
         let prefix = encode(Transaction { outputs, lock_time, expiry, ..of.clone() });
         prop_assert_eq!(prefix.witness_hash(), tx.witness_hash());
         prop_assert_eq!(prefix.tx_hash() == tx.tx_hash(), prefix == tx);
         prop_assert_eq!(prefix.full_hash() == tx.full_hash(), prefix == tx);
 
-        // The same, allowed by other scripts.
+        // The same outputs, with other signature scripts.
         let signed = |input: &TxIn| TxIn { signature_script: vec![1; 90].into(), ..input.clone() };
         let inputs = of.inputs.iter().map(signed).collect();
         let witness = encode(Transaction { inputs, ..of });
@@ -94,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn a_block_tells_what_it_was_built_of(
+    fn a_block_has_the_parts_it_is_built_from(
         (chain, parts) in chain().prop_flat_map(|chain| (Just(chain), block_parts(chain))),
     ) {
         let protocol = Protocol::new(chain, chain.newest_version());
@@ -108,7 +108,7 @@ proptest! {
         ] {
             prop_assert_eq!(views.len(), built.len());
             prop_assert!(views.clone().map(|view| view.raw()).eq(built.iter().map(Tx::raw)));
-            views.zip(built).for_each(|(view, tx)| tells(view, &tx.to_transaction()));
+            views.zip(built).for_each(|(view, tx)| assert_view(view, &tx.to_transaction()));
         }
         prop_assert_eq!(block.to_parts(), parts);
         walk(&Message::Block(block), protocol);

@@ -1,5 +1,5 @@
-//! Bytes that nobody's encoder has made. What holds for them is in the body of the fuzz
-//! target: nothing panics, and what decodes is encoded again as the bytes that it was.
+//! Payloads that no encoder made. The fuzz target has their invariants: decoding does not panic,
+//! and a decoded message is encoded as the same bytes.
 
 use bytes::Bytes;
 use excc_peer::wire::{Command, TrailingBytes};
@@ -22,7 +22,7 @@ fn terms() -> impl Strategy<Value = Terms> {
     })
 }
 
-/// Bytes that are often small counts, or such as large ones begin with.
+/// Bytes that are often small counts, or the first byte of a large count.
 fn byte() -> impl Strategy<Value = u8> {
     any::<[u8; 2]>().prop_map(|[choice, byte]| match choice {
         0..80 => 0,
@@ -37,18 +37,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn no_payload_does_any_harm(
+    fn random_payloads_satisfy_the_invariants(
         terms in terms(),
         command in select(Command::ALL),
         payload in prop_oneof![30 => vec(byte(), 0..300), 1 => vec(byte(), 4_050..4_150)],
     ) {
-        // Whether it decodes does not matter here.
+        // Both results are allowed.
         _ = message::decode(&terms, command, &payload.into());
     }
 }
 
 #[test]
-fn nor_does_a_damaged_one() {
+fn damaged_payloads_satisfy_the_invariants() {
     let strategy =
         |command, chain| (strategies::message(command, chain), vec(damage(), 1..4), trailing());
     for_messages(Command::ALL, 100, strategy, |network, (whole, damage, trailing)| {
@@ -61,13 +61,13 @@ fn nor_does_a_damaged_one() {
 }
 
 #[test]
-fn nor_does_one_of_another_message() {
+fn payloads_of_another_message_satisfy_the_invariants() {
     let strategy =
         |command, chain| (strategies::message(command, chain), select(Command::ALL), trailing());
     for_messages(Command::ALL, 20, strategy, |network, (whole, command, trailing)| {
         let Some((version, payload)) = payload(network, &whole) else { return };
         let terms = Terms { network, version, trailing };
-        // Some decode, such as that of an `inv` as a `getdata`.
+        // Some payloads decode, such as an `inv` as a `getdata`.
         if let Ok(taken) = message::decode(&terms, command, &payload) {
             assert_eq!(taken.command(), command);
             assert!(command != whole.command() || taken == whole);
