@@ -53,16 +53,16 @@ fn decode(
     let mut buffer = InputBuffer::from(frame);
     let mut decoder = Decoder::new(network, version);
     let mut decoded = Ok(None);
-    let taken = measure(|| decoded = decoder.decode(&mut buffer));
-    (taken, decoded)
+    let allocated = measure(|| decoded = decoder.decode(&mut buffer));
+    (allocated, decoded)
 }
 
 /// Encodes and decodes a valid message.
 fn receive(network: Network, message: Message) -> Option<(AllocationInfo, usize, Message)> {
     let (version, frame) = newest_frame(network, message)?;
-    let (taken, decoded) = decode(network, version, &frame);
-    let received = decoded.expect("valid").expect("whole").message;
-    Some((taken, frame.len() - HEADER_LEN, received))
+    let (allocated, decoded) = decode(network, version, &frame);
+    let received = decoded.expect("valid").expect("complete").message;
+    Some((allocated, frame.len() - HEADER_LEN, received))
 }
 
 /// Maximum number of allocations for a message.
@@ -139,11 +139,14 @@ fn every_message_stays_below_its_number_of_allocations() {
     for network in NETWORKS {
         for &command in Command::ALL {
             try_all(60, strategies::message(command, network.chain()), |message| {
-                let Some((taken, len, _)) = receive(network, message) else { return };
-                assert!(taken.count_total <= max_allocations(command), "{command}: {taken:?}");
+                let Some((allocated, len, _)) = receive(network, message) else { return };
+                assert!(
+                    allocated.count_total <= max_allocations(command),
+                    "{command}: {allocated:?}"
+                );
                 // A large payload is shared, not copied.
                 if len >= SHARED_FROM && max_allocations(command) == 1 {
-                    assert!(taken.bytes_total <= COUNTED, "{command}: {taken:?}");
+                    assert!(allocated.bytes_total <= COUNTED, "{command}: {allocated:?}");
                 }
             });
         }
@@ -191,11 +194,12 @@ fn lists(chain: Chain) -> Vec<Message> {
 fn lists_of_any_length_take_one_allocation() {
     for network in NETWORKS {
         for message in lists(network.chain()) {
-            let (taken, len, received) = receive(network, message).expect("both chains have it");
+            let (allocated, len, received) =
+                receive(network, message).expect("both chains have it");
             let command = received.command();
-            assert!(taken.count_total <= 1, "{command} of {len} bytes: {taken:?}");
+            assert!(allocated.count_total <= 1, "{command} of {len} bytes: {allocated:?}");
             let max = if len < SHARED_FROM { len as u64 } else { COUNTED };
-            assert!(taken.bytes_total <= max, "{command} of {len} bytes: {taken:?}");
+            assert!(allocated.bytes_total <= max, "{command} of {len} bytes: {allocated:?}");
         }
     }
 }
@@ -207,14 +211,14 @@ fn a_received_message_is_forwarded_without_a_copy() {
             let (_, len, received) = receive(network, message).expect("both chains have it");
             let version = newest_with(received.command(), network.chain()).expect("a version");
             let mut encoded = None;
-            let taken =
+            let allocated =
                 measure(|| encoded = EncodedMessage::new(&network, version, &received).ok());
             let encoded = encoded.expect("valid");
             assert_eq!(encoded.len(), HEADER_LEN + len);
-            assert!(taken.bytes_total <= COUNTED, "{encoded:?}: {taken:?}");
+            assert!(allocated.bytes_total <= COUNTED, "{encoded:?}: {allocated:?}");
             // Clones for further peers take no allocation.
-            let taken = measure(|| assert_eq!(encoded.clone(), encoded));
-            assert_eq!(taken.count_total, 0, "{encoded:?}");
+            let allocated = measure(|| assert_eq!(encoded.clone(), encoded));
+            assert_eq!(allocated.count_total, 0, "{encoded:?}");
         }
     }
 }
@@ -225,8 +229,9 @@ fn an_incomplete_frame_takes_no_allocation() {
         for message in lists(network.chain()) {
             let (version, frame) = newest_frame(network, message).expect("both chains have it");
             for len in [0, 1, HEADER_LEN - 1, HEADER_LEN, frame.len() / 2, frame.len() - 1] {
-                let (taken, decoded) = decode(network, version, &frame[..len.min(frame.len() - 1)]);
-                assert_eq!((taken.count_total, decoded), (0, Ok(None)));
+                let (allocated, decoded) =
+                    decode(network, version, &frame[..len.min(frame.len() - 1)]);
+                assert_eq!((allocated.count_total, decoded), (0, Ok(None)));
             }
         }
     }
@@ -242,7 +247,7 @@ fn a_ping_is_answered_without_an_allocation() {
             let mut pong = BytesMut::with_capacity(ping.len());
             peer.buffer.extend_from_slice(&ping);
             let mut events = [None, None];
-            let taken = measure(|| {
+            let allocated = measure(|| {
                 peer.state.handle_input(peer.now, &mut peer.buffer).expect("valid");
                 events = [peer.state.poll_event(), peer.state.poll_event()];
                 let mut out = peer.state.transmit(peer.now);
@@ -253,7 +258,7 @@ fn a_ping_is_answered_without_an_allocation() {
                 }
             });
             // The first ping allocates the queue of nonces.
-            assert_eq!(taken.count_total, u64::from(nonce == 0), "{taken:?}");
+            assert_eq!(allocated.count_total, u64::from(nonce == 0), "{allocated:?}");
             assert_eq!(pong, frame(network, version, Message::Pong(Pong { nonce })));
             assert_eq!(events, [Some(unsolicited(Message::Ping(Ping { nonce }))), None]);
         }
@@ -276,12 +281,12 @@ fn decode_within_bound(
     payload: &[u8],
 ) -> Result<Option<Frame>, DecodeError> {
     let frame = raw_frame(network, command.as_str().as_bytes(), payload);
-    let (taken, decoded) = decode(network, version, &frame);
+    let (allocated, decoded) = decode(network, version, &frame);
     let max = max_bytes(payload.len());
-    assert!(taken.bytes_total <= max, "{command} of {} bytes: {taken:?}", payload.len());
+    assert!(allocated.bytes_total <= max, "{command} of {} bytes: {allocated:?}", payload.len());
     // After an error only the reference count remains.
     if decoded.is_err() {
-        assert!(taken.bytes_current <= COUNTED as i64, "{command}: {taken:?}");
+        assert!(allocated.bytes_current <= COUNTED as i64, "{command}: {allocated:?}");
     }
     decoded
 }
@@ -360,10 +365,10 @@ fn a_count_without_its_items_takes_no_memory() {
         for (command, payload) in claims(network.chain()) {
             let Some(version) = newest_with(command, network.chain()) else { continue };
             let frame = raw_frame(network, command.as_str().as_bytes(), &payload);
-            let (taken, decoded) = decode(network, version, &frame);
+            let (allocated, decoded) = decode(network, version, &frame);
             let error = decoded.expect_err("it ends early");
             assert_eq!(error.kind().name(), "Truncated", "{error}");
-            assert!(taken.bytes_total <= COUNTED, "{command}: {taken:?}");
+            assert!(allocated.bytes_total <= COUNTED, "{command}: {allocated:?}");
         }
     }
 }
@@ -391,9 +396,9 @@ fn lists_of_the_smallest_items_stay_within_the_bound() {
 
     // Many transactions without any memory for each.
     let transactions = [&[0; 180][..], &varint(256), &[0, 0, 2, 0, 0].repeat(256), &[0]].concat();
-    let (taken, decoded) = decode(DCR, 12, &raw_frame(DCR, b"block", &transactions));
+    let (allocated, decoded) = decode(DCR, 12, &raw_frame(DCR, b"block", &transactions));
     assert!(decoded.is_ok(), "{decoded:?}");
-    assert_eq!((taken.count_total, taken.bytes_total), (1, transactions.len() as u64));
+    assert_eq!((allocated.count_total, allocated.bytes_total), (1, transactions.len() as u64));
 }
 
 /// A count on the wire.

@@ -32,7 +32,7 @@ const DEFAULTS: Defaults = Defaults { network: Network::EXCC_MAINNET, version: N
 const PING: &str = "e1d7179970696e67000000000000000008000000380b98080807060504030201";
 const VERACK: &str = "e1d7179976657261636b00000000000000000000e3b0c442";
 
-/// Fails the line with a formatted reason unless the condition check_file.
+/// Fails the line with a formatted reason unless the condition is true.
 macro_rules! ensure {
     ($condition:expr, $($reason:tt)+) => {
         if !$condition {

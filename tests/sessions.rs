@@ -1,8 +1,8 @@
 //! Replays recorded sessions between two reference nodes.
 //!
 //! For each side, a peer with the configuration of the node receives the bytes that the node
-//! received, in one piece and in many. It must emit the messages that the node reported and send the
-//! answers that the protocol determines.
+//! received, in one piece and in many. It must emit the messages that the node reported and send
+//! the answers that the protocol determines.
 
 #[allow(dead_code, reason = "shared with other tests, which use other parts of it")]
 mod common;
@@ -169,11 +169,11 @@ impl Side {
 #[test]
 fn the_result_of_a_session_does_not_depend_on_its_pieces() {
     for side in sides() {
-        let whole = side.replay_in_one_piece();
-        assert_eq!(side.replay(|| 1), whole);
+        let at_once = side.replay_in_one_piece();
+        assert_eq!(side.replay(|| 1), at_once);
         for seed in 0..20 {
             let mut rng = rng(seed);
-            assert_eq!(side.replay(|| rng.next_u32() as usize % 100), whole);
+            assert_eq!(side.replay(|| rng.next_u32() as usize % 100), at_once);
         }
     }
 }

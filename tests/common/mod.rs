@@ -230,7 +230,8 @@ pub(crate) fn decode_error(reason: &CloseReason) -> &'static str {
     }
 }
 
-/// A [`PeerState`] with its input buffer, a virtual clock, and a decoder of the bytes that it sends.
+/// A [`PeerState`] with its input buffer, a virtual clock, and a decoder of the bytes that it
+/// sends.
 pub(crate) struct Peer {
     pub(crate) state: PeerState,
     pub(crate) buffer: InputBuffer,
@@ -343,8 +344,8 @@ impl Peer {
         }
     }
 
-    /// Lets time pass up to a deadline and its second judgement, which must close the peer, and
-    /// not earlier. Returns the reason.
+    /// Lets time pass up to a deadline and through the grace period. The peer must close at the end
+    /// and not earlier. Returns the reason.
     pub(crate) fn closed_after(&mut self, time: Duration) -> CloseReason {
         self.advance(time + GRACE - nanos(1));
         assert_eq!(self.state.close_reason(), None, "closed too early");
@@ -359,8 +360,7 @@ impl Peer {
         out.copy_to_bytes(len)
     }
 
-    /// Writes the whole queue, and returns the messages that the remote has received since the last
-    /// call.
+    /// Writes the whole queue, and returns the messages that it completes.
     pub(crate) fn sent(&mut self) -> Vec<Message> {
         let bytes = self.transmit(usize::MAX);
         self.unread.extend_from_slice(&bytes);

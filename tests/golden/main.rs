@@ -63,7 +63,7 @@ impl Tally {
     }
 }
 
-/// Fails the line with a formatted reason unless the condition check_file.
+/// Fails the line with a formatted reason unless the condition is true.
 macro_rules! ensure {
     ($condition:expr, $($reason:tt)+) => {
         if !$condition {
@@ -330,7 +330,8 @@ fn encode(line: &Line, message: &Message) -> Result<Vec<u8>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A message that the version of the line cannot encode is decoded at a version that has it.
+/// Checks the error of encoding a message that the version of the line cannot encode. The message is
+/// decoded at a version that has it.
 fn unencodable(line: &Line, bytes: &[u8], tally: &mut Tally) -> Result<(), String> {
     let (network, command) = (line.network(), line.command());
     let (message, expected) = match (differences::not_of_this_chain(line), line.encode_error()) {

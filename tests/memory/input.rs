@@ -155,7 +155,7 @@ fn a_message_byte_by_byte_is_copied_a_few_times() {
     let bytes = frame(EXCC, 8, Message::Inv((0..50_000).map(tx).collect()));
     let mut peer = without_known_inventory(EXCC);
     let mut messages = 0;
-    let taken = measure(|| {
+    let allocated = measure(|| {
         for byte in &*bytes {
             peer.buffer.extend_from_slice(&[*byte]);
             peer.peer.handle_input(peer.now, &mut peer.buffer).expect("valid");
@@ -163,9 +163,9 @@ fn a_message_byte_by_byte_is_copied_a_few_times() {
         }
     });
     assert_eq!(messages, 1);
-    assert!(taken.count_total <= 40, "{taken:?}");
-    assert!(taken.bytes_total <= 4 * bytes.len() as u64, "{taken:?}");
-    assert!(taken.bytes_current <= 4 * KIB, "{taken:?}");
+    assert!(allocated.count_total <= 40, "{allocated:?}");
+    assert!(allocated.bytes_total <= 4 * bytes.len() as u64, "{allocated:?}");
+    assert!(allocated.bytes_current <= 4 * KIB, "{allocated:?}");
 }
 
 #[test]
@@ -175,10 +175,10 @@ fn small_messages_take_no_allocation_each() {
     for &reads in ALL_READS {
         let mut peer = without_known_inventory(EXCC);
         peer.read_all(&pings, reads, drop);
-        let taken = measure(|| peer.read_all(&pings, reads, drop));
+        let allocated = measure(|| peer.read_all(&pings, reads, drop));
         // Room is reserved again after each release, not for each message.
-        assert!(taken.count_total <= 500, "{reads:?}: {taken:?}");
-        assert!(taken.bytes_current.abs() <= 4 * KIB, "{reads:?}: {taken:?}");
+        assert!(allocated.count_total <= 500, "{reads:?}: {allocated:?}");
+        assert!(allocated.bytes_current.abs() <= 4 * KIB, "{reads:?}: {allocated:?}");
     }
 }
 
@@ -196,7 +196,7 @@ fn reserved_room_does_not_depend_on_the_announced_length() {
             assert!(spare <= received.max(READ) + KIB as usize, "{spare} after {received}");
             room.extend_from_slice(&vec![0; spare]);
             received += spare;
-            peer.feed(&[]).expect("not whole");
+            peer.feed(&[]).expect("incomplete");
         }
     }
 }
@@ -218,7 +218,7 @@ fn reserved_room_ends_with_a_large_frame() {
             }
             room.extend_from_slice(&vec![0; spare]);
             rest -= spare;
-            peer.feed(&[]).expect("not whole");
+            peer.feed(&[]).expect("incomplete");
         }
     }
 }

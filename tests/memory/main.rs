@@ -46,7 +46,7 @@ impl Counted {
     fn inbound(config: ConfigBuilder) -> Self {
         let config: Arc<Config> = config.build().expect("valid").into();
         let mut peer = None;
-        let taken = measure(|| {
+        let allocated = measure(|| {
             peer = Some(PeerState::inbound(
                 config.clone(),
                 remote(),
@@ -59,8 +59,8 @@ impl Counted {
             peer: peer.expect("created"),
             buffer: InputBuffer::new(),
             now: Instant::ZERO,
-            live: taken.bytes_current,
-            max_live: taken.bytes_current,
+            live: allocated.bytes_current,
+            max_live: allocated.bytes_current,
         }
     }
 
@@ -84,9 +84,9 @@ impl Counted {
 
     fn count<T>(&mut self, act: impl FnOnce(&mut PeerState, &mut InputBuffer, Instant) -> T) -> T {
         let mut result = None;
-        let taken = measure(|| result = Some(act(&mut self.peer, &mut self.buffer, self.now)));
-        self.max_live = self.max_live.max(self.live + taken.bytes_max as i64);
-        self.live += taken.bytes_current;
+        let allocated = measure(|| result = Some(act(&mut self.peer, &mut self.buffer, self.now)));
+        self.max_live = self.max_live.max(self.live + allocated.bytes_max as i64);
+        self.live += allocated.bytes_current;
         result.expect("ran")
     }
 
@@ -297,7 +297,7 @@ fn an_incomplete_message_takes_the_memory_of_its_bytes() {
         peer.feed(&header).expect("valid");
         assert!(peer.max_live - before <= KIB, "{command}: {}", peer.max_live - before);
         for read in 1..=(len as usize / 2 / READ) {
-            peer.feed(&[0; READ]).expect("not whole");
+            peer.feed(&[0; READ]).expect("incomplete");
             let max = 3 * (read * READ) as i64 + KIB;
             assert!(peer.max_live - before <= max, "{command}: {}", peer.max_live - before);
         }

@@ -84,15 +84,16 @@ proptest! {
         let mut peer = Peer::established(config);
         while peer.state.send(peer.now, Message::GetAddr).is_ok() {}
         for n in 0..count {
-            prop_assert_eq!(peer.state.announce(peer.now, tx(n), Relay::Trickle), Announced::Batched);
+            let announced = peer.state.announce(peer.now, tx(n), Relay::Trickle);
+            prop_assert_eq!(announced, Announced::Batched);
         }
         peer.advance(secs(blocked));
         prop_assert_eq!(peer.state.stats().waiting_announcements, count as usize);
-        let mut left = Vec::new();
+        let mut sent = Vec::new();
         for _ in 0..=count {
-            left.extend(announced(&peer.sent()));
+            sent.extend(announced(&peer.sent()));
             peer.advance(millis(500));
         }
-        prop_assert_eq!(left, (0..count).map(tx).collect::<Vec<_>>());
+        prop_assert_eq!(sent, (0..count).map(tx).collect::<Vec<_>>());
     }
 }

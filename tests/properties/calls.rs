@@ -325,8 +325,8 @@ proptest! {
             let Some(at) = run.peer.state.poll_timeout().filter(|&at| at > run.latest) else {
                 continue;
             };
-            let left = (at - run.latest).as_nanos() as u64;
-            run.peer.now = run.latest + Duration::from_nanos(left / 100 * part);
+            let remaining = (at - run.latest).as_nanos() as u64;
+            run.peer.now = run.latest + Duration::from_nanos(remaining / 100 * part);
             run.peer.state.handle_timeout(run.peer.now);
             prop_assert_eq!(snapshot(&mut run.peer), before);
             // Under back-pressure the remote's clock stands still.

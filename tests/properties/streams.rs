@@ -1,4 +1,4 @@
-//! Streams of bytes: whole, in pieces, damaged and random.
+//! Streams of bytes: at once, in pieces, damaged and random.
 
 use excc_peer::wire::{Command, Message, Protocol};
 use excc_peer::{ConfigBuilder, Direction, Event, Network};
@@ -81,6 +81,11 @@ fn outcome(
     (events, sent)
 }
 
+/// Bytes that are often zero, one, or the first byte of a large count.
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), Just(1), Just(0xfd), Just(0xff), any::<u8>()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -101,10 +106,11 @@ proptest! {
         };
         let stream = session(protocol, verack.min(latest), &messages);
         let config = speaking(protocol);
-        let whole = outcome(config.clone(), direction, &stream, &[], Polls::AfterEachPiece);
-        prop_assert_eq!(&outcome(config.clone(), direction, &stream, &[1], Polls::AfterEachPiece), &whole);
+        let at_once = outcome(config.clone(), direction, &stream, &[], Polls::AfterEachPiece);
+        let bytewise = outcome(config.clone(), direction, &stream, &[1], Polls::AfterEachPiece);
+        prop_assert_eq!(&bytewise, &at_once);
         let config = config.max_waiting_events(max_events, 1_000);
-        prop_assert_eq!(&outcome(config, direction, &stream, &sizes, polls), &whole);
+        prop_assert_eq!(&outcome(config, direction, &stream, &sizes, polls), &at_once);
     }
 
     #[test]
@@ -127,11 +133,12 @@ proptest! {
         stream.truncate(cut.index(4 * stream.len()));
         let config = speaking(protocol);
         // The answers sent before the damage is found do depend on the pieces.
-        let (whole, _) = outcome(config.clone(), direction, &stream, &[], Polls::AfterEachPiece);
-        prop_assert!(matches!(whole.last(), Some(Event::Closed(_))));
-        prop_assert_eq!(&outcome(config.clone(), direction, &stream, &[1], Polls::AfterEachPiece).0, &whole);
+        let (at_once, _) = outcome(config.clone(), direction, &stream, &[], Polls::AfterEachPiece);
+        prop_assert!(matches!(at_once.last(), Some(Event::Closed(_))));
+        let bytewise = outcome(config.clone(), direction, &stream, &[1], Polls::AfterEachPiece);
+        prop_assert_eq!(&bytewise.0, &at_once);
         let config = config.max_waiting_events(max_events, 1_000);
-        prop_assert_eq!(&outcome(config, direction, &stream, &sizes, polls).0, &whole);
+        prop_assert_eq!(&outcome(config, direction, &stream, &sizes, polls).0, &at_once);
     }
 
     #[test]
@@ -157,7 +164,7 @@ proptest! {
     fn a_random_payload_in_a_valid_frame_is_emitted_or_closes(
         protocol in protocol(),
         command in select(Command::ALL),
-        payload in vec(prop_oneof![Just(0_u8), Just(1), Just(0xfd), Just(0xff), any::<u8>()], 0..400),
+        payload in vec(byte(), 0..400),
     ) {
         let mut peer = Peer::new(speaking(protocol), Direction::Inbound, 1);
         peer.shake_hands(version(protocol.1.cast_signed()));

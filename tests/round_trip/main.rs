@@ -92,7 +92,7 @@ fn every_message_round_trips_at_every_version_that_has_it() {
 
             let mut buffer = InputBuffer::from(&frame[..]);
             let mut decoder = Decoder::new(network, version);
-            let received = decoder.decode(&mut buffer).expect("valid").expect("whole");
+            let received = decoder.decode(&mut buffer).expect("valid").expect("complete");
             assert_eq!((&received.message, received.len), (&message, frame.len()));
             assert_eq!(decoder.incomplete_frame(buffer.len()), None);
             assert_eq!(EncodedMessage::new(&network, version, &received.message), Ok(encoded));
@@ -182,7 +182,7 @@ fn bytes_after_a_message_are_refused_or_ignored() {
 fn a_version_may_end_after_each_field_from_the_fourth_on() {
     for_messages(&[Command::Version], 40, strategies::message, |network, message| {
         let (version, payload) = payload(network, &message).expect("both chains have it");
-        let Message::Version(whole) = message else { panic!("not a version: {message:?}") };
+        let Message::Version(full) = message else { panic!("not a version: {message:?}") };
         let agent = payload.len() - 85;
         let ends = [46, 72, 80, 80 + agent, 84 + agent, 85 + agent];
         for end in 0..=payload.len() {
@@ -194,26 +194,26 @@ fn a_version_may_end_after_each_field_from_the_fourth_on() {
                 continue;
             };
             let mut expected = Version {
-                protocol_version: whole.protocol_version,
-                services: whole.services,
-                timestamp: whole.timestamp,
-                receiver: whole.receiver,
+                protocol_version: full.protocol_version,
+                services: full.services,
+                timestamp: full.timestamp,
+                receiver: full.receiver,
                 ..Version::default()
             };
             if fields > 0 {
-                expected.sender = whole.sender;
+                expected.sender = full.sender;
             }
             if fields > 1 {
-                expected.nonce = whole.nonce;
+                expected.nonce = full.nonce;
             }
             if fields > 2 {
-                expected.user_agent.clone_from(&whole.user_agent);
+                expected.user_agent.clone_from(&full.user_agent);
             }
             if fields > 3 {
-                expected.start_height = whole.start_height;
+                expected.start_height = full.start_height;
             }
             if fields > 4 {
-                expected.relay = whole.relay;
+                expected.relay = full.relay;
             }
             assert_eq!(read, Ok(expected.into()));
         }

@@ -51,12 +51,12 @@ proptest! {
 fn damaged_payloads_satisfy_the_invariants() {
     let strategy =
         |command, chain| (strategies::message(command, chain), vec(damage(), 1..4), trailing());
-    for_messages(Command::ALL, 100, strategy, |network, (whole, damage, trailing)| {
-        let Some((version, payload)) = payload(network, &whole) else { return };
+    for_messages(Command::ALL, 100, strategy, |network, (original, damage, trailing)| {
+        let Some((version, payload)) = payload(network, &original) else { return };
         let mut payload = payload.to_vec();
         damage.iter().for_each(|damage| damage.apply(&mut payload));
         let terms = Terms { network, version, trailing };
-        _ = message::decode(&terms, whole.command(), &Bytes::from(payload));
+        _ = message::decode(&terms, original.command(), &Bytes::from(payload));
     });
 }
 
@@ -64,13 +64,13 @@ fn damaged_payloads_satisfy_the_invariants() {
 fn payloads_of_another_message_satisfy_the_invariants() {
     let strategy =
         |command, chain| (strategies::message(command, chain), select(Command::ALL), trailing());
-    for_messages(Command::ALL, 20, strategy, |network, (whole, command, trailing)| {
-        let Some((version, payload)) = payload(network, &whole) else { return };
+    for_messages(Command::ALL, 20, strategy, |network, (original, command, trailing)| {
+        let Some((version, payload)) = payload(network, &original) else { return };
         let terms = Terms { network, version, trailing };
         // Some payloads decode, such as an `inv` as a `getdata`.
-        if let Ok(taken) = message::decode(&terms, command, &payload) {
-            assert_eq!(taken.command(), command);
-            assert!(command != whole.command() || taken == whole);
+        if let Ok(decoded) = message::decode(&terms, command, &payload) {
+            assert_eq!(decoded.command(), command);
+            assert!(command != original.command() || decoded == original);
         }
     });
 }

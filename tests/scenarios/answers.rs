@@ -136,9 +136,9 @@ fn an_announced_block_does_not_answer_a_getheaders() {
         let announcement = headers(chain, &[header_after(chain, hash(500))]);
         assert!(!is_solicited(&mut peer, announcement));
         // The announcement leaves the request outstanding and its deadline in place.
-        let (timer, left) = peer.due_in().unwrap();
+        let (timer, remaining) = peer.due_in().unwrap();
         assert_eq!(timer, excc_peer::Timer::Stall);
-        assert!(left < secs(11));
+        assert!(remaining < secs(11));
         let first = header_after(chain, hash(1));
         let second = header_after(chain, first.block_hash());
         assert!(is_solicited(&mut peer, headers(chain, &[first, second])));

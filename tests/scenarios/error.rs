@@ -93,10 +93,11 @@ pub(super) fn reasons() -> Vec<(CloseReason, Blame, [bool; 2])> {
 #[test]
 fn each_close_reason_has_its_blame_and_its_verdict_by_chain() {
     for (reason, blame, banned) in reasons() {
-        let judged = [Chain::Exchangecoin, Chain::Decred].map(|chain| reason.is_violation(chain));
-        assert_eq!((reason.blame(), judged), (blame, banned), "{reason}");
+        let violations =
+            [Chain::Exchangecoin, Chain::Decred].map(|chain| reason.is_violation(chain));
+        assert_eq!((reason.blame(), violations), (blame, banned), "{reason}");
         // Only misbehaviour is a violation.
-        assert!(!judged[0] || blame == Blame::Misbehaviour, "{reason}");
+        assert!(!violations[0] || blame == Blame::Misbehaviour, "{reason}");
     }
 }
 

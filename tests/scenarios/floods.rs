@@ -43,7 +43,7 @@ fn pongs_to_a_remote_that_does_not_read_are_bounded() {
     assert_eq!(peer.state.stats().queued_frames, 64);
     assert!(peer.state.wants_read() && peer.buffer.is_empty());
     // The latest pings are answered.
-    let pongs = (9_936..10_000).map(|nonce| pong(nonce));
+    let pongs = (9_936..10_000).map(pong);
     assert_eq!(peer.sent(), pongs.collect::<Vec<_>>());
 }
 

@@ -112,10 +112,10 @@ fn queued_messages_are_sent_in_the_last_try() {
 fn messages_that_the_last_try_does_not_send_are_not_sent() {
     for ending in endings() {
         // The first `Transmit` lends the frames, the second reports the written bytes.
-        for taken in [0, 1, 24, 30, 71] {
+        for max in [0, 1, 24, 30, 71] {
             let (mut peer, receipts, reason) = ending.ended();
             let mut written = peer.state.transmit(peer.now).batch(2);
-            let len = taken.min(written.remaining());
+            let len = max.min(written.remaining());
             written.advance(len);
             assert_eq!(peer.events(), [], "the write is not reported yet");
             peer.state.transmit(peer.now).advance(len);

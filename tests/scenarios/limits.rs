@@ -110,16 +110,8 @@ fn unsolicited_answers_are_refused_at_their_headers() {
                 continue;
             };
             let limit = match command {
-                Command::Block
-                | Command::NotFound
-                | Command::InitState
-                | Command::MiningState
-                | Command::CFTypes
-                | Command::CFHeaders
-                | Command::CFilter
-                | Command::CFilterV2
-                | Command::CFiltersV2 => Some(0),
                 Command::Headers => Some(1 + 12 * (network.chain().header_len() + 1)),
+                _ if ANSWERS.contains(&command) => Some(0),
                 _ => None,
             };
             let len = largest.min(4_000);

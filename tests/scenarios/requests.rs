@@ -314,7 +314,7 @@ fn a_message_before_its_request_is_lent_is_no_answer() {
         peer.receive(answer.clone()).unwrap();
         peer.state.send(peer.now, request.clone()).unwrap();
         if command != Command::GetData {
-            // The request is queued and not lent. A `getdata` is left out, whose answers name their
+            // The request is queued and not lent. A `getdata` is excluded, whose answers name their
             // vectors.
             peer.receive(answer.clone()).unwrap();
         }

@@ -194,7 +194,7 @@ fn a_shutdown_with_only_known_vectors_closes_at_once() {
     assert_closed(&mut peer, true);
 }
 
-/// A peer with a with_full_queue queue and one batched announcement.
+/// A peer with a full queue and one batched announcement.
 fn with_full_queue() -> Peer {
     let mut peer = Peer::established(quiet(EXCC).max_queued_bytes(3 * (24 + QUEUED) + 10));
     for _ in 0..3 {

@@ -1,8 +1,9 @@
 //! Deadlines of the remote: every one under every kind of slowness, with the exact time at which
 //! the peer closes (`docs/protocol.md`, 10).
 //!
-//! [`ConfigBuilder::read_rate`] has the rule: `n` bytes extend a deadline by `n / rate` seconds, counted
-//! from the deadline or, if it has passed, from now. The extended deadline is at most one timeout away.
+//! [`ConfigBuilder::read_rate`] has the rule: `n` bytes extend a deadline by `n / rate` seconds,
+//! counted from the deadline or, if it has passed, from now. The extended deadline is at most one
+//! timeout away.
 
 use std::time::Duration;
 

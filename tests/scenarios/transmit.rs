@@ -1,9 +1,9 @@
 //! Writes to the socket: partial writes, receipts and the write timeout
 //! (`docs/protocol.md`, 9.3, 9.4 and 10.2).
 //!
-//! [`ConfigBuilder::write_rate`] has the rule of the timeout: `n` written bytes extend the deadline by
-//! `n / rate` seconds, counted from the deadline or, if it has passed, from now. The extended deadline
-//! is at most one timeout away.
+//! [`ConfigBuilder::write_rate`] has the rule of the timeout: `n` written bytes extend the deadline
+//! by `n / rate` seconds, counted from the deadline or, if it has passed, from now. The extended
+//! deadline is at most one timeout away.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Messages for which nodes ban the sender, which they never answer, or which block them
-//! (`docs/protocol.md`, 14).
+//! (`docs/protocol.md`, 7.5).
 //!
 //! Each is returned to the application, or the test states why it is harmless.
 

@@ -93,12 +93,12 @@ fn received(network: Network, payload: &[u8]) -> Result<(), CloseReason> {
 
 #[test]
 fn a_version_may_end_after_any_optional_field() {
-    let whole = whole_payload();
+    let payload = whole_payload();
     let agent_end = 80 + 1 + "/remote:1/".len();
     let allowed = [46, 72, 80, agent_end, agent_end + 4, agent_end + 5];
     for network in [EXCC, DCR] {
-        for len in 0..=whole.len() {
-            match received(network, &whole[..len]) {
+        for len in 0..=payload.len() {
+            match received(network, &payload[..len]) {
                 Ok(()) => assert!(allowed.contains(&len), "{len}"),
                 Err(reason) => {
                     assert_eq!(decode_error(&reason), "Truncated");
