@@ -65,7 +65,7 @@ impl EarlyMessages {
     }
 }
 
-/// What the peer does next in the handshake.
+/// A step of the handshake, which the caller performs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     SendVersion,

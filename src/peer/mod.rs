@@ -383,8 +383,8 @@ impl PeerState {
     /// Sends addresses of nodes: in `addrv2` on Decred from protocol version 12 on, otherwise in
     /// `addr`, which leaves out Tor addresses.
     ///
-    /// Up to [`MAX_ADDRS`](crate::wire::MAX_ADDRS) addresses are sent in their order. Of more, as
-    /// many are drawn at random. Without addresses, no message is queued.
+    /// Up to [`MAX_ADDRS`](crate::wire::MAX_ADDRS) addresses keep their order. From a longer list,
+    /// that number is drawn at random. Without addresses, no message is queued.
     ///
     /// # Errors
     ///
