@@ -53,8 +53,10 @@ impl Lockstep {
                     slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
                 assert_eq!(seen.is_empty(), slices.is_empty() || !out.has_remaining());
                 let all = model.lend(model.frames_in(seen.len()), &seen);
-                // Where slices are left over, they have all that may be lent.
-                assert!(count == slices.len() || seen.len() == all);
+                // Unused slices show that these have all that may be lent. Without the standard
+                // library, `Buf` fills one slice only.
+                let is_first_only = !cfg!(feature = "std");
+                assert!(is_first_only || count == slices.len() || seen.len() == all);
                 advance(&mut out, model, seen.len().min(most));
             }
             Access::Batch(frames) | Access::BatchUntilNext(frames) => {
