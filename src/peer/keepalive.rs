@@ -1,4 +1,4 @@
-//! Keep-alive: our pings and their round trips, the pongs we owe, and the idle deadline.
+//! Keep-alive: our pings, their round trips and deadlines, and the idle deadline.
 
 use alloc::collections::VecDeque;
 use core::num::NonZeroU64;
@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::config::Config;
 use super::random::Random;
-use super::shrink::{push_back, shrink_if_idle, shrink_if_oversized};
+use super::shrink::{push_back, shrink_if_oversized};
 use super::timers::{Timer, Timers};
 use crate::time::Instant;
 use crate::wire::Ping;
@@ -15,12 +15,7 @@ use crate::wire::Ping;
 /// only, but a remote may answer each of several (`docs/protocol.md`, 6.2).
 const MAX_UNANSWERED: usize = 16;
 
-/// Maximum number of pongs that wait to be sent. Beyond it the oldest is dropped, so that a remote
-/// that sends pings and does not read takes no memory. Nodes measure the latest ping only
-/// (`docs/protocol.md`, 6.3).
-const MAX_OWED_PONGS: usize = 64;
-
-/// Pings from the queue to their pongs, in both directions.
+/// Our pings, from the queue to their pongs.
 #[derive(Default)]
 pub(super) struct Keepalive {
     /// The nonce of a `ping` of the peer's own that is queued.
@@ -29,9 +24,6 @@ pub(super) struct Keepalive {
     unanswered: VecDeque<(u64, Instant)>,
     last_sent: Option<Instant>,
     round_trip: Option<Duration>,
-    /// Nonces of received pings whose pongs are not encoded yet. A pong that is dropped is never
-    /// encoded.
-    owed_pongs: VecDeque<u64>,
 }
 
 /// # Deadlines
@@ -139,36 +131,6 @@ impl Keepalive {
     }
 }
 
-/// # Pongs that we owe
-impl Keepalive {
-    /// Handles a received `ping`.
-    pub(super) fn on_ping_received(&mut self, nonce: u64) {
-        if self.owed_pongs.len() == MAX_OWED_PONGS {
-            self.owed_pongs.pop_front();
-        }
-        push_back(&mut self.owed_pongs, nonce);
-    }
-
-    /// Returns the number of pongs that are not encoded yet.
-    pub(super) fn owed_pongs(&self) -> usize {
-        self.owed_pongs.len()
-    }
-
-    /// Takes the nonces of these pongs, in the order in which the pings were received.
-    pub(super) fn take_owed_pongs(&mut self) -> impl Iterator<Item = u64> {
-        self.owed_pongs.drain(..)
-    }
-
-    /// Drops these pongs, because the peer is closed.
-    pub(super) fn drop_owed_pongs(&mut self) {
-        self.owed_pongs = VecDeque::new();
-    }
-
-    pub(super) fn shrink_if_idle(&mut self) {
-        shrink_if_idle(&mut self.owed_pongs);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand_chacha::ChaCha8Rng;
@@ -267,14 +229,5 @@ mod tests {
         assert_eq!(bench.keepalive.unanswered.len(), MAX_UNANSWERED);
         assert_eq!(bench.pong(83, at(100)), None);
         assert_eq!(bench.pong(84, at(100)), Some(secs(16)));
-    }
-
-    #[test]
-    fn the_oldest_of_many_owed_pongs_are_dropped() {
-        let mut keepalive = Keepalive::default();
-        (0..1_000).for_each(|nonce| keepalive.on_ping_received(nonce));
-        assert_eq!(keepalive.owed_pongs(), MAX_OWED_PONGS);
-        assert!(keepalive.take_owed_pongs().eq(1_000 - MAX_OWED_PONGS as u64..1_000));
-        assert_eq!(keepalive.owed_pongs(), 0);
     }
 }

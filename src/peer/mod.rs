@@ -3,32 +3,34 @@
 //! [`PeerState`] routes to machines. Each machine is a file that owns the state of one concern. The
 //! path of a received frame is in `receive.rs`, that of a
 //! message to the queue in `send.rs`, that of a queued frame to the socket in `transmit.rs`, and
-//! the effects of expired deadlines are in `timeouts.rs`.
+//! the effects of expired deadlines are in `expired.rs`.
 
 #[macro_use]
 mod trace;
 
-mod answers;
 mod budget;
 mod config;
 mod error;
 mod event;
 mod events;
+mod expired;
 mod fmt;
 mod frame_batch;
 mod handshake;
 mod hasher;
 mod helpers;
 mod keepalive;
-mod known;
+mod known_inventory;
 mod limits;
 mod nonces;
 mod outbox;
 mod outstanding;
+mod pongs;
 mod random;
 mod receive;
 mod relay;
 mod remote;
+mod request_kinds;
 mod requests;
 mod send;
 #[cfg(feature = "serde")]
@@ -36,7 +38,6 @@ mod serialize;
 mod shrink;
 mod shutdown;
 mod stats;
-mod timeouts;
 mod timers;
 mod transmit;
 mod trickle;
@@ -67,6 +68,7 @@ use helpers::DuplicateFilter;
 use keepalive::Keepalive;
 use limits::InputLimits;
 use outbox::Outbox;
+use pongs::OwedPongs;
 use random::Random;
 use receive::Input;
 use relay::Relayer;
@@ -119,6 +121,7 @@ pub struct PeerState {
     /// `None` until the remote's `version` is received.
     remote: Option<Remote>,
     keepalive: Keepalive,
+    owed_pongs: OwedPongs,
     requests: Requests,
     relayer: Relayer,
     duplicate_filter: DuplicateFilter,
@@ -197,6 +200,7 @@ impl PeerState {
             handshake: Handshake::new(direction, nonce, &config, &mut timers),
             remote: None,
             keepalive: Keepalive::default(),
+            owed_pongs: OwedPongs::default(),
             requests: Requests::default(),
             relayer: Relayer::new(&config, hasher),
             duplicate_filter: DuplicateFilter::default(),
@@ -355,8 +359,7 @@ impl PeerState {
     }
 
     /// Closes the peer once all queued messages and announcements are sent, or after `timeout`.
-    /// Another call sets the timeout again. A timeout of zero has the effect of
-    /// [`close`](Self::close).
+    /// Another call sets the timeout again. A timeout of zero is a [`close`](Self::close).
     ///
     /// Until then no further messages can be queued, and messages of the remote are received and
     /// pings answered as before. All other reasons to close remain, such as
@@ -370,8 +373,7 @@ impl PeerState {
         self.begin_shutdown(timeout);
     }
 
-    /// Closes the peer. Queued messages are not sent, and the connection does not
-    /// [linger](Self::linger_until).
+    /// Closes the peer: queued messages are not sent, and it does not [linger](Self::linger_until).
     pub fn close(&mut self, now: Instant) {
         self.advance_to(now);
         self.close_locally();
@@ -419,8 +421,7 @@ impl PeerState {
     }
 
     /// Requests the hashes of the blocks after a block locator, as
-    /// [`push_getheaders`](Self::push_getheaders) requests headers. Both have their own latest
-    /// request.
+    /// [`push_getheaders`](Self::push_getheaders) requests headers. Repetition is checked apart.
     ///
     /// # Errors
     ///
@@ -474,7 +475,7 @@ impl PeerState {
     /// Returns whether [`transmit`](Self::transmit) has bytes to send. A closed peer may have: if
     /// the remote ended the conversation, queued bytes may be sent once more.
     pub fn wants_write(&self) -> bool {
-        self.outbox.bytes() > 0 || self.keepalive.owed_pongs() > 0
+        self.outbox.bytes() > 0 || !self.owed_pongs.is_empty()
     }
 
     /// Returns the time at which [`handle_timeout`](Self::handle_timeout) must be called.

@@ -7,9 +7,9 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::answers::{answer_class, answers, is_continued_by, is_served, object_class};
 use super::config::Config;
 use super::hasher::InventoryHasher;
+use super::request_kinds::{answer_class, answers, is_continued_by, is_served, object_class};
 use super::shrink::shrink_if_oversized;
 use super::timers::postponed;
 use crate::hash::Hash;

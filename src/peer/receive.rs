@@ -187,7 +187,7 @@ impl PeerState {
 impl PeerState {
     fn on_message(&mut self, message: Message, frame_len: usize) {
         match &message {
-            Message::Ping(ping) => self.keepalive.on_ping_received(ping.nonce),
+            Message::Ping(ping) => self.owed_pongs.on_ping_received(ping.nonce),
             Message::Inv(vectors) => {
                 self.relayer.on_inventory_received(vectors, &self.timers, &self.config);
             }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::config::Config;
 use super::event::{Announced, Relay};
 use super::hasher::InventoryHasher;
-use super::known::KnownInventory;
+use super::known_inventory::KnownInventory;
 use super::random::Random;
 use super::timers::{Timer, Timers};
 use super::trickle::Trickle;

@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use super::answers::{answers, is_continued_by, is_request};
 use super::config::Config;
 use super::error::CloseReason;
 use super::hasher::InventoryHasher;
 use super::outbox::Outbox;
 use super::outstanding::Outstanding;
+use super::request_kinds::{answers, is_continued_by, is_request};
 use super::timers::{Timer, Timers};
 use crate::hash::Hash;
 use crate::time::Instant;

@@ -259,6 +259,6 @@ impl PeerState {
 
     /// Returns the number of frames that were not sent completely.
     pub(super) fn queued_frames(&self) -> usize {
-        self.outbox.frames() + self.keepalive.owed_pongs()
+        self.outbox.frames() + self.owed_pongs.len()
     }
 }

@@ -176,7 +176,7 @@ impl PeerState {
         let Some(end) = &mut self.closed else { return };
         end.transmits = 0;
         end.unsent.extend(self.outbox.abandon());
-        self.keepalive.drop_owed_pongs();
+        self.owed_pongs.clear();
         self.timers.clear(Timer::Shutdown);
     }
 }

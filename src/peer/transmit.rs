@@ -92,14 +92,14 @@ impl PeerState {
     /// Queues owed pongs, unless earlier ones are still queued: at most 64 are, each way
     /// (`docs/protocol.md`, 6.3).
     fn encode_owed_pongs(&mut self) {
-        if self.keepalive.owed_pongs() == 0 || self.outbox.has_pongs() {
+        if self.owed_pongs.is_empty() || self.outbox.has_pongs() {
             return;
         }
         let (network, version) = (&self.config.network, self.decoder.protocol().version);
         // A pong is defined at every version and always encodes.
         let encode =
             |nonce| EncodedMessage::new(network, version, &Message::Pong(Pong { nonce })).ok();
-        self.outbox.insert_pongs(self.keepalive.take_owed_pongs().filter_map(encode));
+        self.outbox.insert_pongs(self.owed_pongs.take().filter_map(encode));
     }
 
     /// Starts the write timeout when bytes are first offered (`docs/protocol.md`, 9.4).

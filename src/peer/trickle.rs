@@ -7,7 +7,7 @@ use core::time::Duration;
 use hashbrown::HashTable;
 
 use super::hasher::InventoryHasher;
-use super::known::KnownInventory;
+use super::known_inventory::KnownInventory;
 use super::random::Random;
 use super::shrink::{push_back, shrink_if_oversized};
 use crate::time::Instant;

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::answers::is_served;
 use super::remote::has_mixes;
+use super::request_kinds::is_served;
 use crate::network::Chain;
 use crate::time::Instant;
 use crate::wire::{Command, EncodedMessage, HEADER_LEN, InvType, Protocol};

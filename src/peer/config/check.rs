@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::super::error::ConfigError;
-use super::super::{answers, known, outbox};
+use super::super::{known_inventory, outbox, request_kinds};
 use super::Config;
 use crate::wire::MAX_VECTORS;
 
@@ -67,7 +67,7 @@ fn ping_interval(config: &Config) -> Result<(), ConfigError> {
 
 fn requests(config: &Config) -> Result<(), ConfigError> {
     let mut requests = config.response_timeouts.iter().map(|&(command, _)| command);
-    match requests.find(|&command| !answers::is_request(command)) {
+    match requests.find(|&command| !request_kinds::is_request(command)) {
         Some(command) => Err(ConfigError::NotARequest(command)),
         None => Ok(()),
     }
@@ -94,7 +94,7 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
         ("read_rate", config.read_rate as usize, 1, u32::MAX as usize),
         ("write_rate", config.write_rate as usize, 1, u32::MAX as usize),
         ("inv_batch", config.inv_batch, 1, MAX_VECTORS),
-        ("known_inventory", config.known_capacity, 0, known::MAX_CAPACITY),
+        ("known_inventory", config.known_capacity, 0, known_inventory::MAX_CAPACITY),
         ("max_waiting_events", config.max_waiting_events, 1, usize::MAX),
         // A queue without room for one announcement would refuse all (`docs/protocol.md`, 9.2).
         ("max_queued_bytes", config.max_queued_bytes, outbox::MIN_QUEUED_BYTES, usize::MAX),

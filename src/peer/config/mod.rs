@@ -12,9 +12,9 @@ use core::time::Duration;
 
 pub use builder::ConfigBuilder;
 
-use super::answers;
 use super::budget::Budget;
 use super::nonces::SentNonces;
+use super::request_kinds;
 use super::trickle::Interval;
 use crate::network::Network;
 use crate::wire::{Command, PeerAddress, Services, TrailingBytes};
@@ -159,7 +159,7 @@ impl Config {
     /// Returns the maximum length in bytes of an unsolicited payload, if there is one.
     pub(in crate::peer) fn max_unsolicited(&self, command: Command) -> Option<usize> {
         find(&self.max_unsolicited, command)
-            .or_else(|| answers::default_max_unsolicited(command, self.network.chain()))
+            .or_else(|| request_kinds::default_max_unsolicited(command, self.network.chain()))
     }
 
     pub(in crate::peer) fn budget(&self, command: Command) -> Option<Budget> {

@@ -45,7 +45,7 @@ impl PeerState {
     fn shrink_if_idle(&mut self) {
         self.events.shrink_if_idle();
         self.outbox.shrink_if_idle();
-        self.keepalive.shrink_if_idle();
+        self.owed_pongs.shrink_if_idle();
         self.relayer.shrink_if_idle();
     }
 }
