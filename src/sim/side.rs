@@ -25,6 +25,8 @@ pub(super) struct Side {
 
 /// One step of a run loop.
 pub(super) enum Step {
+    /// The side has nothing to do before this time, unless bytes arrive or a command is given.
+    Idle { wakes_at: Option<Instant> },
     /// The peer has taken input or time, or has emitted an event.
     Peer,
     /// The side has taken bytes from its pipe, which has room again.
@@ -46,38 +48,29 @@ impl Side {
         }
     }
 
-    /// Returns the next time at which this side may have something to do.
-    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
-        // Bytes that have arrived and are not read wait for another event than the time.
-        let arrival = self.incoming.next_arrival().filter(|&at| at > now);
-        let times = [self.peer.poll_timeout(), arrival, self.incoming.reset_at()];
-        times.into_iter().flatten().min()
-    }
-
-    /// Does one thing that a run loop has to do now. Returns `None` if there is none.
+    /// Does one thing that a run loop has to do now.
     pub(super) fn step(
         &mut self,
         remote: Option<&mut Self>,
         now: Instant,
         random: &mut Random,
-    ) -> Option<Step> {
+    ) -> Step {
         let written = match remote {
             Some(remote) => self.write(&mut remote.incoming, now, random),
             None => self.discard_output(now),
         };
         // Received bytes extend deadlines, so deadlines come last (`docs/protocol.md`, 10.2).
-        written.or_else(|| self.read(now)).or_else(|| self.handle_timeout(now))
+        written.or_else(|| self.read(now)).unwrap_or_else(|| self.handle_timeout(now))
     }
 
     fn write(&mut self, outgoing: &mut Flow, now: Instant, random: &mut Random) -> Option<Step> {
         let mut out = self.peer.transmit(now);
         let len = out.remaining().min(outgoing.room()).min(CHUNK_SIZE);
-        let bytes = out.copy_to_bytes(len);
-        drop(out);
         if len > 0 {
-            outgoing.send(bytes, now, random);
+            outgoing.send(out.copy_to_bytes(len), now, random);
             return Some(Step::Wrote);
         }
+        drop(out);
         if self.peer.close_reason().is_some() && outgoing.is_open() {
             outgoing.end(now, random);
             return Some(Step::EndedStream);
@@ -125,9 +118,15 @@ impl Side {
         _ = self.peer.handle_input(now, &mut self.buffer);
     }
 
-    fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
-        self.peer.poll_timeout().filter(|&at| at <= now)?;
-        self.peer.handle_timeout(now);
-        Some(Step::Peer)
+    fn handle_timeout(&mut self, now: Instant) -> Step {
+        let deadline = self.peer.poll_timeout();
+        if deadline.is_some_and(|at| at <= now) {
+            self.peer.handle_timeout(now);
+            return Step::Peer;
+        }
+        // Bytes that have arrived and are not read wait for another event than the time.
+        let arrival = self.incoming.next_arrival().filter(|&at| at > now);
+        let times = [deadline, arrival, self.incoming.reset_at()];
+        Step::Idle { wakes_at: times.into_iter().flatten().min() }
     }
 }

@@ -228,26 +228,26 @@ impl Simulation {
             if let Some(event) = self.side(id).and_then(|side| side.peer.poll_event()) {
                 return Some((id, event));
             }
-            if !self.step(id) {
-                self.suspend(id);
-            }
+            self.step(id);
         }
         None
     }
 
-    /// Does one thing that a peer has to do now. Returns whether there was any.
-    fn step(&mut self, id: PeerId) -> bool {
+    /// Does one thing that the first ready peer has to do now, or suspends it.
+    fn step(&mut self, id: PeerId) {
         let now = self.now;
-        let Some((side, mut remote)) = side_and_remote(&mut self.sides, id) else { return false };
+        let Some((side, mut remote)) = side_and_remote(&mut self.sides, id) else {
+            self.schedule.pop_ready();
+            return;
+        };
         if side.incoming.is_reset_due(now) {
             self.reset(id);
-            return true;
+            return;
         }
-        let Some(step) = side.step(remote.as_deref_mut(), now, &mut self.random) else {
-            return false;
-        };
+        let step = side.step(remote.as_deref_mut(), now, &mut self.random);
         let is_reset_due = remote.is_some_and(|remote| remote.incoming.is_reset_due(now));
         match step {
+            Step::Idle { wakes_at } => self.suspend(id, wakes_at),
             Step::Peer => {}
             Step::Read => self.make_ready(id.remote()),
             Step::Wrote => {
@@ -258,7 +258,6 @@ impl Simulation {
             }
             Step::EndedStream => self.expect_arrival(id.remote()),
         }
-        true
     }
 
     fn make_ready(&mut self, id: PeerId) {
@@ -267,29 +266,25 @@ impl Simulation {
         }
     }
 
-    /// Removes the first peer from those that are ready.
-    fn suspend(&mut self, id: PeerId) {
+    /// Removes the first peer from those that are ready, and lets it run again at `wakes_at`.
+    fn suspend(&mut self, id: PeerId, wakes_at: Option<Instant>) {
         self.schedule.pop_ready();
-        if let Some(side) = self.side(id) {
+        if let Some(side) = side(&mut self.sides, id) {
             side.slot.clear_ready();
-            self.wake_in_time(id);
+            if let Some(at) = wakes_at {
+                self.schedule.wake_at(id, &mut side.slot, at);
+            }
         }
     }
 
-    /// Lets a peer run when bytes arrive that were sent to it.
+    /// Lets a peer run when bytes arrive that were sent to it. Its other times are unchanged, and
+    /// [`suspend`](Self::suspend) has set them or will.
     fn expect_arrival(&mut self, id: PeerId) {
-        let now = self.now;
-        match self.side(id).and_then(|side| side.incoming.next_arrival()) {
-            Some(at) if at <= now => self.make_ready(id),
-            _ => self.wake_in_time(id),
-        }
-    }
-
-    /// Lets a peer run when it has something to do next.
-    fn wake_in_time(&mut self, id: PeerId) {
         let Some(side) = side(&mut self.sides, id) else { return };
-        if let Some(at) = side.next_wake(self.now) {
-            self.schedule.wake_at(id, &mut side.slot, at);
+        match side.incoming.next_arrival() {
+            Some(at) if at <= self.now => self.schedule.make_ready(id, &mut side.slot),
+            Some(at) => self.schedule.wake_at(id, &mut side.slot, at),
+            None => {}
         }
     }
 }
