@@ -27,7 +27,7 @@ const UNIX_TIME: UnixTime = UnixTime::from_secs(1_700_000_000);
 /// How long a script may go on: pings cost time, too.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// How many bytes both applications may send, over slow connections and over others.
+/// Maximum number of bytes that both applications send, over slow connections and over others.
 const MOST_BYTES: [usize; 2] = [1 << 15, 1 << 20];
 
 /// Runs the script that `data` stands for on two peers.
@@ -215,8 +215,11 @@ impl Pair {
         let Ok(frame) = EncodedMessage::new(&self.network, version, &message) else { return };
         if self.bytes <= self.most_bytes {
             let now = self.sim.now();
-            let result = self.peer(side).send_encoded(now, frame);
-            self.count_sent(side, message, result.ok());
+            let len = frame.len();
+            if let Ok(id) = self.peer(side).send_encoded(now, frame) {
+                self.bytes += len;
+                self.sides[side].count_queued(id, message);
+            }
         }
     }
 
