@@ -53,12 +53,9 @@ impl<D: Driver + ?Sized> Shared<D> {
     /// Unlocks after a change by the application or by one part of the driver. Wakes the parts
     /// of the driver and the application that the change concerns.
     pub(super) fn unlock_and_wake(&self, mut state: MutexGuard<'_, State>) {
-        // Discarding events may make room for input.
-        state.discard_events();
-        let now = self.now();
-        state.start_flush_timeout(now);
+        let now = self.settle(&mut state);
         let signal = state.driver_signal(now);
-        self.unlock_and_wake_application(state);
+        self.unlock(state);
         self.wake_driver(&signal);
     }
 
@@ -80,8 +77,20 @@ impl<D: Driver + ?Sized> Shared<D> {
 
     /// Unlocks after a change by the whole driver, and wakes the application.
     pub(super) fn unlock_and_wake_application(&self, mut state: MutexGuard<'_, State>) {
+        self.settle(&mut state);
+        self.unlock(state);
+    }
+
+    /// Completes a change. Discarded events may make room for input. Returns the time.
+    fn settle(&self, state: &mut State) -> Instant {
         state.discard_events();
-        state.start_flush_timeout(self.now());
+        let now = self.now();
+        state.start_flush_timeout(now);
+        now
+    }
+
+    /// Unlocks, and wakes the application.
+    fn unlock(&self, mut state: MutexGuard<'_, State>) {
         let woken = state.take_woken();
         let traces = state.peer.take_traces();
         // Wakers and subscribers are code of the application, which may use the handle.

@@ -3,6 +3,7 @@
 
 use alloc::vec;
 use std::net::Shutdown;
+use std::sync::Condvar;
 
 use super::driver::Threads;
 use super::pause::Pause;
@@ -10,7 +11,7 @@ use super::stream::{Stream, is_transient, limit_blocking};
 use crate::adapter::driver::Driver;
 use crate::adapter::panics::Guarded;
 use crate::adapter::shared::{Shared, wait};
-use crate::adapter::state::DISCARD_SIZE;
+use crate::adapter::state::{DISCARD_SIZE, State};
 
 /// Reads until the remote ends the stream. Closing a socket with unread input resets the
 /// connection, and the remote may lose the bytes that we sent last.
@@ -34,17 +35,9 @@ pub(super) fn discard_input<S: Stream>(shared: &Shared<Threads<S>>, stream: &Gua
 /// ended the conversation. If it is late, ends the stream, as a write may block without a
 /// timeout.
 pub(super) fn wait_for_last_try<S: Stream>(shared: &Shared<Threads<S>>) {
-    let mut state = shared.lock();
-    loop {
-        if state.is_finished() {
-            return;
-        }
-        let now = shared.now();
-        let Some(until) = state.lingers_until(now) else { break };
-        state = wait(&shared.driver.input, state, Some(until - now));
+    if !wait_until(shared, &shared.driver.input, State::is_finished) {
+        shared.driver.abort();
     }
-    drop(state);
-    shared.driver.abort();
 }
 
 /// Ends the stream in our direction, and gives the remote time to end it in its direction.
@@ -57,7 +50,8 @@ pub(super) fn linger<S: Stream>(
         flush(shared, stream);
     }
     let _ = stream.call(|stream| stream.shutdown(Shutdown::Write));
-    wait_for_reader(shared);
+    // The reading thread discards input until then.
+    wait_until(shared, &shared.driver.output, |state| state.running_parts() <= 1);
     shared.driver.abort();
 }
 
@@ -78,12 +72,19 @@ fn flush<S: Stream>(shared: &Shared<Threads<S>>, stream: &Guarded<S>) {
     }
 }
 
-/// Waits until the reading thread has ended.
-fn wait_for_reader<S: Stream>(shared: &Shared<Threads<S>>) {
+/// Waits for a condition, for as long as the stream lingers. Returns whether it holds.
+fn wait_until<S: Stream>(
+    shared: &Shared<Threads<S>>,
+    woken: &Condvar,
+    is_met: impl Fn(&State) -> bool,
+) -> bool {
     let mut state = shared.lock();
-    while state.running_parts() > 1 {
+    loop {
+        if is_met(&state) {
+            return true;
+        }
         let now = shared.now();
-        let Some(until) = state.lingers_until(now) else { return };
-        state = wait(&shared.driver.output, state, Some(until - now));
+        let Some(until) = state.lingers_until(now) else { return false };
+        state = wait(woken, state, Some(until - now));
     }
 }

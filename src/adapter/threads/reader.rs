@@ -1,5 +1,6 @@
 //! The reading thread.
 
+use core::time::Duration;
 use std::io;
 use std::sync::MutexGuard;
 
@@ -63,10 +64,20 @@ impl<'a, S: Stream> Reader<'a, S> {
             if state.peer.wants_read() {
                 return true;
             }
-            state.watch.notices_room = false;
-            state = wait(&self.shared.driver.input, state, None);
-            state.watch.notices_room = true;
+            state = self.wait(state, None);
         }
+    }
+
+    /// Waits until the thread is woken, for `timeout` at most.
+    fn wait(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        state.watch.notices_room = false;
+        state = wait(&self.shared.driver.input, state, timeout);
+        state.watch.notices_room = true;
+        state
     }
 
     fn read(&mut self) {
@@ -93,9 +104,7 @@ impl<'a, S: Stream> Reader<'a, S> {
         // A reset ends both calls, but only one of them may return its error. The error of the
         // write is the better reason.
         if self.shared.driver.is_writing() {
-            state.watch.notices_room = false;
-            state = wait(&self.shared.driver.input, state, Some(MAX_BLOCKING));
-            state.watch.notices_room = true;
+            state = self.wait(state, Some(MAX_BLOCKING));
         }
         state.peer.handle_eof(now);
         state
