@@ -18,7 +18,6 @@ use crate::wire::{Command, Message, PeerAddress, Protocol, Services, Version};
 const MAX_EARLY_BYTES: usize = 4 * 1024 * 1024;
 
 /// When the remote's `verack` is required (`docs/protocol.md`, 5.5 and 5.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum VerAckRule {
     /// At any time after its `version`, before a deadline. Exchangecoin's node queues any number
     /// of messages before its `verack`.
@@ -41,7 +40,6 @@ impl VerAckRule {
 }
 
 /// The state of the handshake.
-#[derive(Debug)]
 enum Phase {
     AwaitingVersion,
     /// The application decides about the remote's `version`.
@@ -52,7 +50,6 @@ enum Phase {
 }
 
 /// Messages that were received before the `verack`, each with the size of its frame.
-#[derive(Debug, Default)]
 struct EarlyMessages {
     max: u8,
     messages: Vec<(Message, usize)>,

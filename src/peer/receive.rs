@@ -25,10 +25,6 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn unconsumed(&self) -> usize {
-        self.unconsumed
-    }
-
     pub(super) fn is_deferred(&self) -> bool {
         self.is_deferred
     }
@@ -43,7 +39,6 @@ impl PeerState {
     /// Takes frames from the buffer until back-pressure sets in.
     pub(super) fn receive(&mut self, buffer: &mut InputBuffer) -> Result<(), CloseReason> {
         self.on_progress(buffer.take_new());
-        self.input.is_deferred = false;
         while !self.is_backpressured() {
             let before = buffer.len();
             let taken = self.receive_frame(buffer);
@@ -57,23 +52,28 @@ impl PeerState {
                 }
             }
         }
-        if self.is_backpressured() {
-            self.input.is_deferred = !buffer.is_empty();
-            self.on_back_pressure();
-        }
+        self.on_back_pressure();
+        self.input.is_deferred = self.is_backpressured() && !buffer.is_empty();
         self.input.unconsumed = buffer.len();
-        if self.input.has_ended && !self.input.is_deferred {
-            self.close_at_eof();
-        }
+        self.close_if_input_ended();
         self.check_open()
     }
 
-    /// Handles the end of the remote's stream. Deferred frames are taken before the end.
+    /// Handles the end of the remote's stream.
     pub(super) fn receive_eof(&mut self) {
         self.input.has_ended = true;
-        if !self.input.is_deferred {
-            self.close_at_eof();
+        self.close_if_input_ended();
+    }
+
+    /// Closes the peer after the end of the remote's stream. Deferred frames are taken before.
+    fn close_if_input_ended(&mut self) {
+        if !self.input.has_ended || self.input.is_deferred {
+            return;
         }
+        self.close_with(match self.decoder.incomplete_frame(self.input.unconsumed) {
+            Some(frame) => CloseReason::Cut(frame),
+            None => CloseReason::RemoteClosed,
+        });
     }
 
     /// Postpones the deadlines of the remote by the time in which the new bytes are transferred at

@@ -103,12 +103,10 @@ impl PeerState {
 /// # Announcements and helpers
 impl PeerState {
     pub(super) fn announce_vector(&mut self, vector: InvVect, relay: Relay) -> Announced {
-        let Some(remote) = self.remote.as_ref().filter(|_| self.is_established()) else {
+        let is_ready = self.is_established() && !self.is_shutting_down();
+        let Some(remote) = self.remote.as_ref().filter(|_| is_ready) else {
             return Announced::NotReady;
         };
-        if self.is_shutting_down() {
-            return Announced::NotReady;
-        }
         if !remote.wants(vector.kind(), self.decoder.protocol()) {
             return Announced::Unwanted;
         }

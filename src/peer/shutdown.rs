@@ -103,28 +103,24 @@ impl PeerState {
         self.requests.clear();
         self.handshake.on_closed();
         self.timers.seal();
-        let has_last_try = reason.is_by_input() && self.wants_write();
-        let mut end = End {
-            is_closed_emitted: false,
-            transmits: 0,
-            unsent: VecDeque::new(),
-            linger_until: None,
+        let is_by_input = reason.is_by_input();
+        let deadline = (self.timers.now() + LAST_TRY).min(LAST_DEADLINE);
+        // After its own end, the remote has sent all it will, and no unread input can reset the
+        // connection.
+        let lingers = is_by_input && reason != CloseReason::RemoteClosed;
+        let has_last_try = is_by_input && self.wants_write();
+        self.closed = Some(Box::new(End {
             reason,
-        };
-        if end.reason.is_by_input() {
-            let deadline = (self.timers.now() + LAST_TRY).min(LAST_DEADLINE);
-            // After its own end, the remote has sent all it will, and no unread input can reset
-            // the connection.
-            end.linger_until = (end.reason != CloseReason::RemoteClosed).then_some(deadline);
-            if has_last_try {
-                // One to lend the bytes and one to advance past them. A write in progress takes
-                // one more, in which the driver advances past bytes that were lent before.
-                end.transmits = 2 + u8::from(self.outbox.has_lent());
-                self.timers.set(Timer::Shutdown, deadline);
-            }
-        }
-        self.closed = Some(Box::new(end));
-        if !has_last_try {
+            is_closed_emitted: false,
+            // One to lend the bytes and one to advance past them. A write in progress takes one
+            // more, in which the driver advances past bytes that were lent before.
+            transmits: 2 + u8::from(self.outbox.has_lent()),
+            unsent: VecDeque::new(),
+            linger_until: lingers.then_some(deadline),
+        }));
+        if has_last_try {
+            self.timers.set(Timer::Shutdown, deadline);
+        } else {
             self.end_last_try();
         }
     }
@@ -153,20 +149,12 @@ impl PeerState {
         }
     }
 
-    /// Closes the peer after the end of the remote's stream.
-    pub(super) fn close_at_eof(&mut self) {
-        self.close_with(match self.decoder.incomplete_frame(self.input.unconsumed()) {
-            Some(frame) => CloseReason::Cut(frame),
-            None => CloseReason::RemoteClosed,
-        });
-    }
-
     /// Counts one [`Transmit`](super::Transmit) of the last try.
     pub(super) fn on_transmit_dropped(&mut self) {
-        let is_sendable = self.wants_write();
         let Some(end) = self.closed.as_mut().filter(|end| end.is_trying()) else { return };
         end.transmits -= 1;
-        if end.transmits == 0 || !is_sendable {
+        let is_last = end.transmits == 0;
+        if is_last || !self.wants_write() {
             self.end_last_try();
         }
     }

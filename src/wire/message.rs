@@ -34,6 +34,7 @@ use super::trailing_bytes::TrailingBytes;
 use super::tx::Tx;
 use super::version::Version;
 use super::writer::Writer;
+
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident $(($payload:ty))?;)*) => {
         /// A message.
