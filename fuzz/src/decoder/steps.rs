@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use excc_peer::Relay;
-use excc_peer::wire::{Command, Message};
+use excc_peer::wire::Message;
 
 use super::messages::{command, message, object};
 use super::{Arguments, Focus};
 use crate::lockstep::common::{millis, nanos, secs};
-use crate::lockstep::frames::{BadFrame, PayloadEnd, UserAgent, VersionEncoding};
+use crate::lockstep::frames::{
+    BAD_FRAMES, BadFrame, LAST_SECOND, PayloadEnd, USER_AGENTS, VersionEncoding,
+};
 use crate::lockstep::messages::MessageSpec;
 use crate::lockstep::script::{Access, Delivery, Step, TRANSMIT_ALL, VersionFields};
 use crate::lockstep::setup::OTHER_NONCE;
+use crate::lockstep::values::LIMITED;
 
 const ALL: usize = usize::MAX;
 const AT_ONCE: Delivery = Delivery::AtOnce;
@@ -123,8 +126,7 @@ fn application_step(number: u8, arguments: &mut Arguments<'_>) -> Step {
     match number {
         44..=49 => Step::Send(message(arguments)),
         50 => {
-            let limited = [Command::MemPool, Command::GetInitState, Command::InitState];
-            let command = arguments.one_of(&limited);
+            let command = arguments.one_of(&LIMITED);
             let times = 1 + arguments.next() % 5;
             Step::SendRepeatedly(command, times, secs(arguments.next() as u64))
         }
@@ -227,8 +229,8 @@ pub(super) fn version_fields(arguments: &mut Arguments<'_>) -> VersionFields {
             2 => i64::MAX,
             3 => i64::MIN,
             4 => -1,
-            5 => i64::MAX - 62_135_596_800,
-            6 => i64::MAX - 62_135_596_799,
+            5 => LAST_SECOND,
+            6 => LAST_SECOND + 1,
             seconds => 1_700_000_000 + seconds as i64,
         },
         start_height: arguments.next() as i32 - 2,
@@ -236,13 +238,7 @@ pub(super) fn version_fields(arguments: &mut Arguments<'_>) -> VersionFields {
 }
 
 fn encoding(arguments: &mut Arguments<'_>) -> VersionEncoding {
-    let user_agent = arguments.one_of(&[
-        UserAgent::Usual,
-        UserAgent::Empty,
-        UserAgent::Longest,
-        UserAgent::TooLong,
-        UserAgent::NotAscii,
-    ]);
+    let user_agent = arguments.one_of(&USER_AGENTS);
     let end = match arguments.next() {
         0 => PayloadEnd::Whole,
         number @ 1..=6 => PayloadEnd::AfterField(number - 1),
@@ -253,17 +249,7 @@ fn encoding(arguments: &mut Arguments<'_>) -> VersionEncoding {
 }
 
 fn bad_frame(arguments: &mut Arguments<'_>) -> BadFrame {
-    arguments.one_of(&[
-        BadFrame::WrongNetwork,
-        BadFrame::UnknownCommand,
-        BadFrame::MalformedCommand,
-        BadFrame::LongerThanAnyFrame,
-        BadFrame::TooLong(Command::VerAck),
-        BadFrame::TooLong(Command::Version),
-        BadFrame::TooLong(Command::Ping),
-        BadFrame::Truncated,
-        BadFrame::WrongChecksum,
-    ])
+    arguments.one_of(&BAD_FRAMES)
 }
 
 fn delivery(arguments: &mut Arguments<'_>) -> Delivery {

@@ -9,7 +9,7 @@ use super::common::{DCR, EXCC, raw_frame, raw_header};
 const MAX_VERSION: usize = 358;
 
 /// The last second of a timestamp that a node of Decred represents (`docs/protocol.md`, 3.3).
-const LAST_SECOND: i64 = i64::MAX - 62_135_596_800;
+pub(crate) const LAST_SECOND: i64 = i64::MAX - 62_135_596_800;
 
 /// How the payload of a `version` is encoded.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,14 @@ pub(crate) enum UserAgent {
     TooLong,
     NotAscii,
 }
+
+pub(crate) const USER_AGENTS: [UserAgent; 5] = [
+    UserAgent::Usual,
+    UserAgent::Empty,
+    UserAgent::Longest,
+    UserAgent::TooLong,
+    UserAgent::NotAscii,
+];
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PayloadEnd {
@@ -165,6 +173,18 @@ pub(crate) enum BadFrame {
     /// A `ping` with a wrong checksum.
     WrongChecksum,
 }
+
+pub(crate) const BAD_FRAMES: [BadFrame; 9] = [
+    BadFrame::WrongNetwork,
+    BadFrame::UnknownCommand,
+    BadFrame::MalformedCommand,
+    BadFrame::LongerThanAnyFrame,
+    BadFrame::TooLong(Command::VerAck),
+    BadFrame::TooLong(Command::Version),
+    BadFrame::TooLong(Command::Ping),
+    BadFrame::Truncated,
+    BadFrame::WrongChecksum,
+];
 
 impl BadFrame {
     /// The bytes, and the error (`docs/protocol.md`, 2.3).

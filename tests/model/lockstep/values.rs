@@ -1,4 +1,5 @@
-//! Values of settings, the usual one first: limits so narrow that scripts meet them.
+//! Values of settings and steps. The usual setting comes first. Limits are so narrow that scripts
+//! meet them.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use excc_peer::UnixTime;
 use excc_peer::wire::{Command, Services, TrailingBytes};
 
 use super::common::{QUEUED, UNIX_TIME, millis, nanos, secs};
+use super::frames::LAST_SECOND;
 
 /// The usual minimum of the chain is that of its nodes.
 pub(crate) const MIN_REMOTE_VERSIONS: [Option<u32>; 7] =
@@ -27,7 +29,7 @@ pub(crate) const UNIX_TIMES: [UnixTime; 4] = [
     UnixTime::from_secs(0),
     UnixTime::from_secs(u64::MAX),
     // Ten seconds before the last second that a node of Decred represents.
-    UnixTime::from_secs(i64::MAX as u64 - 62_135_596_810),
+    UnixTime::from_secs(LAST_SECOND as u64 - 10),
 ];
 
 /// The usual treatment is that of the chain's nodes.
@@ -113,6 +115,10 @@ pub(crate) const REQUESTS: [Command; 11] = [
     Command::GetCFilterV2,
     Command::GetCFsV2,
 ];
+
+/// Messages that nodes accept a limited number of times.
+pub(crate) const LIMITED: [Command; 3] =
+    [Command::MemPool, Command::GetInitState, Command::InitState];
 
 pub(crate) const RESPONSE_TIMEOUTS: [Option<Duration>; 5] =
     [None, Some(millis(20)), Some(secs(2)), Some(secs(40)), Some(Duration::MAX)];

@@ -10,10 +10,11 @@ use proptest::sample::select;
 
 use super::messages::{getheaders, headers, object, request, spec};
 use crate::lockstep::common::{ANSWERS, millis, secs};
-use crate::lockstep::frames::{BadFrame, PayloadEnd, UserAgent, VersionEncoding};
+use crate::lockstep::frames::{BAD_FRAMES, BadFrame, PayloadEnd, USER_AGENTS, VersionEncoding};
 use crate::lockstep::messages::{ENOUGH, MessageSpec, Object, reject};
 use crate::lockstep::script::{Access, Delivery, Step, TRANSMIT_ALL, VersionFields};
 use crate::lockstep::setup::OTHER_NONCE;
+use crate::lockstep::values::LIMITED;
 
 fn fields() -> impl Strategy<Value = VersionFields> {
     let number = prop_oneof![
@@ -96,7 +97,7 @@ fn step() -> BoxedStrategy<Step> {
         4 => Just(Step::Resume),
     ];
     let locator = || (vec(0..2_u32, 0..2), 0..2_u32);
-    let limited = select(vec![Command::MemPool, Command::GetInitState, Command::InitState]);
+    let limited = select(&LIMITED[..]);
     let addrs = prop_oneof![4 => 0..4_usize, 1 => 999..1_003_usize];
     let application = prop_oneof![
         12 => spec().prop_map(Step::Send),
@@ -173,13 +174,7 @@ fn end() -> BoxedStrategy<Step> {
 
 /// A `version` in one of the forms that it may have, or in another one.
 fn encoding() -> impl Strategy<Value = VersionEncoding> {
-    let user_agent = select(vec![
-        UserAgent::Usual,
-        UserAgent::Empty,
-        UserAgent::Longest,
-        UserAgent::TooLong,
-        UserAgent::NotAscii,
-    ]);
+    let user_agent = select(&USER_AGENTS[..]);
     let end = prop_oneof![
         2 => Just(PayloadEnd::Whole),
         3 => (0..6_usize).prop_map(PayloadEnd::AfterField),
@@ -190,17 +185,7 @@ fn encoding() -> impl Strategy<Value = VersionEncoding> {
 }
 
 fn bad_frame() -> impl Strategy<Value = BadFrame> {
-    select(vec![
-        BadFrame::WrongNetwork,
-        BadFrame::UnknownCommand,
-        BadFrame::MalformedCommand,
-        BadFrame::LongerThanAnyFrame,
-        BadFrame::TooLong(Command::VerAck),
-        BadFrame::TooLong(Command::Version),
-        BadFrame::TooLong(Command::Ping),
-        BadFrame::Truncated,
-        BadFrame::WrongChecksum,
-    ])
+    select(&BAD_FRAMES[..])
 }
 
 /// A script that mostly begins with a handshake, without which little happens, with other

@@ -7,6 +7,7 @@ use excc_peer::{Chain, CloseReason, Direction, Instant, Timer};
 
 use super::{Model, ModelEvent, Purpose};
 use crate::lockstep::common::remote;
+use crate::lockstep::frames::LAST_SECOND;
 
 /// Most bytes of the messages before a `verack` (`docs/protocol.md`, 5.6).
 const MAX_EARLY_BYTES: usize = 4 * 1024 * 1024;
@@ -142,10 +143,8 @@ impl Model {
     }
 
     pub(super) fn wall_clock(&self) -> i64 {
-        // The last second that Decred's nodes can represent.
-        let last = i64::MAX - 62_135_596_800;
         let seconds =
             self.setup.unix_time.as_secs().saturating_add((self.now - self.started).as_secs());
-        i64::try_from(seconds).map_or(last, |seconds| seconds.min(last))
+        i64::try_from(seconds).map_or(LAST_SECOND, |seconds| seconds.min(LAST_SECOND))
     }
 }
