@@ -16,6 +16,8 @@ mod crawl;
 mod graph;
 #[path = "crawler/nodes.rs"]
 mod nodes;
+#[path = "common/options.rs"]
+mod options;
 #[path = "crawler/report.rs"]
 mod report;
 #[path = "crawler/svg.rs"]

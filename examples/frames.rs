@@ -13,6 +13,8 @@ mod arguments;
 mod inspect;
 #[path = "frames/lines.rs"]
 mod lines;
+#[path = "common/options.rs"]
+mod options;
 #[path = "frames/text.rs"]
 mod text;
 

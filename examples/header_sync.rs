@@ -13,6 +13,8 @@ mod arguments;
 mod chain;
 #[path = "header_sync/node.rs"]
 mod node;
+#[path = "common/options.rs"]
+mod options;
 #[path = "header_sync/progress.rs"]
 mod progress;
 

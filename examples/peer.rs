@@ -21,6 +21,8 @@ mod fields;
 mod json;
 #[path = "peer/modes.rs"]
 mod modes;
+#[path = "common/options.rs"]
+mod options;
 #[path = "peer/report.rs"]
 mod report;
 #[path = "peer/runtime.rs"]

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
-use std::process;
 
 use lexopt::prelude::*;
+
+use crate::options::end_or_refuse;
 
 const HELP: &str = "\
 Starts a network of nodes on loopback, crawls it from one address, and draws it.
@@ -39,15 +40,7 @@ impl Arguments {
                 Long("seed") => arguments.seed = parser.value()?.parse()?,
                 Long("connections") => arguments.connections = parse_count(&parser.value()?)?,
                 Long("svg") => arguments.svg = Some(parser.value()?.into()),
-                Short('h') | Long("help") => {
-                    print!("{HELP}");
-                    process::exit(0);
-                }
-                Short('V') | Long("version") => {
-                    println!("crawler {}", env!("CARGO_PKG_VERSION"));
-                    process::exit(0);
-                }
-                _ => return Err(argument.unexpected()),
+                _ => return Err(end_or_refuse(argument, HELP)),
             }
         }
         Ok(arguments)

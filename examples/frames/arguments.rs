@@ -1,12 +1,11 @@
 //! The command line.
 
-use std::process;
-
 use excc_peer::Network;
 use lexopt::prelude::*;
 
 use crate::inspect::Defaults;
 use crate::lines::Form;
+use crate::options::end_or_refuse;
 
 const HELP: &str = "\
 Shows the contents of captured frames of the Exchangecoin and Decred networks.
@@ -59,15 +58,7 @@ impl Arguments {
                     arguments.defaults.version = Some(parser.value()?.parse()?);
                 }
                 Long("pretty") => arguments.form = Form::Text,
-                Short('h') | Long("help") => {
-                    print!("{HELP}");
-                    process::exit(0);
-                }
-                Short('V') | Long("version") => {
-                    println!("frames {}", env!("CARGO_PKG_VERSION"));
-                    process::exit(0);
-                }
-                _ => return Err(argument.unexpected()),
+                _ => return Err(end_or_refuse(argument, HELP)),
             }
         }
         Ok(arguments)

@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::process;
-
 use excc_peer::Network;
 use lexopt::prelude::*;
+
+use crate::options::end_or_refuse;
 
 const HELP: &str = "\
 Downloads block headers from a node in this process, and checks that they are a chain.
@@ -34,15 +34,7 @@ impl Arguments {
             match argument {
                 Long("network") => arguments.network = parser.value()?.parse()?,
                 Long("headers") => arguments.headers = parser.value()?.parse()?,
-                Short('h') | Long("help") => {
-                    print!("{HELP}");
-                    process::exit(0);
-                }
-                Short('V') | Long("version") => {
-                    println!("header_sync {}", env!("CARGO_PKG_VERSION"));
-                    process::exit(0);
-                }
-                _ => return Err(argument.unexpected()),
+                _ => return Err(end_or_refuse(argument, HELP)),
             }
         }
         if arguments.headers > MAX_CHAIN {

@@ -1,11 +1,10 @@
 //! The command line.
 
-use std::process;
-
 use excc_peer::wire::Services;
 use excc_peer::{Config, ConfigBuilder, Network};
 use lexopt::prelude::*;
 
+use crate::options::end_or_refuse;
 use crate::runtime::RuntimeName;
 
 const HELP: &str = "\
@@ -111,16 +110,8 @@ pub(crate) fn parse() -> Result<(Mode, Options), lexopt::Error> {
             Long("no-relay") => options.no_relay = true,
             Long("seconds") => options.seconds = Some(parser.value()?.parse()?),
             Long("json") => options.json = true,
-            Short('h') | Long("help") => {
-                print!("{HELP}");
-                process::exit(0);
-            }
-            Short('V') | Long("version") => {
-                println!("peer {}", env!("CARGO_PKG_VERSION"));
-                process::exit(0);
-            }
             Value(word) => words.push(word.string()?),
-            _ => return Err(argument.unexpected()),
+            _ => return Err(end_or_refuse(argument, HELP)),
         }
     }
     let words: Vec<_> = words.iter().map(String::as_str).collect();
